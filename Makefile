@@ -1,0 +1,57 @@
+# Everything a developer does here. Each target sets up .venv by itself the first time it is needed.
+#
+#   ARGS      more arguments for the command behind the target:  make test ARGS='-k rekey'
+#   WORKERS   how many processes the tests run in
+#   PYTHON    the interpreter that .venv is made with (3.11 or newer)
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/ready
+WORKERS ?= 2
+PYTHON  ?=
+ARGS    ?=
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint fmt bench coverage clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## Make .venv and install everything into it
+
+demo: $(READY) ## Show a fleet authenticating and keying itself over real UDP
+	@$(BIN)/peerkey demo $(ARGS)
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: lint ## Format, style, types, layers, then the tests: what must hold before a change is offered
+	@$(MAKE) --no-print-directory test
+
+lint: $(READY) ## Format, style, types and layers, without the tests
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m mypy
+	@$(BIN)/lint-imports --no-logo
+
+fmt: $(READY) ## Format the code and mend what can be mended mechanically
+	@$(BIN)/python -m ruff check --fix-only --quiet .
+	@$(BIN)/python -m ruff format .
+
+bench: $(READY) ## Measure key establishments per second, next to the bare primitives
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+coverage: $(READY) ## Run the tests and show, file by file, which lines no test reached
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest $(ARGS)
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
+
+clean: ## Remove .venv and everything that was made
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml tools/venv.sh
+	@tools/venv.sh $(VENV)
+	@touch $(READY)

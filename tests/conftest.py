@@ -1,0 +1,23 @@
+"""What holds for every test: how long hypothesis may think, and that continuous integration skips nothing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.skips import RefusedSkips
+
+# No deadline per example and no complaint about slow ones: the machine may be busy, and a test that hangs
+# meets pytest's own time limit. A failure prints the blob that replays it.
+settings.register_profile(
+    "peerkey", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("peerkey")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse skips where ``PEERKEY_NO_SKIPS=1`` says that this machine can run everything."""
+    if os.environ.get("PEERKEY_NO_SKIPS") == "1":
+        config.pluginmanager.register(RefusedSkips(), "peerkey-refused-skips")

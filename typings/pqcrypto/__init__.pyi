@@ -1,0 +1,1 @@
+"""The part of pqcrypto that peerkey uses."""

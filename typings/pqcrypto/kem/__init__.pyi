@@ -1,0 +1,1 @@
+"""Key encapsulation mechanisms, one module each."""
