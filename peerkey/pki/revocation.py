@@ -1,0 +1,72 @@
+"""The port through which chains ask whether a certificate is revoked.
+
+Who implements it owns the lists: fetching, verifying, merging and ageing are not the chain's
+business. A revoked certificate is known by its issuer's name and its serial number (RFC 5280
+section 5.3), never by a hash of the certificate: a re-signed copy has another hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cryptography import x509
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedEntry:
+    """One line of a revocation list."""
+
+    serial: int
+    #: When the certificate was revoked, aware.
+    since: datetime
+    #: RFC 5280 section 5.3.1; ``None`` where the list gives no reason.
+    reason: x509.ReasonFlags | None = None
+
+    def __str__(self) -> str:
+        """Show since when and why."""
+        why = f" ({self.reason.value})" if self.reason is not None else ""
+        return f"since {self.since:%Y-%m-%d %H:%M:%S}Z{why}"
+
+
+class Revocation(Protocol):
+    """What is known to be revoked.
+
+    An implementation is hashable; two that are equal answer alike while their generations are equal.
+    (An ordinary object, equal only to itself, is.) Verdicts are cached under it.
+    """
+
+    @property
+    def generation(self) -> int:
+        """Grows whenever an answer may have changed."""
+
+    def __hash__(self) -> int:
+        """Be a key of a cache."""
+
+    def lookup(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:
+        """Return the entry for this certificate, or ``None`` where no list names it.
+
+        Arguments:
+            issuer_name_der: the DER encoding of the certificate's issuer name.
+            serial: the certificate's serial number.
+
+        An entry that was on hold and has been released is no longer an entry.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class NoRevocation:
+    """A node that follows no revocation list: nothing is known to be revoked.
+
+    This is what an authority without ``certificate-revocation`` and without CRL distribution
+    points has, and it says exactly that; it does not claim that anything is good.
+    """
+
+    generation: int = 0
+
+    def lookup(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:  # noqa: ARG002
+        """Know nothing."""
+        return None
