@@ -1,0 +1,173 @@
+"""From an authority to the plan of each of its nodes.
+
+The authority must have passed :func:`peerkey.config.load`: every reference is known to resolve.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from peerkey.config.plan import (
+    CertificateSource,
+    Endpoint,
+    InterfacePlan,
+    NodePlan,
+    PathPlan,
+    PeeringPlan,
+    Policy,
+    RevocationSource,
+)
+from peerkey.config.resolve import Directory
+
+if TYPE_CHECKING:
+    from peerkey.config.models import Authority, ClientCertificate, Node, Peer, Router, TrustedCaCertificate
+
+
+def plans(authority: Authority, directory: str = "") -> tuple[NodePlan, ...]:
+    """Return the plan of every node, in the order of the file.
+
+    ``directory`` is where the configuration file is; relative file names are joined to it.
+    """
+    planner = _Planner(authority, PurePath(directory))
+    return tuple(planner.node_plan(router, node) for router in authority.router for node in router.node)
+
+
+def plan_for(authority: Authority, router: str, node: str, directory: str = "") -> NodePlan:
+    """Return the plan of one node; see :func:`plans`. Raises :exc:`KeyError` if there is no such node."""
+    for each in authority.router:
+        for candidate in each.node:
+            if (each.name, candidate.name) == (router, node):
+                return _Planner(authority, PurePath(directory)).node_plan(each, candidate)
+    name = f"{router}/{node}"
+    raise KeyError(name)
+
+
+def policy_of(authority: Authority) -> Policy:
+    """Return the policies that all nodes share."""
+    settings = authority.security_key_management
+    return Policy(
+        rekey_interval=_hours(settings.peer_key_rekey_interval),
+        retransmit_interval=timedelta(seconds=settings.peer_key_retransmit_interval),
+        timeout=timedelta(seconds=settings.peer_key_timeout),
+        probe_interval=timedelta(seconds=settings.path_probe_interval) or None,
+        invalid_certificate_behavior=settings.invalid_certificate_behavior,
+        revocation_check_interval=_hours(settings.ca_profile.revocation_check_interval),
+    )
+
+
+class _Planner:
+    """What the plans of one authority have in common."""
+
+    def __init__(self, authority: Authority, base: PurePath) -> None:
+        """Prepare for ``authority``, whose file is in ``base``."""
+        self.authority = authority
+        self.directory = Directory(authority)
+        self.base = base
+        self.policy = policy_of(authority)
+        self.trusted = tuple(self._certificate(each, None) for each in authority.trusted_ca_certificate)
+        self.revocation = tuple(
+            RevocationSource(
+                url=each.url,
+                polling_interval=timedelta(hours=each.polling_interval),
+                backoff_interval=timedelta(seconds=each.backoff_interval),
+            )
+            for each in authority.certificate_revocation
+        )
+
+    def node_plan(self, router: Router, node: Node) -> NodePlan:
+        """Return the plan of ``node``."""
+        return NodePlan(
+            authority=self.authority.name,
+            router=router.name,
+            node=node.name,
+            uuid=node.uuid,
+            alias=router.peering_common_name,
+            enabled=self.authority.enhanced_security_key_management,
+            peer_validation=router.peer_validation,
+            priority=router.ml_kem_keygen_priority,
+            certificate=self._certificate(node.client_certificate, certificate_file(router, node)),
+            key_file=self._beside(key_file(router, node)),
+            trusted=self.trusted,
+            revocation=self.revocation,
+            interfaces=tuple(
+                InterfacePlan(each.name, Endpoint(each.address, each.port), each.mtu)
+                for each in node.network_interface
+            ),
+            peerings=tuple(peering for peer in router.peer for peering in self._peerings(router, node, peer)),
+            policy=self.policy,
+        )
+
+    def _peerings(self, router: Router, node: Node, peer: Peer) -> list[PeeringPlan]:
+        """Return one peering for each node of ``peer`` to which ``node`` has a path."""
+        paths: dict[str, list[PathPlan]] = {}
+        for path in peer.path:
+            if path.node == node.name:
+                local = self.directory.interface(router.name, node.name, path.network_interface)
+                remote = self.directory.interface(peer.name, path.peer_node, path.peer_network_interface)
+                target = self.directory.target(peer, path)
+                if local is None or target is None:
+                    message = "the authority has not been checked"
+                    raise ValueError(message)
+                paths.setdefault(path.peer_node, []).append(
+                    PathPlan(
+                        name=f"{local.name}>{peer.name}/{path.peer_node}@{target}",
+                        interface=local.name,
+                        local=Endpoint(local.address, local.port),
+                        peer=target,
+                        mtu=min(local.mtu, remote.mtu) if remote else local.mtu,
+                    )
+                )
+        return [self._peering(router, peer, name, tuple(each)) for name, each in paths.items()]
+
+    def _peering(
+        self, router: Router, peer: Peer, peer_node: str, paths: tuple[PathPlan, ...]
+    ) -> PeeringPlan:
+        """Return the peering with one node of ``peer``."""
+        uuid = self.directory.uuid(peer, peer_node)
+        if uuid is None:
+            message = "the authority has not been checked"
+            raise ValueError(message)
+        return PeeringPlan(
+            peer_router=peer.name,
+            peer_node=peer_node,
+            peer_uuid=uuid,
+            alias=self.directory.alias(peer),
+            algorithm_name=self.directory.algorithm(router, peer),
+            local_priority=router.ml_kem_keygen_priority,
+            peer_priority=self.directory.priority(peer),
+            paths=paths,
+        )
+
+    def _certificate(
+        self, source: ClientCertificate | TrustedCaCertificate, default_file: str | None
+    ) -> CertificateSource:
+        """Return where certificates come from, as seen from where the configuration was read."""
+        file = source.file or (None if source.content else default_file)
+        return CertificateSource(
+            name=source.name,
+            file=self._beside(file) if file else None,
+            content=source.content,
+            validation_mode=source.validation_mode,
+        )
+
+    def _beside(self, file: str) -> str:
+        """Return ``file`` as seen from where the configuration was read."""
+        return str(self.base / file)
+
+
+def certificate_file(router: Router, node: Node) -> str | None:
+    """Return the node's certificate file as written, or its default; ``None`` if its text is given."""
+    written = node.client_certificate
+    return written.file or (None if written.content else f"{router.name}-{node.name}.pem")
+
+
+def key_file(router: Router, node: Node) -> str:
+    """Return the node's private key file as written, or its default."""
+    return node.private_key.file or f"{router.name}-{node.name}.key"
+
+
+def _hours(count: int | None) -> timedelta | None:
+    """Return a duration; none of it is the same as never."""
+    return timedelta(hours=count) if count else None
