@@ -1,0 +1,1 @@
+"""What runs a system of actors: the local event loop, a simulation, a cluster."""

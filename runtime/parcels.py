@@ -1,0 +1,192 @@
+"""What lies in a mailbox besides plain messages.
+
+A plain message is handed to ``receive`` as it is. A parcel is opened for one incarnation, and decides
+then whether there still is anything to deliver: a timer that was cancelled after it became due, the
+outcome of a pipe of an earlier incarnation, or a question whose deadline has passed are dropped here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import ActorCrashed, Unanswered, WorkCancelled
+
+if TYPE_CHECKING:
+    from runtime.incarnation import Incarnation
+    from runtime.timers import Alarm
+
+
+class Parcel:
+    """The base of everything that is not a plain message."""
+
+    __slots__ = ()
+
+    def open(self, incarnation: Incarnation) -> None:
+        """Deliver to this incarnation, or drop."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """Name what is inside, by type alone."""
+        return type(self).__name__
+
+
+class Question(Parcel):
+    """An ``Ask`` on its way, and the token to answer it with."""
+
+    __slots__ = ("_alarm", "_future", "message", "owner")
+
+    def __init__(self, message: object, future: asyncio.Future[Any]) -> None:
+        """Carry ``message``; whoever asked awaits ``future``."""
+        self.message = message
+        self._future = future
+        self._alarm: Alarm | None = None
+        #: The incarnation that has taken the question and not answered it yet.
+        self.owner: Incarnation | None = None
+
+    @property
+    def label(self) -> str:
+        """Name the type of the question."""
+        return type(self.message).__name__
+
+    def expire_by(self, alarm: Alarm) -> None:
+        """Cancel ``alarm``, which fails the question at its deadline, as soon as there is an answer."""
+        self._alarm = alarm
+
+    def open(self, incarnation: Incarnation) -> None:
+        """Have it handled, unless nobody waits for the answer any more."""
+        if self._future.done():
+            self._settle()
+            return
+        incarnation.asked = self
+        try:
+            incarnation.receive(self.message)
+        except Exception:
+            if incarnation.asked is self:
+                self.fail(ActorCrashed(incarnation.name, "in handling the question"))
+            raise
+        else:
+            if incarnation.asked is self:
+                incarnation.log.error("question left unanswered", question=self.label)
+                self.fail(Unanswered(incarnation.name, self.label))
+        finally:
+            incarnation.asked = None
+
+    def reply(self, value: object) -> None:
+        """See :meth:`runtime.actor.ReplyToken.reply`."""
+        self._settle()
+        if not self._future.done():
+            self._future.set_result(value)
+
+    def fail(self, error: Exception) -> None:
+        """See :meth:`runtime.actor.ReplyToken.fail`."""
+        self._settle()
+        if not self._future.done():
+            self._future.set_exception(error)
+            self._future.exception()  # Whoever asked may have lost interest; that is no fault.
+
+    def _settle(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self.owner is not None:
+            self.owner.settled(self)
+            self.owner = None
+
+
+class Timer(Parcel):
+    """An armed timer, and its message once it is due."""
+
+    __slots__ = ("alarm", "key", "message", "owner")
+
+    def __init__(self, owner: Incarnation, key: Hashable, message: object) -> None:
+        """Belong to ``owner`` under ``key``."""
+        self.owner = owner
+        self.key = key
+        self.message = message
+        self.alarm: Alarm | None = None
+
+    def fire(self) -> None:
+        """Go to the mailbox: the time has come."""
+        self.owner.cell.put_own(self)
+
+    def open(self, incarnation: Incarnation) -> None:
+        """Deliver the message if this still is the timer of its key."""
+        if incarnation is self.owner and incarnation.take_timer(self):
+            incarnation.receive(self.message)
+
+    @property
+    def label(self) -> str:
+        """Name the type of the message."""
+        return type(self.message).__name__
+
+
+class Notice(Parcel):
+    """A message of the runtime to one incarnation, such as ``Terminated``."""
+
+    __slots__ = ("message", "owner")
+
+    def __init__(self, owner: Incarnation, message: object) -> None:
+        """Be for ``owner`` alone."""
+        self.owner = owner
+        self.message = message
+
+    def open(self, incarnation: Incarnation) -> None:
+        """Deliver the message if that incarnation still lives."""
+        if incarnation is self.owner:
+            incarnation.receive(self.message)
+
+    @property
+    def label(self) -> str:
+        """Name the type of the message."""
+        return type(self.message).__name__
+
+
+class Pipe(Parcel):
+    """Something awaited on behalf of an incarnation, and its outcome once it is there."""
+
+    __slots__ = ("_on_error", "_to_message", "drain", "future", "owner")
+
+    def __init__(
+        self,
+        owner: Incarnation,
+        future: asyncio.Future[Any],
+        to_message: Callable[[Any], object],
+        on_error: Callable[[Exception], object] | None,
+        *,
+        drain: bool,
+    ) -> None:
+        """Await ``future`` for ``owner``."""
+        self.owner = owner
+        self.future = future
+        self.drain = drain
+        self._to_message = to_message
+        self._on_error = on_error
+
+    def done(self, _future: asyncio.Future[Any]) -> None:
+        """Go to the mailbox: there is an outcome."""
+        if self.owner.ended:
+            # Nobody will look at it; say so, or asyncio complains of an error that was never seen.
+            if not self.future.cancelled():
+                self.future.exception()
+            return
+        self.owner.cell.put_own(self)
+
+    def open(self, incarnation: Incarnation) -> None:
+        """Turn the outcome into a message, or into a crash."""
+        if incarnation is not self.owner:
+            return
+        incarnation.pipe_done(self)
+        if self.future.cancelled():
+            error: BaseException | None = WorkCancelled(f"work of {incarnation.name} was cancelled")
+        else:
+            error = self.future.exception()
+        if error is None:
+            message = self._to_message(self.future.result())
+        elif self._on_error is not None and isinstance(error, Exception):
+            message = self._on_error(error)
+        else:
+            raise error
+        incarnation.receive(message)

@@ -1,0 +1,1 @@
+"""Durable records: :mod:`runtime.store.port` says what is promised, the others keep it."""

@@ -1,0 +1,344 @@
+"""The actor system: names, turns, and the end of everything.
+
+One system lives on one event loop and uses nothing of the world but four things that its backend gives
+it: that loop, a clock, an executor and a source of random numbers. The local backend
+(:mod:`runtime.backends.local`) gives it the real ones. A simulation gives it an event loop
+whose time is virtual, a clock on that time, an executor that computes in place, and a seeded random
+generator; then the same actors run the same code and a seed decides everything.
+
+Actors have turns: those with messages stand in one line, each handles a few, and after a few
+milliseconds the loop gets its chance to read sockets. There is no task per actor and none per
+message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Coroutine
+from datetime import timedelta
+from random import Random
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import structlog
+
+from runtime.actor import Ending, Terminated
+from runtime.cell import STOP_DEADLINE, Cell
+from runtime.crash import SPEAKABLE, describe
+from runtime.deadletters import DeadLetters
+from runtime.errors import ActorStopped, AskTimeout, MailboxFull, NameTaken, Undeliverable
+from runtime.info import ActorInfo, ActorState, SystemInfo
+from runtime.mailbox import MAILBOX_CAPACITY
+from runtime.message import Ask
+from runtime.parcels import Notice, Question
+from runtime.ref import Ref
+from runtime.supervision import DEFAULT_SUPERVISION, Supervision
+from runtime.timers import TimerQueue
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from runtime.actor import ActorFactory
+    from runtime.clock import Clock
+    from runtime.events import Observer, RuntimeEvent
+    from runtime.executor import Executor
+    from runtime.incarnation import Incarnation
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+#: Between two looks at sockets and timers, actors have turns for about this long,
+_ROUND_SECONDS: Final = 0.002
+#: and at most so many turns (in a simulation no time passes while they run).
+_ROUND_TURNS: Final = 256
+
+#: How long cancelled work may take to notice that it is cancelled.
+_CANCEL_GRACE: Final = timedelta(seconds=1)
+
+
+class ActorSystem:
+    """A set of named actors on one event loop. An asynchronous context manager."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        executor: Executor,
+        random: Random,
+        observer: Observer | None = None,
+        speakable: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        """Take over what the backend provides.
+
+        ``observer`` is told of deaths and returns. ``speakable`` names kinds of errors whose text never
+        holds contents of messages and may be logged (see :mod:`runtime.crash`).
+        """
+        self.clock = clock
+        self.executor = executor
+        self.random = random
+        self.log: FilteringBoundLogger = structlog.get_logger("runtime")
+        self.dead_letters = DeadLetters(clock, self.log)
+        self.crashes = 0
+        self.restarts = 0
+        self.failures = 0
+        self._observer = observer
+        self._speakable = (*SPEAKABLE, *speakable)
+        self._refused = 0
+        self._cells: dict[str, Cell] = {}
+        self._top: dict[str, Cell] = {}
+        self._line: deque[Cell] = deque()
+        self._awake = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+        self._stopped = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: TimerQueue | None = None
+
+    # --- For whoever runs the system ------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Begin, on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._timers = TimerQueue(self._loop)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, gracefully if the block ended well and at once if it did not."""
+        await self.stop(STOP_DEADLINE if error is None else timedelta(0))
+
+    def spawn(
+        self,
+        factory: ActorFactory,
+        name: str,
+        *,
+        supervision: Supervision = DEFAULT_SUPERVISION,
+        mailbox: int = MAILBOX_CAPACITY,
+    ) -> Ref:
+        """Start a top-level actor; see :meth:`runtime.actor.Context.spawn`."""
+        former = self._top.get(name)
+        if former is not None:
+            if former.state is not ActorState.FAILED:
+                raise NameTaken(name)
+            former.cut_off()
+        cell = self._top[name] = self.make_cell(None, name, factory, supervision, mailbox)
+        cell.schedule()
+        return cell.ref
+
+    def ref(self, name: str) -> Ref:
+        """Return the reference of that name, whether or not there is such an actor now."""
+        cell = self._cells.get(name)
+        return cell.ref if cell is not None else Ref(name, self)
+
+    async def stop_actor(self, ref: Ref, deadline: timedelta = STOP_DEADLINE) -> None:
+        """Stop one actor and its children gracefully; return when they are gone."""
+        cell = self._cells.get(ref.name)
+        if cell is not None:
+            await self._gone(cell, deadline)
+
+    async def stop(self, deadline: timedelta = STOP_DEADLINE) -> None:
+        """Stop everything: the latest top-level actor first, children before parents.
+
+        What has not ended by the deadline is cut off. A second call, with a shorter deadline, hurries
+        the first one. When either returns, no task, thread or timer of the system is left.
+        """
+        if self._loop is None or self._stopped:
+            return
+        loop = self._loop
+        self._stopping = True
+        end = loop.time() + deadline.total_seconds()
+        while self._top:
+            left = timedelta(seconds=max(0.0, end - loop.time()))
+            if not left:
+                for cell in reversed(tuple(self._top.values())):
+                    cell.cut_off()
+                break
+            await self._gone(next(reversed(self._top.values())), left)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            _, stubborn = await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE.total_seconds())
+            for task in stubborn:
+                self.log.error("task ignores its cancellation", task=task.get_name())
+        if not await self.executor.close(timedelta(seconds=max(0.0, end - loop.time())) + _CANCEL_GRACE):
+            self.log.error("work on the executor did not end")
+        self.timers.close()
+        self._stopped = True
+
+    def crash(self, ref: Ref, error: Exception) -> None:
+        """Crash an actor as if it had raised ``error``: for chaos and for simulations."""
+        cell = self._cells.get(ref.name)
+        if cell is not None:
+            cell.crash(error, "injected")
+
+    def actors(self) -> tuple[ActorInfo, ...]:
+        """Describe every actor, in order of their names."""
+        return tuple(self._cells[name].info() for name in sorted(self._cells))
+
+    def info(self) -> SystemInfo:
+        """Return the totals."""
+        return SystemInfo(
+            actors=len(self._cells),
+            dead_letters=self.dead_letters.count,
+            refused=self._refused,
+            crashes=self.crashes,
+            restarts=self.restarts,
+            failures=self.failures,
+        )
+
+    # --- Delivery, for references ---------------------------------------------------------------
+
+    def tell(self, name: str, message: object) -> None:
+        """See :meth:`runtime.ref.Ref.tell`."""
+        cell = self._cells.get(name)
+        if cell is None or not cell.accepting:
+            self.dead_letters.add(name, message)
+            return
+        if not cell.mailbox.put(message):
+            self._refused += 1
+            raise MailboxFull(name, cell.mailbox.capacity)
+        if not cell.scheduled:
+            cell.scheduled = True
+            self.schedule(cell)
+
+    def offer(self, name: str, message: object) -> bool:
+        """See :meth:`runtime.ref.Ref.offer`."""
+        cell = self._cells.get(name)
+        if cell is None or not cell.accepting:
+            self.dead_letters.add(name, message)
+            return False
+        if not cell.mailbox.put(message):
+            self._refused += 1
+            return False
+        cell.schedule()
+        return True
+
+    def ask(self, name: str, message: Ask[R], timeout: timedelta) -> Awaitable[R]:
+        """See :meth:`runtime.ref.Ref.ask`."""
+        future: asyncio.Future[R] = self.loop.create_future()
+        question = Question(message, future)
+        cell = self._cells.get(name)
+        if cell is None or not cell.accepting:
+            self.dead_letters.add(name, message)
+            question.fail(Undeliverable(name))
+        elif not cell.mailbox.put(question):
+            self._refused += 1
+            question.fail(MailboxFull(name, cell.mailbox.capacity))
+        else:
+            question.expire_by(
+                self.timers.arm(
+                    timeout.total_seconds(),
+                    lambda: question.fail(AskTimeout(name, question.label, timeout)),
+                )
+            )
+            cell.schedule()
+        return future
+
+    # --- For cells ------------------------------------------------------------------------------
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that the system lives on.
+
+        :raises RuntimeError: the system has not been entered.
+        """
+        if self._loop is None:
+            message = "enter the system first: async with system"
+            raise RuntimeError(message)
+        return self._loop
+
+    @property
+    def timers(self) -> TimerQueue:
+        """All timers of the system.
+
+        :raises RuntimeError: the system has not been entered.
+        """
+        if self._timers is None:
+            message = "enter the system first: async with system"
+            raise RuntimeError(message)
+        return self._timers
+
+    def make_cell(
+        self, parent: Cell | None, name: str, factory: ActorFactory, supervision: Supervision, mailbox: int
+    ) -> Cell:
+        """Make and register a cell; it does not run before it is scheduled."""
+        if not name or "/" in name:
+            message = f"{name!r} is no name for an actor: it is empty or contains a slash"
+            raise ValueError(message)
+        if self._stopping or self._loop is None:
+            raise ActorStopped(name)
+        full = name if parent is None else f"{parent.name}/{name}"
+        cell = Cell(self, parent, Ref(full, self), factory, supervision, mailbox)
+        self._cells[full] = cell
+        return cell
+
+    def forget(self, cell: Cell) -> None:
+        """Free the name of a cell that has ended."""
+        if self._cells.get(cell.name) is cell:
+            del self._cells[cell.name]
+        if self._top.get(cell.name) is cell:
+            del self._top[cell.name]
+
+    def schedule(self, cell: Cell) -> None:
+        """Put a cell in the line for a turn."""
+        self._line.append(cell)
+        if not self._awake:
+            self._awake = True
+            self.loop.call_soon(self._round)
+
+    def run_task(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run a coroutine; it ends with the system at the latest."""
+        task = self.loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def request_stop(self, ref: Ref) -> None:
+        """Begin the graceful stop of an actor."""
+        cell = self._cells.get(ref.name)
+        if cell is not None and cell.state is not ActorState.STOPPING:
+            cell.request_stop(STOP_DEADLINE)
+
+    def watch(self, watcher: Incarnation, ref: Ref) -> None:
+        """Tell ``watcher`` of the end of that actor."""
+        cell = self._cells.get(ref.name)
+        if cell is None:
+            watcher.cell.put_own(Notice(watcher, Terminated(ref, Ending.UNKNOWN)))
+        else:
+            cell.watched_by(watcher)
+
+    def emit(self, event: RuntimeEvent) -> None:
+        """Tell the observer."""
+        if self._observer is not None:
+            self._observer(event)
+
+    def log_error(self, text: str, name: str, error: BaseException, **more: object) -> None:
+        """Log an error of an actor, without contents."""
+        self.log.error(text, actor=name, traceback=describe(error, self._speakable), **more)
+
+    def _round(self) -> None:
+        """Give turns to those in the line until time or turns are used up."""
+        line = self._line
+        loop = self.loop
+        end = loop.time() + _ROUND_SECONDS
+        try:
+            for _ in range(_ROUND_TURNS):
+                if not line:
+                    break
+                line.popleft().run()
+                if loop.time() >= end:
+                    break
+        finally:
+            if line:
+                loop.call_soon(self._round)
+            else:
+                self._awake = False
+
+    async def _gone(self, cell: Cell, deadline: timedelta) -> None:
+        """Stop a cell and wait until it is gone."""
+        gone: asyncio.Future[None] = self.loop.create_future()
+        cell.on_end(lambda: None if gone.done() else gone.set_result(None))
+        cell.request_stop(deadline)
+        await gone

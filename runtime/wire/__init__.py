@@ -1,0 +1,1 @@
+"""Datagrams: :mod:`runtime.wire.port` says what is promised, the others keep it."""
