@@ -1,0 +1,16 @@
+"""The actors: each a machine from ``peerkey/`` driven by ``runtime/``.
+
+==============  ======================  =====================================================================
+actor           one per                 owns
+==============  ======================  =====================================================================
+``Authority``   process of a fleet      the desired state; starts, watches and reconciles the router nodes
+``RouterNode``  router node             identity, trust, and the ``Peering`` machine of every peer
+``PeerPath``    path to a peer node     the ``Path`` machine and one endpoint of a wire
+==============  ======================  =====================================================================
+
+``messages``   what they say to each other
+``desk``       carries out a peering's effects in order, each behind the write that it depends on
+``identity``   a node's certificate, key and trust, as read from where the configuration says
+``journal``    where audit events go
+``keystores``  where private keys and the store's sealing key are
+"""

@@ -1,0 +1,179 @@
+"""The actor of the whole authority in this process: what should run, and whether it does.
+
+Desired state is the configuration; actual state is the router nodes that live. :class:`Authority`
+compares the two when it starts, when a node ends for good, and when it is told to reload. It holds no
+other state: after a crash it reads the configuration and starts the nodes again.
+
+A configuration that cannot be read or is wrong changes nothing: the nodes go on with the last good one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from actors.messages import Configure, GetFleet, GetStatus, NodeStatus, Rekey, Reload
+from actors.router_node import Ports, RouterNode
+from peerkey.observe.alarms import node_not_running
+from runtime.actor import Actor, Ending, ReplyToken, Terminated
+from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from peerkey.config.plan import NodePlan
+    from runtime.ref import Ref
+
+R = TypeVar("R")
+
+#: How long a node may take to answer for itself. It never blocks, so this is generous.
+ANSWER_WITHIN: Final = timedelta(seconds=5)
+#: How long a node that failed for good is left alone before it is started again.
+START_AGAIN_AFTER: Final = timedelta(seconds=60)
+
+#: Reads the configuration; raises ``Misconfigured`` with every fault.
+ReadPlans = Callable[[], "tuple[NodePlan, ...]"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlansRead:
+    """The configuration was read again."""
+
+    plans: tuple[NodePlan, ...]
+    token: ReplyToken
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was asked for is there."""
+
+    token: ReplyToken
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What was asked for cannot be had; the one who asked is told why."""
+
+    token: ReplyToken
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class StartAgain:
+    """Try again to run a node that failed for good."""
+
+    name: str
+
+
+class Authority(Actor):
+    """Runs the router nodes that this process is responsible for."""
+
+    def __init__(self, read_plans: ReadPlans, ports: Ports) -> None:
+        """Run every node that ``read_plans`` returns."""
+        self._read_plans = read_plans
+        self._ports = ports
+        self._plans: dict[str, NodePlan] = {}
+        self._nodes: dict[str, Ref] = {}
+
+    async def started(self) -> None:
+        """Read the configuration and start every node."""
+        self._reconcile(await self.ctx.execute(self._read_plans))
+
+    def receive(self, message: object) -> None:
+        """Answer operators, and keep what runs equal to what should."""
+        match message:
+            case GetFleet():
+                self._gather(self.ctx.reply_token())
+            case Rekey(peer):
+                self._rekey(peer, self.ctx.reply_token())
+            case Reload():
+                token = self.ctx.reply_token()
+                self.ctx.pipe(
+                    self.ctx.execute(self._read_plans),
+                    lambda plans: PlansRead(plans, token),
+                    lambda error: Failure(token, error),
+                )
+            case PlansRead(plans, token):
+                token.reply(self._reconcile(plans))
+            case Answer(token, value):
+                token.reply(value)
+            case Failure(token, error):
+                token.fail(error)
+            case Terminated(ref, Ending.FAILED):
+                self._failed(ref)
+            case Terminated():
+                self.ctx.log.debug("a node has stopped")
+            case StartAgain(name):
+                self._start(name)
+            case _:
+                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _reconcile(self, plans: tuple[NodePlan, ...]) -> tuple[str, ...]:
+        """Start, reconfigure and stop nodes until what runs is what should; return the nodes concerned."""
+        wanted = {plan.name: plan for plan in plans}
+        for name in [name for name in self._nodes if name not in wanted]:
+            self.ctx.stop(self._nodes.pop(name))
+        self._plans = wanted
+        for name, plan in wanted.items():
+            if name in self._nodes:
+                # Also where the plan is the same: the certificates behind it may have been replaced.
+                self._nodes[name].tell(Configure(plan))
+            else:
+                self._start(name)
+        return tuple(wanted)
+
+    def _start(self, name: str) -> None:
+        if name not in self._plans or name in self._nodes:
+            return
+        ref = self.ctx.spawn(lambda: RouterNode(self._plans[name], self._ports), name.replace("/", "."))
+        self._nodes[name] = ref
+        self.ctx.watch(ref)
+
+    def _failed(self, ref: Ref) -> None:
+        """Start a node again, later, that crashed more often than its supervision allows."""
+        for name, known in list(self._nodes.items()):
+            if known == ref:
+                del self._nodes[name]
+                self.ctx.log.error("a node has failed", node=name, again_in=START_AGAIN_AFTER.total_seconds())
+                self.ctx.set_timer(("start", name), START_AGAIN_AFTER, StartAgain(name))
+
+    def _gather(self, token: ReplyToken) -> None:
+        """Answer with the status of every node, in the order of the configuration."""
+        asked = [_status_of(plan, self._nodes.get(name)) for name, plan in self._plans.items()]
+        self.ctx.pipe(
+            _gathered(asked), lambda found: Answer(token, found), lambda error: Failure(token, error)
+        )
+
+    def _rekey(self, peer: str | None, token: ReplyToken) -> None:
+        """Pass an operator's word on to every node; answer with the number of peerings that it reached."""
+        asked = [ref.ask(Rekey(peer), ANSWER_WITHIN) for ref in self._nodes.values()]
+        self.ctx.pipe(
+            _gathered(asked), lambda counts: Answer(token, sum(counts)), lambda error: Failure(token, error)
+        )
+
+
+async def _status_of(plan: NodePlan, ref: Ref | None) -> NodeStatus:
+    """Ask a node for its status; where it does not answer, that is the status."""
+    try:
+        if ref is None:
+            fault = "it crashed too often and will be started again"
+        else:
+            return await ref.ask(GetStatus(), ANSWER_WITHIN)
+    except RuntimeFault as error:
+        fault = str(error)
+    return NodeStatus(
+        node=plan.name,
+        uuid=str(plan.uuid),
+        enabled=plan.enabled,
+        certificate=None,
+        peers=(),
+        alarms=(node_not_running(plan.name, fault),),
+        rekey_interval_hours=None,
+    )
+
+
+async def _gathered(asked: Sequence[Awaitable[R]]) -> tuple[R, ...]:
+    """Await every answer; the questions are asked at the same time."""
+    return tuple(await asyncio.gather(*asked))

@@ -1,0 +1,192 @@
+"""One peering inside its node: steps in order, effects in order, each behind the write it depends on.
+
+A *step* is one call of the machine. Steps of a peering run one at a time: an expensive one runs on the
+executor, and what arrives meanwhile waits here, so that a 4,096-bit agreement delays no other peer.
+
+Effects leave in the order in which they were returned. Behind a ``Store`` they wait until the write
+has succeeded, while further steps go on. A write that fails or is refused ends the incarnation of the
+whole node, and with it everything that waited.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from actors.messages import AnnounceThis, UseKey
+from peerkey.protocol import effects
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from actors.messages import PathReport
+    from peerkey.config.plan import PeeringPlan
+    from peerkey.moment import Instant
+    from peerkey.pki.examination import Examiner
+    from peerkey.protocol.effects import Effect
+    from peerkey.protocol.peering import Peering, PeeringStatus
+    from runtime.actor import Context
+    from runtime.ref import Ref
+    from runtime.store.port import Store
+
+#: Steps that wait behind an expensive one. Beyond it frames are dropped and counted, as a network would.
+WAITING_STEPS: Final = 64
+#: Effects that wait behind a write before new frames are dropped: a store that slow keeps up with nobody.
+WAITING_EFFECTS: Final = 4_096
+
+Step: TypeAlias = Callable[[], "list[Effect]"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """An expensive step has returned."""
+
+    peer: UUID
+    wanted: list[Effect]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A record was written; its new version."""
+
+    peer: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The record of a peering that is no longer configured is gone."""
+
+    peer: UUID
+
+
+class Desk:
+    """A peering with its paths, its record and what waits."""
+
+    def __init__( 
+        self,
+        ctx: Context,
+        plan: PeeringPlan,
+        peering: Peering,
+        *,
+        store: Store,
+        owner: str,
+        epoch: int,
+        version: int,
+        perform: Callable[[Desk, Effect], None],
+    ) -> None:
+        """Carry out what ``peering`` wants: writes here, everything else by ``perform``.
+
+        ``version`` is that of the stored record the peering was built from, 0 where there is none.
+        """
+        self._ctx = ctx
+        self.plan = plan
+        self.peering = peering
+        self.paths: dict[str, Ref] = {}
+        self.reports: dict[str, PathReport] = {}
+        self.dropped: Counter[str] = Counter()
+        self.deadline: Instant | None = None
+        #: The levels that were carried out last: what a path that starts now is told.
+        self.announced = AnnounceThis(None)
+        self.used = UseKey(None, probing=False)
+        #: Of the peer's certificate in force: the chain whose dates the node watches, and who judges it.
+        self.watched_chain: tuple[bytes, ...] = ()
+        self.examiner: Examiner | None = None
+        #: The last status, for the moments in which the machine is on the executor.
+        self.status: PeeringStatus | None = None
+        self.closing = False
+        self._store = store
+        self._owner = owner
+        self._epoch = epoch
+        self._version = version
+        self._perform = perform
+        self._computing = False
+        self._writing = False
+        self._steps: deque[tuple[Step, bool]] = deque()
+        self._effects: deque[Effect] = deque()
+
+    @property
+    def peer(self) -> UUID:
+        """The peer's UUID, by which the node finds this desk."""
+        return self.plan.peer_uuid
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing is under way, so that the machine may be looked at."""
+        return not self._computing
+
+    def run(self, step: Step, *, heavy: bool = False, droppable: bool = False) -> None:
+        """Run a step when its turn comes. A ``droppable`` one is given up where too much waits."""
+        if self.closing:
+            return
+        if droppable and (len(self._steps) >= WAITING_STEPS or len(self._effects) >= WAITING_EFFECTS):
+            self.dropped["too-much-waits"] += 1
+            return
+        self._steps.append((step, heavy))
+        self._go_on()
+
+    def close(self) -> None:
+        """Give up what waits, and delete the record once a write under way has ended."""
+        self.closing = True
+        self._steps.clear()
+        self._effects.clear()
+        if not self._writing:
+            self._delete()
+
+    def step_done(self, wanted: list[Effect]) -> None:
+        """Take the effects of an expensive step."""
+        self._computing = False
+        if self.closing:
+            return
+        self._effects.extend(wanted)
+        self._carry()
+        self._go_on()
+
+    def written(self, version: int) -> None:
+        """Go on behind a write that has succeeded."""
+        self._version = version
+        self._writing = False
+        if self.closing:
+            self._delete()
+        else:
+            self._carry()
+
+    def _go_on(self) -> None:
+        while self._steps and not self._computing:
+            step, heavy = self._steps.popleft()
+            if heavy:
+                self._computing = True
+                self._ctx.pipe(self._ctx.execute(step), self._step_done_message)
+                return
+            self._effects.extend(step())
+            self._carry()
+
+    def _step_done_message(self, wanted: list[Effect]) -> StepDone:
+        return StepDone(self.peer, wanted)
+
+    def _carry(self) -> None:
+        while self._effects and not self._writing:
+            effect = self._effects.popleft()
+            if isinstance(effect, effects.Store):
+                self._write(effect.record)
+            else:
+                self._perform(self, effect)
+
+    def _write(self, record: bytes) -> None:
+        self._writing = True
+        peer = self.peer
+        write = self._store.write(self._owner, self._epoch, record_name(peer), record, self._version)
+        self._ctx.pipe(write, lambda version: Written(peer, version))
+
+    def _delete(self) -> None:
+        self._writing = True
+        peer = self.peer
+        delete = self._store.delete(self._owner, self._epoch, record_name(peer), self._version)
+        self._ctx.pipe(delete, lambda _: Closed(peer))
+
+
+def record_name(peer: UUID) -> str:
+    """Return the name of a peering's record in its node's store."""
+    return f"peering:{peer}"

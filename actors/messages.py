@@ -1,0 +1,196 @@
+"""What the actors say to each other. Frozen values: frames are signed bytes, and no key is among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from peerkey.config.plan import NodePlan, PathPlan, Policy
+from peerkey.observe.alarms import Alarm
+from peerkey.protocol.frame import Frame
+from peerkey.protocol.peering import PeeringStatus
+from runtime.message import Ask
+
+# --- From a path to its node -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PathStarted:
+    """A path has started, or restarted, and wants to know what to announce and which key is in use."""
+
+    peer: UUID
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameArrived:
+    """A frame of the configured peer came by a path."""
+
+    peer: UUID
+    path: str
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeWanted:
+    """A path wants a PROBE to send."""
+
+    peer: UUID
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathReport:
+    """The state of a path, told whenever it changes."""
+
+    peer: UUID
+    path: str
+    state: str
+    reason: str
+    local: str
+    remote: str
+    mtu: int
+
+
+# --- From a node to a path ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceThis:
+    """Repeat this CERTIFICATE, or none."""
+
+    frame: Frame | None
+
+
+@dataclass(frozen=True, slots=True)
+class UseKey:
+    """This is the index of the key in use, and whether the peer's is still to be asked for."""
+
+    index: int | None
+    probing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrame:
+    """Send a frame that goes out on every path."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFrame:
+    """Send a frame that answers one which came by this path."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class SendProbe:
+    """Send a PROBE and expect its nonce back."""
+
+    frame: Frame
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticFrame:
+    """An authentic frame came by the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticReply:
+    """An authentic PROBE_REPLY came by the path."""
+
+    nonce: bytes
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurePath:
+    """Take up a changed configuration."""
+
+    plan: PathPlan
+    policy: Policy
+    enabled: bool
+
+
+# --- From outside ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Take up this plan and read certificates and trust again."""
+
+    plan: NodePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Rekey(Ask[int]):
+    """Agree new keys now, with every peer or with the named one. Answered with the number of peerings."""
+
+    peer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus(Ask["NodeStatus"]):
+    """Ask a node what an operator should see."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetFleet(Ask["tuple[NodeStatus, ...]"]):
+    """Ask the authority for the status of every node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload(Ask["tuple[str, ...]"]):
+    """Read the configuration and the certificates again. Answered with the names of the nodes concerned."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathStatus:
+    """What an operator is shown of one path."""
+
+    name: str
+    state: str
+    reason: str
+    local: str
+    remote: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """What an operator is shown of one peer."""
+
+    peer: str
+    uuid: str
+    security: PeeringStatus
+    paths: tuple[PathStatus, ...]
+    #: Frames that changed nothing, by reason.
+    dropped: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """What an operator is shown of a node's own certificate."""
+
+    subject: str
+    issuer: str
+    not_before: str
+    not_after: str
+    fingerprint: str
+    state: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """What an operator is shown of one node."""
+
+    node: str
+    uuid: str
+    enabled: bool
+    certificate: CertificateStatus | None
+    peers: tuple[PeerStatus, ...]
+    alarms: tuple[Alarm, ...]
+    rekey_interval_hours: float | None

@@ -1,0 +1,210 @@
+"""The actor of one path: the :class:`~peerkey.protocol.path.Path` machine between a wire and a node.
+
+It guarantees nothing about delivery, and needs to: what must be repeated is repeated by the machine
+that wants it. It keeps nothing: after a restart it asks its node what to announce and which key is in
+use, and goes on. It never holds a key; the node makes and checks every MAC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, assert_never
+from uuid import UUID
+
+from actors.messages import (
+    AnnounceThis,
+    AnswerFrame,
+    AuthenticFrame,
+    AuthenticReply,
+    ConfigurePath,
+    FrameArrived,
+    PathReport,
+    PathStarted,
+    ProbeWanted,
+    SendFrame,
+    SendProbe,
+    UseKey,
+)
+from peerkey.protocol import effects
+from peerkey.protocol.constants import DEFAULT_SEGMENT_BYTES
+from peerkey.protocol.path import Path, PathConfig
+from runtime.actor import Actor
+from runtime.wire.port import Address
+
+if TYPE_CHECKING:
+    from actors.journal import Journal
+    from peerkey.config.plan import Endpoint as PlannedEndpoint
+    from peerkey.config.plan import PathPlan, PeeringPlan, Policy
+    from peerkey.protocol.core import Entropy
+    from peerkey.protocol.effects import PathEffect
+    from runtime.ref import Ref
+    from runtime.wire.port import Endpoint, Wire
+
+#: IP and UDP headers.
+_IPV4_OVERHEAD: Final = 28
+_IPV6_OVERHEAD: Final = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The wire delivered a datagram."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """The local interface went up or down."""
+
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PathDue:
+    """The machine's deadline has come."""
+
+
+class PeerPath(Actor):
+    """One path from a node to a peer node."""
+
+    def __init__(  # noqa: PLR0913 - what a path needs, each by name
+        self,
+        *,
+        node: Ref,
+        node_name: str,
+        local: UUID,
+        peering: PeeringPlan,
+        plan: PathPlan,
+        policy: Policy,
+        enabled: bool,
+        wire: Wire,
+        entropy: Entropy,
+        journal: Journal,
+    ) -> None:
+        """Drive the path of ``plan`` for the peering ``peering`` of ``node``."""
+        self._node = node
+        self._node_name = node_name
+        self._local = local
+        self._peering = peering
+        self._plan = plan
+        self._wire = wire
+        self._journal = journal
+        self._path = Path(self._config(policy, enabled=enabled), entropy)
+        self._endpoint: Endpoint | None = None
+        self._deadline: timedelta | None = None
+        self._reported = ""
+        self._reason = ""
+
+    async def started(self) -> None:
+        """Open the wire, and ask the node where the peering stands."""
+        ref = self.ctx.ref
+        self._endpoint = self._wire.open(
+            _address(self._plan.local),
+            _address(self._plan.peer),
+            lambda data: ref.offer(Arrived(data)),
+            lambda up: ref.offer(LinkChanged(up)),
+        )
+        self.ctx.defer(self._endpoint.close)
+        self._node.offer(PathStarted(self._peering.peer_uuid, self._plan.name))
+        self._carry([])
+
+    def receive(self, message: object) -> None:
+        """Give each message to the machine, and carry out what it wants."""
+        now = self.ctx.clock.monotonic()
+        path = self._path
+        match message:
+            case Arrived(data):
+                self._carry(path.datagram_received(data, now))
+            case PathDue():
+                self._deadline = None
+                self._carry(path.tick(now))
+            case SendFrame(frame):
+                self._carry(path.send(frame, now))
+            case AnswerFrame(frame):
+                self._carry(path.answer(frame, now))
+            case SendProbe(frame, nonce):
+                self._carry(path.send_probe(frame, nonce, now))
+            case AuthenticFrame():
+                self._carry(path.heard(now))
+            case AuthenticReply(nonce, index):
+                self._carry(path.probe_answered(nonce, index, now))
+            case AnnounceThis(frame):
+                self._carry(path.announce(frame, now))
+            case UseKey(index, probing):
+                self._carry(path.usable(index, probing=probing, now=now))
+            case LinkChanged(up):
+                self._carry(path.interface(now, up=up))
+            case ConfigurePath(plan, policy, enabled):
+                self._plan = plan
+                self._carry(path.configured(self._config(policy, enabled=enabled), now))
+            case _:
+                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _carry(self, wanted: list[PathEffect]) -> None:
+        peer, name = self._peering.peer_uuid, self._plan.name
+        for effect in wanted:
+            match effect:
+                case effects.Datagram(data):
+                    if self._endpoint is not None:
+                        self._endpoint.send(data)
+                case effects.Deliver(frame):
+                    self._node.offer(FrameArrived(peer, name, frame))
+                case effects.WantProbe():
+                    self._node.offer(ProbeWanted(peer, name))
+                case effects.Service(_, reason):
+                    self._reason = reason
+                case effects.Emit(event):
+                    self._journal.record(self.ctx.clock.wall(), self._node_name, event)
+                case effects.Count(reason):
+                    self.ctx.log.debug("dropped", reason=reason)
+                case unreachable:
+                    assert_never(unreachable)
+        self._report()
+        self._arm()
+
+    def _report(self) -> None:
+        """Tell the node when the state has changed."""
+        state = self._path.state.name.lower().replace("_", "-")
+        if state != self._reported:
+            self._reported = state
+            plan = self._plan
+            report = PathReport(
+                self._peering.peer_uuid,
+                plan.name,
+                state,
+                self._reason,
+                str(plan.local),
+                str(plan.peer),
+                plan.mtu,
+            )
+            self._node.tell(report)
+
+    def _arm(self) -> None:
+        """Keep exactly one timer, at the machine's deadline."""
+        deadline = self._path.deadline()
+        if deadline == self._deadline:
+            return
+        self._deadline = deadline
+        if deadline is None:
+            self.ctx.cancel_timer("due")
+        else:
+            self.ctx.set_timer("due", deadline - self.ctx.clock.monotonic(), PathDue())
+
+    def _config(self, policy: Policy, *, enabled: bool) -> PathConfig:
+        overhead = _IPV6_OVERHEAD if ":" in self._plan.local.address else _IPV4_OVERHEAD
+        return PathConfig(
+            name=self._plan.name,
+            peer_name=f"{self._peering.peer_router}/{self._peering.peer_node}",
+            local=self._local.bytes,
+            peer=self._peering.peer_uuid.bytes,
+            retransmit_interval=policy.retransmit_interval,
+            timeout=policy.timeout,
+            probe_interval=policy.probe_interval,
+            datagram_bytes=min(DEFAULT_SEGMENT_BYTES, self._plan.mtu - overhead),
+            enabled=enabled,
+        )
+
+
+def _address(endpoint: PlannedEndpoint) -> Address:
+    return Address(endpoint.address, endpoint.port)

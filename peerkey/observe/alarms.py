@@ -1,0 +1,119 @@
+"""Alarms: what is wrong now, computed from what is so now.
+
+An alarm is not an occurrence but a state: it is there as long as its cause is. So nothing raises or
+clears one; whoever wants to know computes them from the facts, and two computations differ by what was
+raised and cleared. The texts are those that operators of the original system know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How urgent an alarm is."""
+
+    CRITICAL = "critical"
+    MAJOR = "major"
+    MINOR = "minor"
+
+
+class Category(StrEnum):
+    """What an alarm is about."""
+
+    PEER = "peer"
+    SYSTEM = "system"
+    PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing that is wrong. Two alarms are the same when their ``identity`` is."""
+
+    identity: str
+    severity: Severity
+    source: str
+    category: Category
+    message: str
+
+
+def peer_certificate_invalid(peer: str, state: str, detail: str) -> Alarm:
+    """A peer's certificate is not good."""
+    return Alarm(
+        f"peer-certificate:{peer}",
+        Severity.CRITICAL,
+        peer,
+        Category.PEER,
+        f"Peer `{peer}` certificate is invalid: `{state}` - `{detail}`.",
+    )
+
+
+def peer_unreachable(peer: str) -> Alarm:
+    """No path to a peer is in service."""
+    return Alarm(
+        f"peer-unreachable:{peer}", Severity.CRITICAL, peer, Category.PEER, f"Peer `{peer}` is not reachable."
+    )
+
+
+def path_down(peer: str, path: str) -> Alarm:
+    """One of the paths to a peer is out of service."""
+    return Alarm(
+        f"path-down:{peer}:{path}",
+        Severity.MAJOR,
+        peer,
+        Category.PEER,
+        f"Peer `{peer}` path is down: {path}.",
+    )
+
+
+def certificate_expiring(node: str, days: int, severity: Severity) -> Alarm:
+    """This node's certificate expires soon."""
+    return Alarm(
+        f"certificate-expiring:{node}",
+        severity,
+        node,
+        Category.PEER,
+        f"The following certificates are expiring in less than {days} days: `{node}`.",
+    )
+
+
+def certificate_bad(node: str, state: str, detail: str) -> Alarm:
+    """This node's certificate is expired, revoked or otherwise invalid."""
+    text = f"{state}: `{node}`" if state in {"expired", "revoked"} else f"invalid: `{node}` - `{detail}`"
+    return Alarm(
+        f"certificate-bad:{node}",
+        Severity.CRITICAL,
+        node,
+        Category.PEER,
+        f"The following certificates are {text}.",
+    )
+
+
+def certificate_missing(node: str, detail: str) -> Alarm:
+    """Key management is enabled and the node has no certificate that it could use."""
+    return Alarm(
+        f"certificate-missing:{node}",
+        Severity.CRITICAL,
+        node,
+        Category.PEER,
+        f"Key management is enabled without a valid signed certificate: {detail}.",
+    )
+
+
+def trust_unreadable(node: str, detail: str) -> Alarm:
+    """A trusted CA certificate cannot be read or may not be trusted."""
+    return Alarm(
+        f"trust:{node}",
+        Severity.MAJOR,
+        node,
+        Category.SYSTEM,
+        f"Trusted certificates need attention: {detail}.",
+    )
+
+
+def node_not_running(node: str, detail: str) -> Alarm:
+    """The actor of a node does not answer: it is being restarted, or it has failed for good."""
+    return Alarm(
+        f"node:{node}", Severity.CRITICAL, node, Category.PLATFORM, f"Node `{node}` is not running: {detail}."
+    )

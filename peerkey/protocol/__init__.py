@@ -1,0 +1,22 @@
+"""The peerkey protocol, version 1: how two nodes prove who they are and agree a key.
+
+Read in this order; each module stands on those before it:
+
+``constants``       every number of the protocol and where it comes from
+``frame``           the envelope that is signed, and its digest
+``codec``           what fields look like in bytes, and the refusal of everything else
+``messages``        the ten kinds and their fields
+``segments``        frames over datagrams: cutting and putting together
+``suites``          signatures and key agreement, behind ports
+``schedule``        which secret is derived from what
+``keyring``         previous, current, next, and the slot of a key that is not accepted yet
+``state``           what a peering remembers, in memory and in its stored record
+``effects``         what the machines ask the world to do
+``authentication``  step C: certificates, announcements, pins
+``exchange``        step K1 to K5: request, response, confirm, established
+``rotation``        step K6, K7 and R: activation, erasure, probes, rekeying
+``peering``         the machine of one peering, made of the three above
+``path``            the machine of one path: announce, retransmit, give up, recover
+
+The machines are pure: time is an argument, effects are returned, randomness and keys are ports.
+"""

@@ -1,0 +1,385 @@
+"""One peering: two nodes, one key for all their paths.
+
+:class:`Peering` is made of three parts that each decide one thing: :class:`Authentication` (whose
+certificates are in force), :class:`Exchange` (agree a key) and :class:`Rotation` (use it, replace it,
+erase it). This module gives each frame to the part it concerns, and carries what happens in one part
+to the others.
+
+To drive it: call :meth:`Peering.start` once, :meth:`Peering.receive` for every frame that a path
+delivers, :meth:`Peering.tick` when :meth:`Peering.deadline` has come, and the other methods when what
+they name has happened. Each returns the effects to carry out, in order. A frame that proves nothing
+changes nothing: what comes back is a :class:`~peerkey.protocol.effects.Count`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import assert_never, final
+
+from peerkey.errors import Malformed
+from peerkey.moment import Instant, Moment
+from peerkey.observe.events import PeeringRemoved
+from peerkey.protocol import messages, schedule
+from peerkey.protocol.authentication import Authentication
+from peerkey.protocol.constants import MAXIMUM_NAME_CHARACTERS, Kind
+from peerkey.protocol.core import CertificateFault, Core, Entropy, Examiner, Identity, Ignored, PeeringConfig, earliest
+from peerkey.protocol.effects import Effect, Heard, SendAll
+from peerkey.protocol.exchange import Exchange, Phase
+from peerkey.protocol.frame import Frame
+from peerkey.protocol.keyring import KeyRing
+from peerkey.protocol.messages import Refusal, decode_body_untrusted
+from peerkey.protocol.rotation import Rotation
+from peerkey.protocol.state import PeeringState, encode_state
+from peerkey.protocol.suites import BadShare, BadSignature, KeyAgreement, verifier_for
+
+
+@dataclass(frozen=True, slots=True)
+class PeeringStatus:
+    """What an operator is shown of one peering. No secret is in it."""
+
+    peer: str
+    #: One of ``ESKM_DISABLED``, ``CERT_EXCH_INIT``, ``CERT_EXCH_COMP``, ``KEY_EXCH_INIT``, ``MKEY_EXCH_COMP``, ``REMOVED``.
+    security_status: str
+    algorithm: str
+    #: Index and key id of the keys, by role.
+    keys: tuple[tuple[str, int, str], ...]
+    key_index: int | None
+    peer_seals_with: int
+    certificate_received: bool
+    certificate_acknowledged: bool
+    key_received: bool
+    key_acknowledged: bool
+    key_changes: int
+    last_rekey: str | None
+    next_rekey_seconds: float | None
+    last_error: str
+    peer_certificate_fault: str
+
+
+@final
+class Peering:
+    """The machine of one peering."""
+
+    def __init__(  # noqa: PLR0913 - the ports of the machine, each by name
+        self,
+        config: PeeringConfig,
+        *,
+        identity: Identity | None,
+        examiner: Examiner,
+        agreement: KeyAgreement,
+        entropy: Entropy,
+        epoch: int,
+        state: PeeringState | None = None,
+    ) -> None:
+        """Build the machine on a stored state, or on a new one.
+
+        ``epoch`` is the store's number of this activation: greater than that of any before it.
+        """
+        self._core = Core(
+            config,
+            identity,
+            examiner,
+            agreement,
+            entropy,
+            state if state is not None else PeeringState(announcement_number=0, challenge=entropy(32)),
+            epoch,
+        )
+        self._authentication = Authentication(self._core)
+        self._rotation = Rotation(self._core)
+        self._exchange = Exchange(self._core, self._rotation)
+
+    # --- being driven -----------------------------------------------------------------------------
+
+    def start(self, now: Moment) -> list[Effect]:
+        """Begin, or go on after a restart."""
+        core, state = self._core, self._core.state
+        identity = core.identity
+        if state.peer is not None:
+            examination = core.examiner.examine(state.peer.chain, now.wall)
+            core.verifier = verifier_for(examination.public_key) if state.peer.in_force else None
+        if identity is not None and any(key.local_leaf == identity.fingerprint for _, key in state.ring):
+            core.peer_holds = identity.fingerprint
+        self._rotation.start(now)
+        self._exchange.start(now)
+        return self._look_again(now)
+
+    def receive(self, path: str, frame: Frame, now: Moment) -> list[Effect]:
+        """Deal with one frame that came by ``path`` from the peer's configured address."""
+        core = self._core
+        try:
+            if not core.config.enabled:
+                raise Ignored("disabled")
+            if frame.sender != core.config.peer or frame.receiver != core.config.local:
+                raise Ignored("not-this-peering")
+            self._dispatch(path, frame, now)
+        except Ignored as ignored:
+            core.count(ignored.reason)
+        except Malformed:
+            core.count("malformed")
+        except BadSignature:
+            core.count("bad-signature")
+        except schedule.BadMac:
+            core.count("bad-mac")
+        except BadShare:
+            core.count("bad-share")
+        return self._settled(now)
+
+    def tick(self, now: Moment) -> list[Effect]:
+        """Do what is due."""
+        if self._core.config.enabled:
+            self._rotation.tick(now)
+            self._authentication.tick(now)
+            self._exchange.tick(now)
+        return self._settled(now)
+
+    def deadline(self) -> Instant | None:
+        """Return when :meth:`tick` has something to do."""
+        if not self._core.config.enabled:
+            return None
+        return earliest(
+            self._rotation.deadline(), self._authentication.deadline(), self._exchange.deadline()
+        )
+
+    def path_started(self) -> list[Effect]:
+        """Return what a path that has just started should know: what to announce, and the key in use."""
+        return [self._authentication.showing(), self._rotation.usable()]
+
+    def probe(self, path: str, now: Moment) -> list[Effect]:
+        """Send a PROBE on one path."""
+        self._rotation.probe(path)
+        return self._settled(now)
+
+    def rekey(self, now: Moment) -> list[Effect]:
+        """Agree a new key as soon as the last rekey is complete."""
+        self._exchange.want()
+        return self._settled(now)
+
+    # --- what may change while it runs ---------------------------------------------------------------
+
+    def trust_changed(self, now: Moment) -> list[Effect]:
+        """Judge again: trust, revocation lists or the day have changed."""
+        return self._look_again(now)
+
+    def examiner_changed(self, examiner: Examiner, now: Moment) -> list[Effect]:
+        """Judge again, by another examiner."""
+        self._core.examiner = examiner
+        return self._look_again(now)
+
+    def identity_changed(self, identity: Identity | None, now: Moment) -> list[Effect]:
+        """Take up this node's new certificate, or the news that the one in use is not good any more.
+
+        "A replaced certificate restarts C and then K"; the key in use stays until its successor is accepted.
+        """
+        core = self._core
+        before, core.identity = core.identity, identity
+        if before is None or identity is None or before.fingerprint != identity.fingerprint:
+            self._exchange.abort()
+        if identity is not None and any(key.local_leaf == identity.fingerprint for _, key in core.state.ring):
+            core.peer_holds = identity.fingerprint
+        return self._look_again(now)
+
+    def configured(self, config: PeeringConfig, agreement: KeyAgreement, now: Moment) -> list[Effect]:
+        """Take up a changed configuration. Another algorithm restarts K only."""
+        core = self._core
+        before, core.config, core.agreement = core.config, config, agreement
+        if before.algorithm != config.algorithm:
+            self._exchange.abort()
+        self._rotation.schedule_rekey(now)
+        if before.enabled != config.enabled:
+            core.out.append(self._rotation.usable())
+        return self._look_again(now)
+
+    def release_pin(self, now: Moment) -> list[Effect]:
+        """Forget the pinned certificate at an operator's word: the next one that is announced is taken."""
+        core = self._core
+        core.state.peer, core.verifier = None, None
+        self._exchange.abort()
+        core.store()
+        self._authentication.ask()
+        return self._settled(now)
+
+    # --- looking at it --------------------------------------------------------------------------------
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys, for the data plane of this process."""
+        return self._core.state.ring
+
+    @property
+    def record(self) -> bytes:
+        """What a :class:`~peerkey.protocol.effects.Store` of this moment would write. It holds keys in the clear."""
+        return encode_state(self._core.state)
+
+    @property
+    def phase(self) -> Phase:
+        """Where the exchange stands."""
+        return self._exchange.phase
+
+    @property
+    def config(self) -> PeeringConfig:
+        """What the machine is configured for."""
+        return self._core.config
+
+    @property
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """The peer's certificate that was accepted last, DER, leaf first; empty where there is none."""
+        peer = self._core.state.peer
+        return () if peer is None else peer.chain
+
+    @property
+    def peer_fault(self) -> CertificateFault | None:
+        """What is wrong with the peer's certificate: accepted and gone bad, or refused; ``None``: nothing."""
+        return self._core.peer_fault
+
+    def heavy(self, frame: Frame) -> bool:
+        """Tell whether receiving ``frame`` may cost more than a millisecond, so that it belongs off the loop."""
+        core = self._core
+        if frame.kind in {Kind.KEY_REQUEST, Kind.KEY_RESPONSE}:
+            return core.agreement.heavy or (core.identity is not None and core.identity.signer.heavy)
+        return frame.kind == Kind.CERTIFICATE and core.identity is not None and core.identity.signer.heavy
+
+    def status(self, now: Moment) -> PeeringStatus:
+        """Return what an operator is shown."""
+        core, state = self._core, self._core.state
+        current = state.ring.current
+        newest = state.ring.next or current
+        rekey_at = self._rotation.rekey_at
+        return PeeringStatus(
+            peer=core.config.peer_name,
+            security_status=self._security_status(),
+            algorithm=core.config.algorithm.name,
+            keys=tuple((role.value, key.index, key.key_id.hex()) for role, key in state.ring),
+            key_index=None if current is None else current.index,
+            peer_seals_with=state.peer_seals_with,
+            certificate_received=core.peer_in_force,
+            certificate_acknowledged=core.identity is not None and core.peer_holds == core.identity.fingerprint,
+            key_received=any(True for _ in state.ring),
+            key_acknowledged=current is not None,
+            key_changes=state.key_changes,
+            last_rekey=None if newest is None else newest.computed_at.isoformat(),
+            next_rekey_seconds=None if rekey_at is None else max(0.0, (rekey_at - now.instant).total_seconds()),
+            last_error=core.last_failure,
+            peer_certificate_fault="" if core.peer_fault is None else core.peer_fault.detail,
+        )
+
+    def _security_status(self) -> str:
+        core = self._core
+        if not core.config.enabled:
+            return "ESKM_DISABLED"
+        if core.state.ring.current is not None:
+            return "MKEY_EXCH_COMP"
+        if core.state.removed:
+            return "REMOVED"
+        if not core.peer_in_force:
+            return "CERT_EXCH_INIT"
+        return "CERT_EXCH_COMP" if self._exchange.phase is Phase.IDLE else "KEY_EXCH_INIT"
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _dispatch(self, path: str, frame: Frame, now: Moment) -> None:
+        match decode_body_untrusted(frame):
+            case messages.Certificate() as message:
+                if self._authentication.received(path, frame, message, now):
+                    self._exchange.abort()
+            case messages.KeyRequest() as message:
+                self._exchange.request_received(path, frame, message, now)
+            case messages.KeyResponse() as message:
+                self._exchange.response_received(path, frame, message, now)
+            case messages.KeyConfirm() as message:
+                self._exchange.confirm_received(path, frame, message, now)
+            case messages.KeyEstablished() as message:
+                self._exchange.established_received(path, frame, message, now)
+            case messages.Refusal() as message:
+                self._refusal_received(path, frame, message, now)
+            case messages.Probe() as message:
+                self._probe_received(path, frame, message, now)
+            case messages.PeeringRemoved() as message:
+                self._removed_by_peer(path, frame, message, now)
+            case messages.Ack():
+                raise Ignored("ack-is-for-paths")
+            case unreachable:
+                assert_never(unreachable)
+
+    def _probe_received(self, path: str, frame: Frame, message: messages.Probe, now: Moment) -> None:
+        if frame.kind == Kind.PROBE_REPLY:
+            self._rotation.reply_received(path, frame, message, now)
+            return
+        ring = self._core.state.ring
+        if not ring and self._core.state.key_changes == 0 and self._core.peer_in_force:
+            # The peer seals with a key that we do not have: our store was lost. Ask at once.
+            self._exchange.want()
+        if self._rotation.probe_received(path, frame, message, now):
+            self._exchange.accepted_by_peer(now)
+            self._rotation.probe_received(path, frame, message, now)
+
+    def _refusal_received(self, path: str, frame: Frame, message: Refusal, now: Moment) -> None:
+        """Act on a refusal that is signed by the peer and names a frame in flight; tell of any other hint."""
+        core, announcement = self._core, self._authentication.announcement
+        of_announcement = announcement is not None and message.digest == announcement.digest
+        if not of_announcement and not self._exchange.names_ours(message.digest):
+            raise Ignored("unexpected-refusal")
+        if not core.buckets.refusals_received.take(now.instant):
+            raise Ignored("refusal-rate")
+        if not frame.auth or core.verifier is None:
+            core.failed(message.reason, message.detail, "hint")
+            return
+        core.verify(frame)
+        core.out.append(Heard(path))
+        if of_announcement:
+            self._authentication.refused_by_peer(message, now)
+        else:
+            self._exchange.refused_by_peer(message, now)
+
+    def _look_again(self, now: Moment) -> list[Effect]:
+        """Judge both certificates again, and act on what has gone bad as ``fail-soft`` and ``fail-hard`` say."""
+        core, state = self._core, self._core.state
+        if core.config.enabled:
+            if self._authentication.judge_again(now):
+                self._exchange.abort()
+            bad = self._authentication.fault_in_force(now)
+            if bad is not None and core.config.fail_hard and core.peer_in_force:
+                state.peer, core.verifier = state.peer and state.peer.put_in_force(in_force=False), None
+                self._remove(bad.verdict.explain())
+            identity = core.identity
+            if identity is not None and identity.fault and core.config.fail_hard and state.ring:
+                self._remove(f"the certificate of this node is not valid: {identity.fault}")
+        return self._settled(now)
+
+    def _remove(self, reason: str) -> None:
+        """Remove the peering: tell the peer under the key in use, then erase every key."""
+        core, state = self._core, self._core.state
+        current = state.ring.current
+        farewell = (
+            None
+            if current is None
+            else core.maced(Kind.PEERING_REMOVED, messages.PeeringRemoved(reason[:MAXIMUM_NAME_CHARACTERS]), current.probe)
+        )
+        state.removed = reason
+        self._exchange.erased()
+        self._rotation.erase_all(f"fail-hard: {reason}")
+        if farewell is not None:
+            core.out.append(SendAll(farewell))
+        core.emit(PeeringRemoved(core.config.peer_name, reason, by_peer=False))
+
+    def _removed_by_peer(self, path: str, frame: Frame, message: messages.PeeringRemoved, now: Moment) -> None:
+        """Stop using keys that the peer has erased, once it has proved that it is the peer who says so."""
+        core = self._core
+        if not core.buckets.mac.take(now.instant):
+            raise Ignored("mac-rate")
+        if not any(
+            hmac.compare_digest(frame.auth, schedule.mac(key.probe, frame.signed)) for _, key in core.state.ring
+        ):
+            raise Ignored("bad-mac")
+        core.state.removed = message.reason
+        self._exchange.erased()
+        self._rotation.erase_all(f"the peer removed the peering: {message.reason}")
+        core.acknowledge(path, frame)
+        core.out.append(Heard(path))
+        core.emit(PeeringRemoved(core.config.peer_name, message.reason, by_peer=True))
+
+    def _settled(self, now: Moment) -> list[Effect]:
+        """Bring what is level-triggered up to date, and hand the effects over."""
+        self._authentication.settle()
+        self._exchange.settle(now)
+        return self._core.take()

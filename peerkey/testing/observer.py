@@ -1,0 +1,339 @@
+"""Somebody who sees both ends at once and knows what must always hold.
+
+The invariants are those of protocol.md, section 5, numbered as there. No node could check them, because
+none sees the other's keys; the observer sees what each end holds, has stored, sends and receives::
+
+    observer = Observer()
+    observer.leaves(node, frame, stored)    # for every frame, before it is handed to a path
+    observer.on_the_wire(data)              # for every datagram
+    observer.arrived(arrival)               # for every frame that a peering has dealt with
+    observer.store_lost(node)               # when a test takes a node's memory away
+    observer.see(now, one, other)           # after every step
+
+Each raises :class:`Violation`, which names the invariant and what broke it. The observer never touches
+the ends, and what it is shown are values (:class:`Sighting`, :class:`Arrival`), so that machines in
+one process and a simulated fleet are watched alike. One observer watches one peering.
+
+What an end *has* is what it has stored: between two steps its memory holds the same keys, which is
+checked, and after a crash the stored ones are all there is. A node that starts again seals with its
+stored ``next`` or else ``current``, so the peer must be able to open with that at any moment too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from peerkey.moment import Instant
+from peerkey.protocol import effects, messages
+from peerkey.protocol.constants import ERASURE_DELAY, Kind
+from peerkey.protocol.effects import Effect
+from peerkey.protocol.exchange import Phase
+from peerkey.protocol.frame import Frame
+from peerkey.protocol.keyring import ACCEPTED, KeyRing, PeerKey
+from peerkey.protocol.messages import Role, decode_body_untrusted
+from peerkey.protocol.path import PathState
+from peerkey.protocol.state import PeeringState, decode_state
+from peerkey.secret import Secret
+
+#: A machine that is due at one instant more often than this is not getting anywhere.
+_STEPS_AT_ONE_INSTANT: Final = 10_000
+
+#: States in which a path is not meant to do anything by itself.
+_RESTING: Final = frozenset({PathState.DISABLED, PathState.DOWN})
+
+#: What the peering's refusal of a frame may consist of: a counter, and an answer to whoever asked.
+_HARMLESS: Final = (effects.Count, effects.SendOn)
+
+
+class Violation(AssertionError):
+    """An invariant of protocol.md section 5 does not hold."""
+
+    def __init__(self, invariant: int, what: str) -> None:
+        """Name the invariant and what broke it."""
+        super().__init__(f"invariant {invariant}: {what}")
+        self.invariant = invariant
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One end at one instant."""
+
+    name: str
+    alive: bool
+    #: What it holds in memory; ``None`` where it is not running.
+    ring: KeyRing | None
+    #: What its store holds; ``None`` where nothing was stored.
+    stored: PeeringState | None
+    phase: Phase
+    #: When its peering, and each of its paths, has something to do.
+    deadline: Instant | None
+    paths: Mapping[str, tuple[PathState, Instant | None]]
+    #: Whether it is configured for keys and has a certificate that it may use.
+    wants_key: bool
+    #: Whether it has seen that a certificate is bad, under ``fail-hard``, and no other has been accepted since.
+    condemned: bool
+
+    @property
+    def keys(self) -> KeyRing:
+        """The keys that it has for good."""
+        return KeyRing() if self.stored is None else self.stored.ring
+
+    @property
+    def removed(self) -> bool:
+        """Whether the peering is removed here."""
+        return self.stored is not None and bool(self.stored.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One frame that a peering has dealt with."""
+
+    node: str
+    frame: Frame
+    #: The peering's record, phase and deadline before and after.
+    before: tuple[bytes, Phase, Instant | None]
+    after: tuple[bytes, Phase, Instant | None]
+    wanted: tuple[Effect, ...]
+
+
+@dataclass(slots=True)
+class _End:
+    """What the observer remembers of one end."""
+
+    keys: KeyRing = field(default_factory=KeyRing)
+    #: Keys that it lost by fail-hard, removal or with its store: nobody can expect it to open with them.
+    excused: set[bytes] = field(default_factory=set)
+    #: When it last sealed with each key.
+    sealed: dict[bytes, Instant] = field(default_factory=dict)
+    #: Encodings of all frames that left it.
+    frames: set[bytes] = field(default_factory=set)
+    #: Digests of frames that changed its keys.
+    used: set[bytes] = field(default_factory=set)
+    was_removed: bool = False
+    #: It has said PEERING_REMOVED, which may arrive at any later time.
+    said_farewell: bool = False
+    lost_store: bool = False
+
+
+@final
+class Observer:
+    """Watches the two ends of one peering."""
+
+    def __init__(self) -> None:
+        """Begin having seen nothing."""
+        self._ends: dict[str, _End] = {}
+        #: Key material by key id, of every key that any end ever had.
+        self._material: dict[bytes, tuple[int, tuple[Secret, ...]]] = {}
+        self._instant: Instant | None = None
+        self._steps = 0
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def store_lost(self, node: str) -> None:
+        """Take note that a node's memory was taken from it."""
+        end = self._end(node)
+        end.lost_store = True
+        end.used.clear()
+
+    def leaves(self, node: str, frame: Frame, stored: PeeringState | None) -> None:
+        """Check that what a frame presupposes was stored before it leaves (protocol.md, section 6)."""
+        self._end(node).frames.add(frame.encode())
+        message = decode_body_untrusted(frame)
+        if isinstance(message, messages.Ack):
+            return
+        if stored is None:
+            raise Violation(7, f"{node} sends {frame} and has stored nothing")
+        ring = stored.ring
+        match message:
+            case messages.Certificate():
+                presupposed = stored.announcement_number >= message.number
+            case messages.KeyRequest():
+                presupposed = (
+                    stored.request_digest == frame.digest and stored.highest_index >= message.proposed_index
+                )
+            case messages.KeyResponse():
+                presupposed = any(key.response_digest == frame.digest for _, key in ring)
+            case messages.KeyConfirm():
+                presupposed = any(
+                    role is not Role.PENDING and key.response_digest == message.response_digest
+                    for role, key in ring
+                )
+            case messages.KeyEstablished():
+                presupposed = any(True for _ in ring.accepted())
+            case messages.Probe():
+                found = ring.find(message.key_index)
+                sealing = ring.current
+                presupposed = (
+                    found is not None
+                    and found[0] in ACCEPTED
+                    and sealing is not None
+                    and sealing.index == message.seals_with
+                )
+            case messages.PeeringRemoved():
+                presupposed = not ring and bool(stored.removed)
+                self._end(node).said_farewell = True
+            case messages.Refusal():
+                presupposed = True
+        if not presupposed:
+            raise Violation(7, f"{node} sends {frame} before it has stored what that presupposes")
+
+    def on_the_wire(self, data: bytes) -> None:
+        """Check that a datagram shows no key to anybody."""
+        for index, secrets in self._material.values():
+            if any(secret.reveal() in data for secret in secrets):
+                raise Violation(2, f"a datagram carries key material of key {index}")
+
+    def arrived(self, arrival: Arrival) -> None:
+        """Check that a frame which the peer never sent, or which has had its effect, has none."""
+        end = self._end(arrival.node)
+        changed = arrival.before != arrival.after
+        honest = any(
+            arrival.frame.encode() in other.frames for name, other in self._ends.items() if name != arrival.node
+        )
+        if not honest:
+            harmless = all(isinstance(effect, _HARMLESS) or _is_hint(effect) for effect in arrival.wanted)
+            if changed or not harmless:
+                detail = f"it asked for {arrival.wanted}" if not harmless else _difference(arrival)
+                raise Violation(6, f"{arrival.frame} is not the peer's and changed {arrival.node}: {detail}")
+        if arrival.frame.kind in {Kind.PROBE, Kind.PROBE_REPLY}:
+            return
+        if _ring(arrival.before) != _ring(arrival.after):
+            if arrival.frame.digest in end.used:
+                raise Violation(6, f"{arrival.frame} changed the keys of {arrival.node} a second time")
+            end.used.add(arrival.frame.digest)
+
+    # --- what is there ----------------------------------------------------------------------------
+
+    def see(self, now: Instant, one: Sighting, other: Sighting) -> None:
+        """Check everything that can be seen of both ends between two steps."""
+        self._progresses(now)
+        for seen, peer in ((one, other), (other, one)):
+            self._memory_is_stored(seen)
+            self._key_material_is_one(seen)
+            self._changes_are_allowed(now, seen, peer)
+        self._both_ends_agree(one, other)
+        for seen, peer in ((one, other), (other, one)):
+            self._peer_can_open(now, seen, peer)
+            self._fail_hard_holds(seen)
+            self._waits_with_a_deadline(seen)
+        for seen in (one, other):
+            end = self._end(seen.name)
+            end.keys, end.was_removed, end.lost_store = seen.keys, seen.removed, False
+
+    def _end(self, name: str) -> _End:
+        return self._ends.setdefault(name, _End())
+
+    def _progresses(self, now: Instant) -> None:
+        self._steps = self._steps + 1 if now == self._instant else 0
+        self._instant = now
+        if self._steps > _STEPS_AT_ONE_INSTANT:
+            raise Violation(4, f"a machine is due at {now} again and again and does nothing about it")
+
+    def _memory_is_stored(self, seen: Sighting) -> None:
+        """7: whatever a restart would not find again must not be there between two steps."""
+        if seen.ring is not None and seen.ring != seen.keys:
+            raise Violation(
+                7, f"{seen.name} holds {_roles(seen.ring)} in memory and has stored {_roles(seen.keys)}"
+            )
+
+    def _key_material_is_one(self, seen: Sighting) -> None:
+        """2, over time: a key id stands for one index and one set of bytes, wherever and whenever it is seen."""
+        for _, key in seen.keys:
+            material = (key.index, (key.peer_key, key.confirm_initiator, key.confirm_responder, key.probe))
+            if self._material.setdefault(key.key_id, material) != material:
+                raise Violation(2, f"{seen.name} holds {key} with other bytes than were seen before")
+
+    def _both_ends_agree(self, one: Sighting, other: Sighting) -> None:
+        """2: "Both ends of an accepted key index hold the same bytes"."""
+        for key in one.keys.accepted():
+            found = other.keys.find(key.index)
+            if found is not None and found[0] in ACCEPTED and found[1].peer_key != key.peer_key:
+                raise Violation(2, f"{one.name} and {other.name} accepted different keys {key.index}")
+
+    def _changes_are_allowed(self, now: Instant, seen: Sighting, peer: Sighting) -> None:
+        """3: "never lost or replaced except by an accepted successor, fail-hard, or removal of the peer"."""
+        end, peer_end = self._end(seen.name), self._end(peer.name)
+        if seen.removed and not end.was_removed and not (
+            seen.condemned or peer_end.said_farewell
+        ):
+            raise Violation(3, f"{seen.name} removed the peering without a cause")
+        ids = {key.key_id for _, key in seen.keys}
+        gone = [(role, key) for role, key in end.keys if key.key_id not in ids]
+        excused = end.lost_store or seen.removed
+        if excused:
+            end.excused |= {key.key_id for _, key in gone}
+            return
+        before, current = end.keys.current, seen.keys.current
+        if before is not None:
+            if current is None:
+                raise Violation(3, f"{seen.name} lost its current key {before.index}")
+            if current.key_id != before.key_id and current.index <= before.index:
+                raise Violation(3, f"{seen.name} went from key {before.index} to key {current.index}")
+        for role, key in gone:
+            if role not in ACCEPTED:
+                continue
+            sealed = peer_end.sealed.get(key.key_id)
+            if sealed is not None and now - sealed < ERASURE_DELAY and key.key_id not in peer_end.excused:
+                ago = (now - sealed).total_seconds()
+                raise Violation(1, f"{seen.name} erased {key} that {peer.name} sealed with {ago} s ago")
+
+    def _peer_can_open(self, now: Instant, seen: Sighting, peer: Sighting) -> None:
+        """1: "The key a node seals with is one its peer can open with"; also after either starts again."""
+        end, peer_end = self._end(seen.name), self._end(peer.name)
+        if seen.alive and seen.keys.current is not None:
+            end.sealed[seen.keys.current.key_id] = now
+        openable = {key.key_id for _, key in peer.keys}
+        for key in _sealing(seen.keys):
+            if key.key_id not in openable and key.key_id not in peer_end.excused:
+                raise Violation(
+                    1, f"{seen.name} seals with {key}, and {peer.name} has only {_roles(peer.keys)}"
+                )
+
+    def _fail_hard_holds(self, seen: Sighting) -> None:
+        """5: "After fail-hard no frame is sealed to a peer concerned"."""
+        if seen.alive and seen.condemned and seen.keys:
+            raise Violation(5, f"{seen.name} knows of a bad certificate and still has {_roles(seen.keys)}")
+        if seen.removed and seen.keys.current is not None:
+            raise Violation(5, f"{seen.name} removed the peering and seals with {seen.keys.current}")
+
+    def _waits_with_a_deadline(self, seen: Sighting) -> None:
+        """4: "every waiting machine has a deadline"."""
+        if not seen.alive or not seen.wants_key:
+            return
+        if seen.phase is not Phase.IDLE and seen.deadline is None:
+            raise Violation(4, f"{seen.name} is {seen.phase.name} and waits for ever")
+        trying = [(state, due) for state, due in seen.paths.values() if state not in _RESTING]
+        if any(state is PathState.INVALID and due is None for state, due in trying):
+            raise Violation(4, f"{seen.name} has an invalid path that never tries again")
+        lacking = seen.keys.current is None and not seen.condemned
+        if lacking and trying and seen.deadline is None and all(due is None for _, due in trying):
+            raise Violation(4, f"{seen.name} lacks a key and nothing is due")
+
+
+def _sealing(keys: KeyRing) -> tuple[PeerKey, ...]:
+    """Return what a node seals with: now, and should it start again now."""
+    return tuple(key for key in (keys.current, keys.next) if key is not None)
+
+
+def _roles(keys: KeyRing) -> str:
+    return ", ".join(f"{role} {key.index}" for role, key in keys) or "no key"
+
+
+def _ring(state: tuple[bytes, Phase, Instant | None]) -> tuple[object, ...]:
+    return tuple(decode_state(state[0]).ring)
+
+
+def _is_hint(effect: Effect) -> bool:
+    """Tell whether an effect only tells an operator of something that nobody proved."""
+    return isinstance(effect, effects.Emit) and effect.event.detail().get("told_by") == "hint"
+
+
+def _difference(arrival: Arrival) -> str:
+    names = ("record", "phase", "deadline")
+    return ", ".join(
+        name
+        for name, before, after in zip(names, arrival.before, arrival.after, strict=True)
+        if before != after
+    )
