@@ -182,9 +182,9 @@ def _read(content: bytes, load: Callable[[bytes], x509.Certificate]) -> x509.Cer
 def _warning_nobody() -> Iterator[None]:
     """Keep what others wrote from making warnings appear in our log.
 
-    `cryptography` warns of what it reads today and will not tomorrow (a serial number that is not
-    positive, RFC 5280 section 4.1.2.2): that is refused already. It also warns of names that are longer than they should
-    be ("C=Switzerland"), which trouble nobody.
+    `cryptography` warns of what it reads today and will not tomorrow: a serial number that is not
+    positive (RFC 5280 section 4.1.2.2), say. That is refused already. It also warns of names that are
+    longer than they should be ("C=Switzerland"), which trouble nobody.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

@@ -61,6 +61,13 @@ def test_a_node_is_named_by_uuid_and_alias() -> None:
     assert names.aliases == ("hub-1",)
 
 
+def test_a_node_without_an_alias_is_named_by_its_uuid_alone() -> None:
+    root = new_root("root", KEYS["EC"], serial=1, validity=VALIDITY)
+    leaf = issue(PeerIdentity(NODE.uuid), KEYS["EC"].public_key(), root, serial=2, validity=VALIDITY)
+
+    assert names_of(leaf).aliases == ()
+
+
 def test_addresses_of_revocation_lists_are_named() -> None:
     root = new_root("root", KEYS["EC"], serial=1, validity=VALIDITY)
     url = "http://crl.example.com/ca.crl"

@@ -97,6 +97,19 @@ def test_sha_1_and_md5_are_refused(tmp_path: Path, digest: str) -> None:
     assert not examination.chained
 
 
+@pytest.mark.parametrize("digest", ["sha1", "sha224"])
+def test_a_pss_signature_over_a_weak_hash_is_refused(tmp_path: Path, digest: str) -> None:
+    """PSS has one object identifier for all hashes: the hash stands in its parameters."""
+    certify(tmp_path, "root", "RSA-2048", "root", CA_EXTENSIONS)
+    options = (f"-{digest}", "-sigopt", "rsa_padding_mode:pss")
+    certify(tmp_path, "leaf", "P-256", "root", LEAF_EXTENSIONS, common_name=str(NODE), options=options)
+
+    verdict = examined(tmp_path, "leaf", trusted="root").verdict
+
+    assert verdict.has(Fault.FORBIDDEN_ALGORITHM)
+    assert f"signed over {digest}" in verdict.explain()
+
+
 def test_an_alias_in_the_common_name_as_the_vendor_issues_it_is_accepted(tmp_path: Path) -> None:
     alias = "SSR_701_spoke1_peering"
     certify(tmp_path, "root", "P-384", "root", CA_EXTENSIONS)

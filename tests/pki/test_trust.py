@@ -91,6 +91,15 @@ def test_an_intermediate_without_its_root_is_an_anchor() -> None:
     assert valid(FACTORY.issue(NODE), trust)
 
 
+def test_what_stands_below_such_an_intermediate_is_a_helper_again() -> None:
+    lower = FACTORY.authority("lower", issuer=FACTORY.intermediate)
+
+    trust = TrustAnchors.of([FACTORY.intermediate.certificate, lower.certificate])
+
+    assert trust.anchors == (FACTORY.intermediate.certificate,)
+    assert trust.helpers == (lower.certificate,)
+
+
 def test_a_revoked_anchor_anchors_nothing() -> None:
     table = RevocationTable()
     table.revoke(FACTORY.intermediate.certificate, NOW)
