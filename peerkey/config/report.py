@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from peerkey.config.base import Container
     from peerkey.config.text import Branch
 
-#: Looking for the nearest of ten thousand names takes a tenth of a second; the first hints are the useful ones.
+#: Finding the nearest of ten thousand names takes a tenth of a second, and the first hints are enough.
 MAX_HINTS: Final = 100
 
 

@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 MAX_CHARACTERS: Final = 16_000_000
 
 #: Entries of all containers and lists together. Ten thousand paths take about a hundred thousand.
-MAX_ENTRIES: Final = 1_000_000
+MAX_ENTRIES: Final = 500_000
 
-#: Containers within containers; the schema itself needs ten.
+#: Entries of one list; the longest one of the schema is that of the routers.
+MAX_ITEMS: Final = 10_000
+
+#: Containers within containers; the schema itself needs ten. What is deeper is not even skipped: the scanner
+#: takes time that grows with the square of the depth.
 MAX_DEPTH: Final = 20
 
 #: Names that newer documents use for the same setting (``spec/ssr-facts.md`` sections 4 and 5).
@@ -168,9 +172,9 @@ class _Reader:
         line, column = place or (0, 0)
         self.findings.append(Finding(self.source, line, column, path, message))
 
-    def hopeless(self, place: Place | None, message: str) -> ConfigurationFaults:
+    def hopeless(self, place: Place | None, message: str, path: str = "") -> ConfigurationFaults:
         """Return the exception that ends the reading, with all that has been found."""
-        self.report(place, message)
+        self.report(place, message, path)
         return ConfigurationFaults(self.findings)
 
     def document(self) -> None:
@@ -219,6 +223,10 @@ class _Reader:
     def _items(self, items: Items, depth: int) -> None:
         """Read the entries of a list up to its end."""
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            if len(items) == MAX_ITEMS:
+                raise self.hopeless(
+                    _place(event), f"a list of more than {MAX_ITEMS} entries", described(items)
+                )
             items.value_places.append(_place(event))
             items.append(self._value(event, items, len(items), depth))
 
@@ -236,9 +244,7 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, parent, step)
         if depth >= MAX_DEPTH:
-            self.report(_place(event), f"nested more than {MAX_DEPTH} deep", described(parent))
-            self._skip(event)
-            return None
+            raise self.hopeless(_place(event), f"nested more than {MAX_DEPTH} deep", described(parent))
         if isinstance(event, yaml.SequenceStartEvent):
             items = Items(_place(event), parent, step)
             self._items(items, depth + 1)
@@ -274,11 +280,13 @@ class _Reader:
             )
 
     def _skip(self, event: Any) -> None:  # noqa: ANN401 -- any event that begins a value
-        """Pass over the value that begins with ``event``, however deep it is."""
+        """Pass over the value that begins with ``event``."""
         depth = 0
         while True:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
+                if depth > MAX_DEPTH:
+                    raise self.hopeless(_place(event), f"nested more than {MAX_DEPTH} deep")
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth == 0:

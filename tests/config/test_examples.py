@@ -45,6 +45,15 @@ def test_every_node_of_an_example_has_its_own_files_below_pki() -> None:
     assert all((file or "").startswith("pki/") for file in files)
 
 
+@pytest.mark.parametrize("name", ["two-routers", "hub-and-branches"])
+def test_the_page_of_an_example_issues_a_certificate_to_every_node(name: str) -> None:
+    page = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
+    for plan in plans(example(name).authority):
+        assert str(plan.uuid) in page
+        assert plan.certificate.file == f"pki/{plan.router}-{plan.node}.pem"
+        assert plan.key_file == f"pki/{plan.router}-{plan.node}.key"
+
+
 def example(name: str) -> Loaded:
     """Return an example, loaded."""
     file = EXAMPLES / name / "authority.yaml"

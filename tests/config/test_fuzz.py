@@ -30,7 +30,6 @@ scalars = st.one_of(
             "branch",
             "node0",
             "wan0",
-            "0.0.0.0",
             "::",
             "10.0.0.1",
             HUB_UUID,

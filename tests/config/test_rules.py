@@ -8,6 +8,7 @@ from tests.config.sample import (
     BRANCH_UUID,
     FOREIGN,
     FOREIGN_UUID,
+    HEAD,
     HUB_UUID,
     TEXT,
     edited,
@@ -102,22 +103,15 @@ def test_one_file_may_hold_both_the_certificate_and_the_key_of_a_node() -> None:
 
 
 def test_default_files_that_collide_are_a_fault_at_the_node() -> None:
-    text = edited(
-        ("    - name: hub\n", "    - name: a-b\n"), ("        - name: node0\n", "        - name: c\n")
-    )
-    text = text.replace("name: hub", "name: a-b").replace("{node: node0, network", "{node: c, network", 2)
-    head, _, tail = text.rpartition("    - name: branch\n")
-    tail = (
-        tail.replace("peer-node: node0", "peer-node: c")
-        .replace("name: node0", "name: b-c")
-        .replace("{node: node0", "{node: b-c")
-    )
-    head = head.replace("peer-node: node0", "peer-node: b-c").replace("name: branch", "name: a")
-    faults = faults_of(head + "    - name: a\n" + tail)
-    assert [each.message.partition(" ")[0] for each in faults] == ["'a-b-c.pem'", "'a-b-c.key'"] or len(
-        faults
-    ) == 2
-    assert all(each.path == "authority > router[a] > node[b-c]" for each in faults)
+    """``a-b`` with a node ``c``, and ``a`` with a node ``b-c``."""
+    first = f"{{name: a-b, node: [{{name: c, uuid: {HUB_UUID}}}]}}"
+    second = f"{{name: a, node: [{{name: b-c, uuid: {BRANCH_UUID}}}]}}"
+    faults = faults_of(f"{HEAD}  router: [{first}, {second}]\n")
+    assert {each.path for each in faults} == {"authority > router[a] > node[b-c]"}
+    assert sorted(each.message for each in faults) == [
+        f"'a-b-c.{kind}' belongs to the node a-b/c; certificates and keys are not shared"
+        for kind in ("key", "pem")
+    ]
 
 
 @pytest.mark.parametrize(

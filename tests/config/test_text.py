@@ -106,11 +106,15 @@ def test_a_bomb_of_aliases_is_refused_and_never_expanded() -> None:
     assert tree["a11"] == [None] * 10
 
 
-def test_nesting_has_a_bound() -> None:
-    deep = "a: " + "[" * 5_000 + "]" * 5_000 + "\nb: 1\n"
-    tree, findings = read(deep, "f")
-    assert [each.message for each in findings] == [f"nested more than {text.MAX_DEPTH} deep"]
-    assert tree["b"] == 1
+@pytest.mark.parametrize("start", ["a: ", "a: 1\na: ", "", "? "])
+@pytest.mark.parametrize("bracket", ["[", "{"])
+def test_nesting_has_a_bound_and_is_not_followed_beyond_it(start: str, bracket: str) -> None:
+    with pytest.raises(ConfigurationFaults, match=r"nested more than 20 deep|must hold the container"):
+        read(start + bracket * 1_000_000, "f")
+
+
+def test_a_list_has_a_bound() -> None:
+    assert refusal(f"a: [{'1,' * 10_001}]").message == "a list of more than 10000 entries"
 
 
 def test_the_number_of_entries_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
