@@ -128,15 +128,16 @@ class Cell:
         self.scheduled = False
         incarnation = self.incarnation
         if incarnation is None:
-            if self.state is ActorState.STARTING:
+            # One that was stopped before its first turn still handles what it has been sent.
+            unheard = self.state is ActorState.STOPPING and not self._number and len(self.mailbox)
+            if self.state is ActorState.STARTING or unheard:
                 self._start()
-        elif incarnation.ready and len(self.mailbox):
+        elif incarnation.ready:
             self._handle_some(incarnation)
-            if len(self.mailbox):
-                self.schedule()
-                return
         if self.state is ActorState.STOPPING:
             self._advance_stop()
+        if len(self.mailbox) and self.incarnation is not None and self.incarnation.ready:
+            self.schedule()
 
     def _handle_some(self, incarnation: Incarnation) -> None:
         queue = self.mailbox.queue

@@ -170,7 +170,9 @@ class Incarnation:
         if isinstance(awaitable, asyncio.Future):
             future = cast("asyncio.Future[T]", awaitable)
         else:
-            future = self.cell.system.run_task(_as_coroutine(awaitable), self.name)
+            # A coroutine goes in as it is: wrapped, it would never be begun if this turn ends in a crash.
+            work = awaitable if asyncio.iscoroutine(awaitable) else _as_coroutine(awaitable)
+            future = self.cell.system.run_task(work, self.name)
         pipe = Pipe(self, future, to_message, on_error, drain=drain)
         pipes[pipe] = None
         future.add_done_callback(pipe.done)

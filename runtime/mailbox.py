@@ -1,8 +1,8 @@
 """A bounded queue in front of one actor.
 
 Messages of others count against the bound, and a full mailbox refuses them. What the runtime owes
-the actor (a due timer, the outcome of a pipe, the end of a watched actor) is always taken: its number
-is bounded by how many timers, pipes and watches an actor may have.
+the actor (a due timer, the outcome of a pipe, the end of a watched actor) takes up room too, but is
+always taken: its number is bounded by how many timers, pipes and watches an actor may have.
 
 An empty mailbox holds no queue, which is what keeps ten thousand idle actors small.
 """

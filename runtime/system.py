@@ -89,7 +89,8 @@ class ActorSystem:
         self._top: dict[str, Cell] = {}
         self._line: deque[Cell] = deque()
         self._awake = False
-        self._tasks: set[asyncio.Task[Any]] = set()
+        # A dictionary, because a set would be cancelled in an order that differs from run to run.
+        self._tasks: dict[asyncio.Task[Any], None] = {}
         self._stopping = False
         self._stopped = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -291,8 +292,8 @@ class ActorSystem:
     def run_task(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Run a coroutine; it ends with the system at the latest."""
         task = self.loop.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._task_done)
         return task
 
     def request_stop(self, ref: Ref) -> None:
@@ -317,6 +318,9 @@ class ActorSystem:
     def log_error(self, text: str, name: str, error: BaseException, **more: object) -> None:
         """Log an error of an actor, without contents."""
         self.log.error(text, actor=name, traceback=describe(error, self._speakable), **more)
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
 
     def _round(self) -> None:
         """Give turns to those in the line until time or turns are used up."""

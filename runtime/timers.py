@@ -60,6 +60,11 @@ class TimerQueue:
         """Return how many alarms are armed."""
         return len(self._heap) - self._cancelled
 
+    @property
+    def entries(self) -> int:
+        """How many alarms take up memory, those included that were cancelled and not swept out yet."""
+        return len(self._heap)
+
     def arm(self, seconds: float, callback: Callable[[], object]) -> Alarm:
         """Call ``callback`` in so many seconds; at once, but not from within this call, if not positive."""
         alarm = Alarm(self, callback)
@@ -86,8 +91,9 @@ class TimerQueue:
 
     def _fire(self) -> None:
         """Call what is due by now, then wait for the next."""
+        # The loop may call a moment early, by no more than the resolution of its clock.
+        now = max(self._loop.time(), self._handle.when() if self._handle is not None else 0.0)
         self._handle = None
-        now = self._loop.time()
         # What the callbacks arm waits for the next round, even if it is due at once.
         newest = self._number
         try:

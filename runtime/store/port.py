@@ -24,6 +24,9 @@ from typing import Final, Protocol, TypeAlias
 #: The largest record. A key ring takes a few KiB; a certificate list belongs in a file.
 MAX_VALUE_BYTES: Final = 1 << 20
 
+#: What sealing may add to a record; a store takes that much more.
+SEAL_ALLOWANCE: Final = 256
+
 #: The most changes in one commit, so that one caller cannot hold up all others.
 MAX_CHANGES: Final = 1_000
 
@@ -116,8 +119,8 @@ class Store(Protocol):
         await self.commit(owner, epoch, (Delete(name, expected_version),))
 
 
-def check_changes(changes: Sequence[Change]) -> None:
-    """Refuse what no store takes.
+def check_changes(changes: Sequence[Change], limit: int = MAX_VALUE_BYTES + SEAL_ALLOWANCE) -> None:
+    """Refuse what no store takes; ``limit`` is for one value, in bytes.
 
     :raises ValueError: too many changes, one name twice, or a value that is too large.
     """
@@ -128,8 +131,8 @@ def check_changes(changes: Sequence[Change]) -> None:
         message = "a commit changes each record at most once"
         raise ValueError(message)
     for change in changes:
-        if isinstance(change, Put) and len(change.value) > MAX_VALUE_BYTES:
-            message = f"record {change.name!r} has {len(change.value)} bytes; the limit is {MAX_VALUE_BYTES}"
+        if isinstance(change, Put) and len(change.value) > limit:
+            message = f"record {change.name!r} has {len(change.value)} bytes; the limit is {limit}"
             raise ValueError(message)
         if change.expected_version < 0:
             message = f"record {change.name!r} cannot be at version {change.expected_version}"

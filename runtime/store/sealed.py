@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from runtime.errors import Unsealable
-from runtime.store.port import Change, Put, Record, Store, check_changes
+from runtime.store.port import MAX_VALUE_BYTES, Change, Put, Record, Store, check_changes
 
 #: AES-256.
 KEY_BYTES: Final = 32
@@ -114,7 +114,7 @@ class SealedStore(Store):
 
     async def commit(self, owner: str, epoch: int, changes: Sequence[Change]) -> tuple[int, ...]:
         """See :meth:`runtime.store.port.Store.commit`."""
-        check_changes(changes)
+        check_changes(changes, MAX_VALUE_BYTES)
         return await self._inner.commit(owner, epoch, [self._sealed(owner, change) for change in changes])
 
     async def close(self) -> None:

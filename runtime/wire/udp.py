@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import socket
 import sys
 from collections.abc import Callable
@@ -32,9 +31,7 @@ from runtime.wire.port import (
     OnStranger,
     normalized_pair,
 )
-
-#: What is asked for; the system grants what its limits allow. Three thousand segments of 1,200 bytes.
-SOCKET_BUFFER_BYTES: Final = 4 << 20
+from runtime.wire.sockets import normalized_source, set_options, socket_address
 
 #: So many datagrams are read before other work of the loop has its turn.
 READ_AT_ONCE: Final = 64
@@ -42,10 +39,7 @@ READ_AT_ONCE: Final = 64
 #: Addresses that stand for every interface; whether one is up cannot be said.
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognized, not bound by default
 
-# linux/in.h and linux/in6.h
-_IP_MTU_DISCOVER: Final = 10
-_IPV6_MTU_DISCOVER: Final = 23
-_PMTUDISC_PROBE: Final = 3
+_LOOPBACK: Final = "127.0.0.1"
 
 _FULL: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
 
@@ -65,7 +59,7 @@ class UdpEndpoint:
         self._on_state = on_state
         self._told: bool | None = None
         self._closed = False
-        self._target: Any = _socket_address(peer)
+        self._target = socket_address(peer)
 
     @property
     def up(self) -> bool:
@@ -80,6 +74,11 @@ class UdpEndpoint:
             return
         bound = self._port.bound
         if bound is None or not self.up:
+            counters.dropped_down += 1
+            return
+        if self._target is None and (target := socket_address(self.peer)) is not None:
+            self._target = target
+        if self._target is None:
             counters.dropped_down += 1
             return
         try:
@@ -213,7 +212,7 @@ class _Port:
 
     def update(self, addresses: frozenset[str]) -> None:
         """Take note of the addresses that are up; bind if that has become possible."""
-        there = self.local.host in addresses or self.local.host in _WILDCARDS
+        there = _is_there(self.local.host, addresses)
         if there and self.bound is None:
             self._bind()
         self.up = there and self.bound is not None
@@ -223,12 +222,15 @@ class _Port:
             endpoint.tell_state()
 
     def _bind(self) -> None:
+        target = socket_address(self.local)
+        if target is None:
+            return
         family = socket.AF_INET6 if ":" in self.local.host else socket.AF_INET
         fresh = socket.socket(family, socket.SOCK_DGRAM)
         try:
             fresh.settimeout(0)
-            _set_options(fresh, family)
-            fresh.bind(_socket_address(self.local))
+            set_options(fresh, family)
+            fresh.bind(target)
         except OSError as error:
             fresh.close()
             if error.errno != self._complained:
@@ -263,8 +265,7 @@ class _Port:
     def _arrived(self, datagram: bytes, source: tuple[Any, ...]) -> None:
         endpoint = self._endpoints.get((source[0], source[1]))
         if endpoint is None:
-            # The system may write an IPv6 address in another way than ours.
-            host = str(ipaddress.ip_address(source[0]))
+            host = normalized_source(source)
             endpoint = self._endpoints.get((host, source[1]))
             if endpoint is None:
                 self._wire.stranger(self.local, Address(host, source[1]))
@@ -275,29 +276,11 @@ class _Port:
             endpoint.arrive(datagram)
 
 
-def _set_options(fresh: socket.socket, family: socket.AddressFamily) -> None:
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        fresh.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
-    if family == socket.AF_INET6:
-        # IPv4 has sockets of its own.
-        fresh.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    if sys.platform == "linux":
-        if family == socket.AF_INET6:
-            fresh.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
-        else:
-            fresh.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
+def _is_there(host: str, addresses: frozenset[str]) -> bool:
+    """Tell whether ``host`` can be bound while ``addresses`` are up.
 
-
-def _socket_address(address: Address) -> tuple[Any, ...]:
-    """Return what ``bind`` and ``sendto`` take, with the scope of a link-local address.
-
-    :raises WireUnavailable: the address names an interface that is not there.
+    On Linux the loopback interface answers for all of 127.0.0.0/8, though it lists 127.0.0.1 alone.
     """
-    if "%" not in address.host:
-        return tuple(address)
-    try:
-        found = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-    except OSError:
-        message = f"{address} names an interface that is not there"
-        raise WireUnavailable(message) from None
-    return found[0][4]
+    if sys.platform == "linux" and host.startswith("127.") and _LOOPBACK in addresses:
+        return True
+    return host in addresses or host in _WILDCARDS

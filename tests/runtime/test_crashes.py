@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from runtime import Actor, Ask, Ending, Ref, Supervision, Terminated
 from runtime.errors import ActorStopped, NameTaken
 from runtime.events import Crashed, Failed, Restarted, RuntimeEvent
-from runtime.info import ActorState
+from runtime.info import TRANSITIONS, ActorState
 from runtime.system import ActorSystem
 from runtime.testing import Recorder, pass_time, run, settle
 
@@ -199,7 +199,7 @@ def test_a_context_of_an_ended_incarnation_does_nothing() -> None:
         with pytest.raises(ActorStopped):
             stale.pipe(asyncio.sleep(0), lambda _none: "never")
         with pytest.raises(ActorStopped):
-            stale.defer(lambda: made.clear())
+            stale.defer(made.clear)
         assert made == []
         assert (stale.incarnation, stale.name) == (1, "fragile")
 
@@ -246,6 +246,103 @@ def test_a_failure_that_does_not_escalate_is_told_to_the_watching_parent() -> No
         await pass_time(MINUTE)
         assert await ref.ask(Seen(), SECOND) == (Terminated(child, Ending.FAILED),)
         assert [info.state for info in system.actors()] == [ActorState.RUNNING, ActorState.FAILED]
+
+    run(scenario)
+
+
+def test_a_failed_child_can_be_replaced_by_its_parent() -> None:
+    async def scenario(system: ActorSystem) -> None:
+        order: list[str] = []
+        parent = Parent(order, Supervision(intensity=0, escalate=False))
+        system.spawn(lambda: parent, "parent")
+        await settle()
+        system.ref("parent/child").tell(BOOM)
+        await settle()
+        parent.ctx.spawn(lambda: Child(order), "child")
+        await settle()
+        assert order == ["parent starts", "child starts", "child starts"]
+        assert [info.state for info in system.actors()] == [ActorState.RUNNING, ActorState.RUNNING]
+
+    run(scenario)
+
+
+def test_watching_one_that_has_failed_is_answered_at_once() -> None:
+    async def scenario(system: ActorSystem) -> None:
+        watched = system.spawn(Fragile, "watched", supervision=NO_PATIENCE)
+        watched.tell(BOOM)
+        await settle()
+        recorder = Watcher(watched)
+        system.spawn(lambda: recorder, "watcher")
+        await settle()
+        assert recorder.messages == [Terminated(watched, Ending.FAILED)]
+
+    run(scenario)
+
+
+def test_a_watcher_that_has_crashed_hears_nothing_of_its_former_life() -> None:
+    async def scenario(system: ActorSystem) -> None:
+        heard: list[object] = []
+        watched = system.spawn(Fragile, "watched")
+
+        class Once(Recorder):
+            async def started(self) -> None:
+                self.messages = heard
+                if self.ctx.incarnation == 1:
+                    self.ctx.watch(watched)
+
+        once = system.spawn(Once, "once")
+        await settle()
+        system.crash(once, ValueError())
+        await pass_time(SECOND)
+        await system.stop_actor(watched)
+        await settle()
+        assert heard == []
+
+    run(scenario)
+
+
+def test_a_crash_while_starting_takes_the_running_started_with_it() -> None:
+    async def scenario(system: ActorSystem) -> None:
+        tries: list[int] = []
+        ref = system.spawn(lambda: SlowStarter(tries), "starter")
+        await settle()
+        system.crash(ref, ValueError())
+        await settle()
+        assert tries == []
+        assert len(asyncio.all_tasks()) == 1
+
+    run(scenario)
+
+
+def test_restarts_wait_as_long_as_the_supervision_says_each_time_the_same_for_one_seed() -> None:
+    def delays(seed: int) -> list[timedelta]:
+        events: list[RuntimeEvent] = []
+
+        async def scenario(system: ActorSystem) -> None:
+            ref = system.spawn(Fragile, "fragile")
+            for _ in range(10):
+                ref.tell(BOOM)
+            await pass_time(10 * MINUTE)
+
+        run(scenario, seed=seed, observer=events.append)
+        return [event.delay for event in events if isinstance(event, Crashed)]
+
+    assert len(delays(1)) == 10
+    assert delays(1) == delays(1)
+    assert delays(1) != delays(2)
+
+
+def test_every_step_of_a_life_is_one_of_the_table() -> None:
+    assert set(TRANSITIONS) == set(ActorState)
+    assert TRANSITIONS[ActorState.STOPPED] == frozenset()
+
+    async def scenario(system: ActorSystem) -> None:
+        system.spawn(Fragile, "fragile")
+        await settle()
+        cell = system.make_cell(None, "cell", Fragile, NO_PATIENCE, 1)
+        cell.cut_off()
+        with pytest.raises(RuntimeError, match="cannot go from stopped to stopping"):
+            cell._become(ActorState.STOPPING)  # noqa: SLF001 - no public way leads there, which is the point
 
     run(scenario)
 
