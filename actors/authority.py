@@ -20,6 +20,7 @@ from actors.router_node import Ports, RouterNode
 from peerkey.observe.alarms import node_not_running
 from runtime.actor import Actor, Ending, ReplyToken, Terminated
 from runtime.errors import RuntimeFault
+from runtime.supervision import Supervision
 
 if TYPE_CHECKING:
     from peerkey.config.plan import NodePlan
@@ -31,6 +32,9 @@ R = TypeVar("R")
 ANSWER_WITHIN: Final = timedelta(seconds=5)
 #: How long a node that failed for good is left alone before it is started again.
 START_AGAIN_AFTER: Final = timedelta(seconds=60)
+
+#: A node that crashes too often fails alone: the others go on, and the alarm names it.
+NODE_SUPERVISION: Final = Supervision(escalate=False)
 
 #: Reads the configuration; raises ``Misconfigured`` with every fault.
 ReadPlans = Callable[[], "tuple[NodePlan, ...]"]
@@ -127,7 +131,11 @@ class Authority(Actor):
     def _start(self, name: str) -> None:
         if name not in self._plans or name in self._nodes:
             return
-        ref = self.ctx.spawn(lambda: RouterNode(self._plans[name], self._ports), name.replace("/", "."))
+        ref = self.ctx.spawn(
+            lambda: RouterNode(self._plans[name], self._ports),
+            name.replace("/", "."),
+            supervision=NODE_SUPERVISION,
+        )
         self._nodes[name] = ref
         self.ctx.watch(ref)
 

@@ -65,7 +65,7 @@ class Closed:
 class Desk:
     """A peering with its paths, its record and what waits."""
 
-    def __init__( 
+    def __init__(  # noqa: PLR0913 - what a desk needs, each by name
         self,
         ctx: Context,
         plan: PeeringPlan,
@@ -75,6 +75,7 @@ class Desk:
         owner: str,
         epoch: int,
         version: int,
+        examiner: Examiner,
         perform: Callable[[Desk, Effect], None],
     ) -> None:
         """Carry out what ``peering`` wants: writes here, everything else by ``perform``.
@@ -93,7 +94,7 @@ class Desk:
         self.used = UseKey(None, probing=False)
         #: Of the peer's certificate in force: the chain whose dates the node watches, and who judges it.
         self.watched_chain: tuple[bytes, ...] = ()
-        self.examiner: Examiner | None = None
+        self.examiner = examiner
         #: The last status, for the moments in which the machine is on the executor.
         self.status: PeeringStatus | None = None
         self.closing = False

@@ -55,8 +55,8 @@ def load(plan: NodePlan, keystore: KeyStore, read_file: ReadFile) -> Credentials
         encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if public_key.public_bytes(*encoding) != chain[0].public_key().public_bytes(*encoding):
             message = (
-                f"{plan.key_file} is not the private key of the first certificate in {plan.certificate.name}: "
-                "import the certificate that was issued for this key, leaf first"
+                f"{plan.key_file} is not the private key of the first certificate in "
+                f"{plan.certificate.name}: import the certificate that was issued for this key, leaf first"
             )
             raise Misconfigured(message)
     except Misconfigured as fault:

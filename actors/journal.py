@@ -14,11 +14,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
+import structlog
+
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
     from peerkey.observe.events import Event
+
+_log = structlog.get_logger("journal")
 
 #: Events that stay in memory.
 REMEMBERED_EVENTS: Final = 2_000
@@ -81,11 +85,20 @@ class FileJournal(MemoryJournal):
         super().__init__()
         path.touch(mode=0o600, exist_ok=True)
         self._file: TextIO = path.open("a", encoding="utf-8", buffering=1)
+        #: Events that are in memory only, because the file could not be written.
+        self.lost = 0
 
     def record(self, time: datetime, node: str, event: Event) -> None:
         """See :class:`Journal`. The line has reached the operating system when this returns."""
         super().record(time, node, event)
-        self._file.write(json.dumps(self._entries[-1].document(), ensure_ascii=False) + "\n")
+        try:
+            self._file.write(json.dumps(self._entries[-1].document(), ensure_ascii=False) + "\n")
+        except OSError as fault:
+            # A full disk must not stop the keying. What is lost is said where it still can be.
+            self.lost += 1
+            _log.error(
+                "an audit event was not written", type=event.TYPE, lost=self.lost, reason=fault.strerror
+            )
 
     def close(self) -> None:
         """Close the file."""

@@ -10,7 +10,6 @@ here, by the :class:`~peerkey.protocol.peering.Peering` machine of the peer conc
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +23,6 @@ from actors.messages import (
     AnswerFrame,
     AuthenticFrame,
     AuthenticReply,
-    CertificateStatus,
     Configure,
     ConfigurePath,
     FrameArrived,
@@ -40,23 +38,19 @@ from actors.messages import (
     SendProbe,
     UseKey,
 )
+from actors.node_certificates import NodeCertificates
 from actors.peer_path import PeerPath
 from actors.time import moment
 from peerkey.config.plan import InvalidCertificateBehavior
 from peerkey.observe import alarms
-from peerkey.observe.events import CertificateWentBad
-from peerkey.pki.examination import Examination, Examiner, VerdictCache, next_change
-from peerkey.pki.expiry import Severity as Urgency
-from peerkey.pki.expiry import severity
-from peerkey.pki.identity import PeerIdentity
-from peerkey.pki.revocation import NoRevocation
-from peerkey.pki.trust import TrustAnchors
+from peerkey.pki.examination import next_change
 from peerkey.protocol import effects
-from peerkey.protocol.core import Identity, PeeringConfig
+from peerkey.protocol.core import PeeringConfig
 from peerkey.protocol.peering import Peering
 from peerkey.protocol.state import decode_state
-from peerkey.protocol.suites import Algorithm, Signer, agreement_for
+from peerkey.protocol.suites import Algorithm, agreement_for
 from runtime.actor import Actor
+from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,8 +69,6 @@ if TYPE_CHECKING:
 
 #: How often certificates are looked at even if no boundary is near: the wall clock may have been stepped.
 WATCH_INTERVAL: Final = timedelta(seconds=60)
-#: Chains remembered for one peering: the one in force, and a few that are announced against it.
-_CHAINS_REMEMBERED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +110,7 @@ class RouterNode(Actor):
         """Run the node of ``plan``."""
         self._plan = plan
         self._ports = ports
-        self._credentials = Credentials((), None, "not read yet", _no_trust(), "")
-        self._previous_signer: Signer | None = None
-        self._own: Examination | None = None
-        self._own_fault = ""
-        self._own_cache = VerdictCache(_CHAINS_REMEMBERED)
+        self._certificates = NodeCertificates(plan)
         self._desks: dict[UUID, Desk] = {}
         self._epoch = 0
         self._loading = False
@@ -137,7 +125,8 @@ class RouterNode(Actor):
     async def started(self) -> None:
         """Take a new epoch, read what is stored, and go on with every peering."""
         ports = self._ports
-        self._credentials = await self.ctx.execute(load, self._plan, ports.keystore, ports.read_file)
+        credentials = await self.ctx.execute(load, self._plan, ports.keystore, ports.read_file)
+        self._certificates.take(self._plan, credentials)
         self._epoch = await ports.store.activate(self._owner)
         records = {record.name: record for record in await ports.store.scan(self._owner)}
         now = moment(self.ctx.clock)
@@ -184,10 +173,11 @@ class RouterNode(Actor):
 
     def _open(self, plan: PeeringPlan, record: bytes | None, version: int, now: Moment) -> None:
         """Build the machine of one peering on its stored record, and start its paths."""
+        examiner = self._certificates.examiner(plan, None)
         peering = Peering(
             self._peering_config(plan),
-            identity=self._identity(),
-            examiner=self._examiner(plan),
+            identity=self._certificates.identity(),
+            examiner=examiner,
             agreement=agreement_for(Algorithm.parse(plan.algorithm_name), self._ports.entropy),
             entropy=self._ports.entropy,
             epoch=self._epoch,
@@ -201,6 +191,7 @@ class RouterNode(Actor):
             owner=self._owner,
             epoch=self._epoch,
             version=version,
+            examiner=examiner,
             perform=self._perform,
         )
         for path in plan.paths:
@@ -224,6 +215,7 @@ class RouterNode(Actor):
                 journal=ports.journal,
             ),
             _actor_name(path),
+            supervision=PATIENT,
         )
 
     def _frame_arrived(self, peer: UUID, path: str, frame: Frame, now: Moment) -> None:
@@ -238,7 +230,7 @@ class RouterNode(Actor):
         self._after(peer, lambda desk: desk.run(lambda: step(desk.peering)), now)
 
     def _after(self, peer: UUID, act: Callable[[Desk], None], now: Moment) -> None:
-        """Do something at a desk, then look at what it changed: its deadline, and the certificate in force."""
+        """Do something at a desk, then see what it changed: its deadline, and the certificate in force."""
         desk = self._desks.get(peer)
         if desk is None:
             return
@@ -314,7 +306,7 @@ class RouterNode(Actor):
     # --- certificates -----------------------------------------------------------------------------
 
     def _load(self, plan: NodePlan) -> None:
-        """Read certificate, key and trust again, for this plan; one reading at a time, the latest plan last."""
+        """Read certificate, key and trust again: one reading at a time, that of the latest plan last."""
         if self._loading:
             self._load_again = plan
             return
@@ -325,10 +317,8 @@ class RouterNode(Actor):
     def _loaded(self, plan: NodePlan, credentials: Credentials, now: Moment) -> None:
         """Take up a plan with what was read for it."""
         self._loading = False
-        before = self._credentials
-        if before.chain and credentials.chain and before.der[0] != credentials.der[0]:
-            self._previous_signer = before.signer
-        self._plan, self._credentials = plan, credentials
+        self._plan = plan
+        self._certificates.take(plan, credentials)
         self._look_at_own_certificate(now)
         wanted = {peering.peer_uuid: peering for peering in plan.peerings}
         for peer in [peer for peer in self._desks if peer not in wanted]:
@@ -347,7 +337,8 @@ class RouterNode(Actor):
     def _reconfigure(self, desk: Desk, plan: PeeringPlan, now: Moment) -> None:
         """Bring one peering and its paths to a changed plan, without touching what has not changed."""
         desk.plan = plan
-        config, identity, examiner = self._peering_config(plan), self._identity(), self._examiner(plan)
+        config, identity = self._peering_config(plan), self._certificates.identity()
+        examiner = desk.examiner = self._certificates.examiner(plan, desk.examiner)
         agreement = agreement_for(Algorithm.parse(plan.algorithm_name), self._ports.entropy)
         self._run(plan.peer_uuid, lambda peering: peering.identity_changed(identity, now), now)
         self._run(plan.peer_uuid, lambda peering: peering.examiner_changed(examiner, now), now)
@@ -381,7 +372,7 @@ class RouterNode(Actor):
     def _look_again(self, now: Moment) -> None:
         """Judge every certificate again; verdicts that still hold cost a look-up."""
         if self._look_at_own_certificate(now):
-            identity = self._identity()
+            identity = self._certificates.identity()
             for peer in list(self._desks):
                 self._run(peer, lambda peering: peering.identity_changed(identity, now), now)
         for peer in list(self._desks):
@@ -390,76 +381,22 @@ class RouterNode(Actor):
 
     def _look_at_own_certificate(self, now: Moment) -> bool:
         """Judge this node's own certificate; return whether the judgement is another than before."""
-        before, credentials = self._own_fault, self._credentials
-        if not credentials.chain:
-            self._own, self._own_fault = None, credentials.missing
-        else:
-            examiner = Examiner(
-                PeerIdentity(self._plan.uuid, self._plan.alias),
-                # Without any trusted CA there is nothing to judge the chain by.
-                peer_validation=bool(self._plan.trusted),
-                trust=credentials.trust,
-                revocation=_NO_REVOCATION,
-                cache=self._own_cache,
-            )
-            self._own = examiner.examine(credentials.der, now.wall)
-            self._own_fault = self._own.verdict.explain()
-        if self._own_fault and self._own_fault != before and self._plan.enabled:
-            state = "missing" if self._own is None else self._own.verdict.state.value
-            behavior = self._plan.policy.invalid_certificate_behavior.value
-            event = CertificateWentBad(state, self._own_fault, behavior)
+        before = self._certificates.fault
+        event = self._certificates.judge(now.wall)
+        if event is not None:
             self._ports.journal.record(now.wall, self._plan.name, event)
-        return self._own_fault != before
+        return self._certificates.fault != before
 
     def _watch(self, now: Moment) -> None:
-        """Look again when the first certificate begins or ends to be valid, and every minute at the latest."""
-        due = [now.wall + WATCH_INTERVAL]
-        if self._own is not None:
-            due += filter(None, [next_change(self._own, now.wall)])
-        for desk in self._desks.values():
-            if desk.watched_chain:
-                examination = self._examiner(desk.plan).examine(desk.watched_chain, now.wall)
-                due += filter(None, [next_change(examination, now.wall)])
+        """Look again when the first certificate begins or ends to be valid, and within a minute anyway."""
+        boundaries = [self._certificates.next_boundary(now.wall)]
+        boundaries += (
+            next_change(desk.examiner.examine(desk.watched_chain, now.wall), now.wall)
+            for desk in self._desks.values()
+            if desk.watched_chain
+        )
+        due = [now.wall + WATCH_INTERVAL, *(boundary for boundary in boundaries if boundary is not None)]
         self.ctx.set_timer("watch", max(min(due) - now.wall, timedelta(0)), WatchDue())
-
-    # --- making what the machines need --------------------------------------------------------------
-
-    def _identity(self) -> Identity | None:
-        credentials = self._credentials
-        if credentials.signer is None:
-            return None
-        chain = credentials.der
-        return Identity(
-            chain,
-            hashlib.sha256(chain[0]).digest(),
-            credentials.signer,
-            self._previous_signer,
-            self._own_fault,
-        )
-
-    def _examiner(self, plan: PeeringPlan) -> Examiner:
-        desk = self._desks.get(plan.peer_uuid)
-        trust = self._credentials.trust
-        identity = PeerIdentity(plan.peer_uuid, plan.alias)
-        known = None if desk is None else desk.examiner
-        if (
-            known is not None
-            and known.identity == identity
-            and known.trust == trust
-            and known.peer_validation == self._plan.peer_validation
-        ):
-            return known
-        # A cache belongs to one thread at a time: each peering has its own, because its steps run one by one.
-        examiner = Examiner(
-            identity,
-            peer_validation=self._plan.peer_validation,
-            trust=trust,
-            revocation=_NO_REVOCATION,
-            cache=VerdictCache(_CHAINS_REMEMBERED),
-        )
-        if desk is not None:
-            desk.examiner = examiner
-        return examiner
 
     def _peering_config(self, plan: PeeringPlan) -> PeeringConfig:
         node, policy = self._plan, self._plan.policy
@@ -498,24 +435,10 @@ class RouterNode(Actor):
             node=plan.name,
             uuid=str(plan.uuid),
             enabled=plan.enabled,
-            certificate=self._certificate_status(),
+            certificate=self._certificates.status(),
             peers=tuple(self._peer_status(desk, now) for desk in self._desks.values()),
             alarms=tuple(self._alarms(now)),
             rekey_interval_hours=None if interval is None else interval / timedelta(hours=1),
-        )
-
-    def _certificate_status(self) -> CertificateStatus | None:
-        own = self._own
-        if own is None:
-            return None
-        return CertificateStatus(
-            subject=own.leaf.subject.rfc4514_string(),
-            issuer=own.leaf.issuer.rfc4514_string(),
-            not_before=own.not_before.isoformat(),
-            not_after=own.not_after.isoformat(),
-            fingerprint=own.fingerprint.hex(":"),
-            state=own.verdict.state.value,
-            detail=own.verdict.explain(),
         )
 
     def _peer_status(self, desk: Desk, now: Moment) -> PeerStatus:
@@ -534,22 +457,9 @@ class RouterNode(Actor):
 
     def _alarms(self, now: Moment) -> Iterator[alarms.Alarm]:
         """Compute what is wrong from what is so."""
-        plan, own = self._plan, self._own
-        if not plan.enabled:
+        if not self._plan.enabled:
             return
-        if own is None:
-            yield alarms.certificate_missing(plan.name, self._own_fault)
-        else:
-            urgency = severity(now.wall, own.not_before, own.not_after)
-            if self._own_fault or urgency is Urgency.CRITICAL:
-                state = own.verdict.state.value if self._own_fault else "expired"
-                yield alarms.certificate_bad(plan.name, state, self._own_fault or "its dates")
-            elif urgency is Urgency.MAJOR:
-                yield alarms.certificate_expiring(plan.name, 7, alarms.Severity.MAJOR)
-            elif urgency is Urgency.MINOR:
-                yield alarms.certificate_expiring(plan.name, 30, alarms.Severity.MINOR)
-        if self._credentials.trust_fault:
-            yield alarms.trust_unreadable(plan.name, self._credentials.trust_fault)
+        yield from self._certificates.alarms(now.wall)
         for desk in self._desks.values():
             name = desk.peering.config.peer_name
             fault = desk.peering.peer_fault
@@ -562,15 +472,8 @@ class RouterNode(Actor):
                 yield from (alarms.path_down(name, path) for path in down)
 
 
-_NO_REVOCATION: Final = NoRevocation()
-
-
-def _no_trust() -> TrustAnchors:
-    return TrustAnchors.of(())
-
-
 def _actor_name(path: PathPlan) -> str:
-    """Return a path's name as a part of an actor's name; one that moves to another address is another actor."""
+    """Return a path's name within an actor's; a path from another address is another actor."""
     return f"{path.name}<{path.local}".replace("/", "~")
 
 

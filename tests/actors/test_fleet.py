@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,7 +32,7 @@ async def test_neither_the_store_nor_what_is_shown_holds_a_key(tmp_path: Path) -
     file = tmp_path / "store.sqlite"
     inner = await SqliteStore.open(file)
     key = bytes(range(32))
-    store = SealedStore(inner, AesGcmSealer(key, lambda count: bytes(count)))
+    store = SealedStore(inner, AesGcmSealer(key, secrets.token_bytes))
     async with Fleet(tmp_path, store=store) as fleet:
         await eventually(fleet.keyed)
         shown = repr(await fleet.status()) + repr([entry.document() for entry in fleet.journal.recent()])
@@ -40,14 +41,16 @@ async def test_neither_the_store_nor_what_is_shown_holds_a_key(tmp_path: Path) -
     await store.close()
     current = state.ring.current
     assert current is not None
-    on_disk = b"".join(path.read_bytes() for path in tmp_path.glob("store.sqlite*"))
-    for secret in (current.peer_key, current.probe, current.confirm_initiator, current.confirm_responder):
-        assert secret.reveal() not in on_disk
-        assert secret.reveal().hex() not in shown
-        assert repr(secret.reveal()) not in shown
+    on_disk = contents(tmp_path, "store.sqlite*")
+    for kept in (current.peer_key, current.probe, current.confirm_initiator, current.confirm_responder):
+        assert kept.reveal() not in on_disk
+        assert kept.reveal().hex() not in shown
+        assert repr(kept.reveal()) not in shown
 
 
-async def test_a_node_that_crashes_goes_on_with_the_same_key_and_its_peer_does_not_rekey(tmp_path: Path) -> None:
+async def test_a_node_that_crashes_goes_on_with_the_same_key_and_its_peer_does_not_rekey(
+    tmp_path: Path,
+) -> None:
     async with Fleet(tmp_path) as fleet:
         await eventually(fleet.keyed)
         before = (await fleet.peer(0, 1)).security.keys
@@ -124,7 +127,10 @@ async def test_reload_with_another_algorithm_restarts_the_key_exchange_only(tmp_
 
         async def changed() -> bool:
             return all(
-                any(detail["algorithm"] == "diffie-hellman-2048" for detail in fleet.events("key.accepted", node))
+                any(
+                    detail["algorithm"] == "diffie-hellman-2048"
+                    for detail in fleet.events("key.accepted", node)
+                )
                 for node in range(2)
             )
 
@@ -231,6 +237,10 @@ async def test_frames_of_nobody_change_nothing_but_a_counter(tmp_path: Path) -> 
         after = (await fleet.peer(0, 1)).security
         assert after.keys == before.keys
         assert not any(actor.crashes for actor in fleet.system.actors())
+
+
+def contents(folder: Path, pattern: str) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob(pattern))
 
 
 class FailingStore(MemoryStore):

@@ -16,12 +16,14 @@ import pytest
 from peerkey.protocol.suites import ALL
 from peerkey.testing.ca import TestCA
 from tests.support.hosts import Host, Router, cable, cabled_hosts, named_hosts, require_namespaces, wait_for
-from tests.support.single_routers import Settings, two_routers, write_certificate, write_trust
+from tests.support.single_routers import Settings, two_routers, write_certificate
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
 V4 = ("10.77.0.1", "10.77.0.2")
 V6 = ("fd77::1", "fd77::2")
+#: The relay's two addresses, each with the router behind it.
+RELAYED = ("10.77.1.2:1280=10.77.1.1:1280", "10.77.2.1:1280=10.77.2.2:1280")
 #: Loss, a busy machine and three retransmit intervals of five seconds.
 KEYED_WITHIN = 90.0
 BATCHES = [ALL[start : start + 5] for start in range(0, len(ALL), 5)]
@@ -63,8 +65,7 @@ def test_a_network_that_doubles_and_reorders_changes_nothing(tmp_path: Path) -> 
         cable(middle, right, "10.77.2", "fd77:2:", mtu=1280, names=("east", "wan"))
         relay = Path(__file__).parents[1] / "support" / "relay.py"
         process = subprocess.Popen(
-            ["ip", "netns", "exec", middle.name, sys.executable, str(relay), "1"]
-            + ["10.77.1.2:1280=10.77.1.1:1280", "10.77.2.1:1280=10.77.2.2:1280"],
+            ["ip", "netns", "exec", middle.name, sys.executable, str(relay), "1", *RELAYED],
             stdout=subprocess.PIPE,
         )
         middle.started.append(process)

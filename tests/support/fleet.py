@@ -69,7 +69,9 @@ class Fleet:
 
     async def __aenter__(self) -> Self:
         self._stack = AsyncExitStack()
-        self.system: LocalSystem = await self._stack.enter_async_context(LocalSystem(speakable=(PeerkeyError,)))
+        self.system: LocalSystem = await self._stack.enter_async_context(
+            LocalSystem(speakable=(PeerkeyError,))
+        )
         ports = Ports(
             store=self.store,
             wire=self.wire,
@@ -78,7 +80,9 @@ class Fleet:
             entropy=secrets.token_bytes,
             journal=self.journal,
         )
-        self.authority: Ref = self.system.spawn(lambda: Authority(lambda: tuple(self.plans), ports), "authority")
+        self.authority: Ref = self.system.spawn(
+            lambda: Authority(lambda: tuple(self.plans), ports), "authority"
+        )
         return self
 
     async def __aexit__(
@@ -119,7 +123,7 @@ class Fleet:
         return [
             entry.event.detail()
             for entry in self.journal.recent()
-            if entry.event.TYPE == kind and node in {None, int(entry.node[1 : entry.node.index("/")])}
+            if kind == entry.event.TYPE and node in {None, int(entry.node[1 : entry.node.index("/")])}
         ]
 
     # --- what is configured -----------------------------------------------------------------------
@@ -139,7 +143,9 @@ class Fleet:
             timeout=10 * SECOND,
             probe_interval=None,
             invalid_certificate_behavior=(
-                InvalidCertificateBehavior.FAIL_HARD if self.fail_hard else InvalidCertificateBehavior.FAIL_SOFT
+                InvalidCertificateBehavior.FAIL_HARD
+                if self.fail_hard
+                else InvalidCertificateBehavior.FAIL_SOFT
             ),
             revocation_check_interval=None,
         )
@@ -200,5 +206,5 @@ def _file(name: str, path: Path) -> CertificateSource:
 async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
     """Wait until something holds that the actors bring about in their own time."""
     async with asyncio.timeout(within):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - nobody tells a test what actors do in their own time
             await asyncio.sleep(0.02)

@@ -46,7 +46,11 @@ class Host:
     def run(self, *command: str) -> str:
         """Run a command on the host to its end; return what it printed."""
         return subprocess.run(
-            ["ip", "netns", "exec", self.name, *command], check=True, capture_output=True, text=True, timeout=30
+            ["ip", "netns", "exec", self.name, *command],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=30,
         ).stdout
 
     def lose(self, percent: int) -> None:
@@ -56,9 +60,8 @@ class Host:
         if percent:
             hook = "{ type filter hook input priority 0; }"
             self.run("nft", "add", "chain", "inet", "loss", "input", hook)
-            self.run(
-                *f"nft add rule inet loss input meta l4proto udp numgen random mod 100 < {percent} drop".split()
-            )
+            chance = f"numgen random mod 100 < {percent}" if percent < 100 else ""
+            self.run(*f"nft add rule inet loss input meta l4proto udp {chance} drop".split())
 
     def link(self, *, up: bool) -> None:
         """Set the cable's interface up or down."""
@@ -116,14 +119,16 @@ def named_hosts(number: int) -> Iterator[tuple[Host, ...]]:
             host.stop()
 
 
-def cable(  # noqa: PLR0913
+def cable(
     left: Host, right: Host, v4: str, v6: str, *, mtu: int, names: tuple[str, str] = ("wan", "wan")
 ) -> None:
     """Lay a cable: the left end is ``.1`` and ``:1`` of the two networks, the right end ``.2`` and ``:2``."""
     number = next(_numbers)
     ends = (f"pk{os.getpid() % 10_000}l{number}", f"pk{os.getpid() % 10_000}r{number}")
     subprocess.run(
-        ["ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1]], check=True, capture_output=True
+        ["ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1]],
+        check=True,
+        capture_output=True,
     )
     for place, (host, end, name) in enumerate(zip((left, right), ends, names, strict=True), start=1):
         subprocess.run(["ip", "link", "set", end, "netns", host.name], check=True, capture_output=True)
@@ -165,7 +170,7 @@ class Router:
         return [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
 
     def ask(self, *command: str) -> Any:  # noqa: ANN401 - a JSON document
-        """Return the document that a ``show`` command prints, or ``None`` while the router does not answer."""
+        """Return what a ``show`` command prints, or ``None`` while the router does not answer."""
         done = subprocess.run(
             [sys.executable, "-m", "peerkey_cli.main", *command, "--json", "--state-dir", str(self.state)],
             check=False,
@@ -202,7 +207,9 @@ class Router:
         ]
 
 
-def wait_for(condition: Callable[[], bool], within: float, *, told: Callable[[], object] = lambda: "") -> None:
+def wait_for(
+    condition: Callable[[], bool], within: float, *, told: Callable[[], object] = lambda: ""
+) -> None:
     """Wait until something outside of this process has happened.
 
     :raises AssertionError: it did not, within that many seconds.

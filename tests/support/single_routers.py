@@ -33,7 +33,7 @@ class Settings:
     enabled: bool = True
     mtu: int = 1280
 
-    def but(self, **changes: Any) -> Settings:
+    def but(self, **changes: Any) -> Settings:  # noqa: ANN401 - any of the fields
         """Return the settings with some changed."""
         return replace(self, **changes)
 
@@ -111,7 +111,12 @@ def write_trust(folder: Path, *authorities: TestCA) -> None:
 
 
 def two_routers(
-    folder: Path, left: str, right: str, *, now: datetime, **changes: Any
+    folder: Path,
+    left: str,
+    right: str,
+    *,
+    now: datetime,
+    **changes: Any,  # noqa: ANN401 - any of the settings
 ) -> tuple[TestCA, Settings, Settings]:
     """Write certificates for two routers at these addresses; return their CA and their settings."""
     folder.mkdir(parents=True, exist_ok=True)

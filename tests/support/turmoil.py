@@ -51,13 +51,13 @@ class Weather:
 class Turmoil:
     """Two nodes, and everything that can go wrong between and inside them."""
 
-    def __init__(self, seed: int, paths: int, options: Options, *, rekey_hours: int | None = 1) -> None:
+    def __init__(self, seed: int, paths: int, options: Options, *, rekey_minutes: int | None = 60) -> None:
         """Start both ends in fine weather."""
         self.random = random.Random(seed)
         self.weather = Weather()
         self.frames: list[tuple[End, Frame]] = []
         self.certificates = 10
-        options.rekey_interval = None if rekey_hours is None else timedelta(hours=rekey_hours)
+        options.rekey_interval = None if rekey_minutes is None else timedelta(minutes=rekey_minutes)
         ca = reproducible_ca()
         issued = (ca.issue(LOWER, key=numbered_key(10)), ca.issue(HIGHER, key=numbered_key(11)))
         self.revocation = RevocationTable()
@@ -86,9 +86,9 @@ class Turmoil:
         data = datagram.data
         for _ in range(2 if draw.random() < weather.duplication else 1):
             if draw.random() < weather.corruption:
-                data = self.corrupted(data)
+                data = self.corrupted(datagram.data)
             if draw.random() < weather.truncation:
-                data = data[: draw.randrange(len(data))]
+                data = datagram.data[: draw.randrange(len(datagram.data))]
             yield LATENCY + weather.delay * draw.random(), data
 
     def corrupted(self, data: bytes) -> bytes:
@@ -261,11 +261,11 @@ class Turmoil:
         and the delays of activation and erasure of a rekey before it.
         """
         options = self.pair.low.options
-        exchange = max(
-            end.peering_config().exchange_timeout for end in self.pair.ends
-        )
+        exchange = max(end.peering_config().exchange_timeout for end in self.pair.ends)
         return (
-            3 * options.timeout + exchange + 8 * options.retransmit_interval
+            3 * options.timeout
+            + exchange
+            + 8 * options.retransmit_interval
             + 2 * (ACTIVATION_DELAY + ERASURE_DELAY)
         )
 

@@ -1,0 +1,145 @@
+"""A node's own certificate and trust: what is in use, what is wrong with it, and when to look again.
+
+:class:`NodeCertificates` judges the node's own certificate by the rules that its peers apply, and makes
+what the machines need of it: an :class:`~peerkey.protocol.core.Identity` to show, and an
+:class:`~peerkey.pki.examination.Examiner` for each peer. It has no timer and no file: the node reads, asks
+and comes back at :meth:`NodeCertificates.next_boundary`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from actors.identity import Credentials
+from actors.messages import CertificateStatus
+from peerkey.observe import alarms
+from peerkey.observe.events import CertificateWentBad
+from peerkey.pki.examination import Examination, Examiner, VerdictCache, next_change
+from peerkey.pki.expiry import Severity as Urgency
+from peerkey.pki.expiry import severity
+from peerkey.pki.identity import PeerIdentity
+from peerkey.pki.revocation import NoRevocation
+from peerkey.pki.trust import TrustAnchors
+from peerkey.protocol.core import Identity
+from peerkey.protocol.suites import Signer
+
+if TYPE_CHECKING:
+    from peerkey.config.plan import NodePlan, PeeringPlan
+
+#: Chains remembered for one peering: the one in force, and a few that are announced against it.
+_CHAINS_REMEMBERED: Final = 8
+#: Until the CRL manager is there, nothing is known to be revoked, and that is what is said.
+_NO_REVOCATION: Final = NoRevocation()
+
+
+class NodeCertificates:
+    """The certificate, key and trust of one node, as they were read last."""
+
+    def __init__(self, plan: NodePlan) -> None:
+        """Know nothing yet but whose certificate it is."""
+        self._plan = plan
+        self._credentials = Credentials((), None, "not read yet", TrustAnchors.of(()), "")
+        self._previous_signer: Signer | None = None
+        self._own: Examination | None = None
+        self._cache = VerdictCache(_CHAINS_REMEMBERED)
+        #: Why the node should not use its certificate; empty while it may.
+        self.fault = ""
+
+    def take(self, plan: NodePlan, credentials: Credentials) -> None:
+        """Take up what was read. The key of a replaced certificate goes on vouching for its successor."""
+        before = self._credentials
+        if before.chain and credentials.chain and before.der[0] != credentials.der[0]:
+            self._previous_signer = before.signer
+        self._plan, self._credentials = plan, credentials
+
+    def judge(self, at: datetime) -> CertificateWentBad | None:
+        """Judge the node's certificate; return the event where something new is wrong with it."""
+        before, credentials, plan = self.fault, self._credentials, self._plan
+        if not credentials.chain:
+            self._own, self.fault = None, credentials.missing
+        else:
+            examiner = Examiner(
+                PeerIdentity(plan.uuid, plan.alias),
+                # Without any trusted CA there is nothing to judge the chain by.
+                peer_validation=bool(plan.trusted),
+                trust=credentials.trust,
+                revocation=_NO_REVOCATION,
+                cache=self._cache,
+            )
+            self._own = examiner.examine(credentials.der, at)
+            self.fault = self._own.verdict.explain()
+        if not self.fault or self.fault == before or not plan.enabled:
+            return None
+        state = "missing" if self._own is None else self._own.verdict.state.value
+        return CertificateWentBad(state, self.fault, plan.policy.invalid_certificate_behavior.value)
+
+    def next_boundary(self, at: datetime) -> datetime | None:
+        """Return when the judgement may be another because of time alone."""
+        return None if self._own is None else next_change(self._own, at)
+
+    # --- for the machines -------------------------------------------------------------------------
+
+    def identity(self) -> Identity | None:
+        """Return what the node shows to its peers; ``None`` where it has no certificate to sign with."""
+        credentials = self._credentials
+        if credentials.signer is None:
+            return None
+        chain = credentials.der
+        fingerprint = hashlib.sha256(chain[0]).digest()
+        return Identity(chain, fingerprint, credentials.signer, self._previous_signer, self.fault)
+
+    def examiner(self, peering: PeeringPlan, known: Examiner | None) -> Examiner:
+        """Return who judges the peer's certificates: ``known`` itself while nothing has changed for it."""
+        identity = PeerIdentity(peering.peer_uuid, peering.alias)
+        trust, peer_validation = self._credentials.trust, self._plan.peer_validation
+        if known is not None and (identity, trust, peer_validation) == (
+            known.identity,
+            known.trust,
+            known.peer_validation,
+        ):
+            return known
+        return Examiner(
+            identity,
+            peer_validation=peer_validation,
+            trust=trust,
+            revocation=_NO_REVOCATION,
+            cache=VerdictCache(_CHAINS_REMEMBERED),
+        )
+
+    # --- for operators ----------------------------------------------------------------------------
+
+    def status(self) -> CertificateStatus | None:
+        """Return what an operator is shown of the certificate."""
+        own = self._own
+        if own is None:
+            return None
+        return CertificateStatus(
+            subject=own.leaf.subject.rfc4514_string(),
+            issuer=own.leaf.issuer.rfc4514_string(),
+            not_before=own.not_before.isoformat(),
+            not_after=own.not_after.isoformat(),
+            fingerprint=own.fingerprint.hex(":"),
+            state=own.verdict.state.value,
+            detail=own.verdict.explain(),
+        )
+
+    def alarms(self, at: datetime) -> Iterator[alarms.Alarm]:
+        """Compute what is wrong with the certificate and the trusted certificates."""
+        name, own = self._plan.name, self._own
+        if own is None:
+            yield alarms.certificate_missing(name, self.fault)
+        elif self.fault:
+            yield alarms.certificate_bad(name, own.verdict.state.value, self.fault)
+        else:
+            urgency = severity(at, own.not_before, own.not_after)
+            if urgency is Urgency.CRITICAL:
+                yield alarms.certificate_bad(name, "expired", "its dates")
+            elif urgency is Urgency.MAJOR:
+                yield alarms.certificate_expiring(name, 7, alarms.Severity.MAJOR)
+            elif urgency is Urgency.MINOR:
+                yield alarms.certificate_expiring(name, 30, alarms.Severity.MINOR)
+        if self._credentials.trust_fault:
+            yield alarms.trust_unreadable(name, self._credentials.trust_fault)
