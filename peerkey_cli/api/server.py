@@ -1,0 +1,50 @@
+"""The admin API at its Unix socket, and the look at the alarms that gives them their times."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from peerkey_cli.alarm_times import LOOK_EVERY, AlarmTimes
+from peerkey_cli.api.routes import application, fleet_of
+from peerkey_cli.serving import served
+from peerkey_cli.sockets import check_length, listening
+from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from peerkey_cli.compose import Running
+
+
+@contextlib.asynccontextmanager
+async def serving(running: Running, path: Path) -> AsyncIterator[None]:
+    """Answer at the Unix socket ``path`` for as long as the block lasts.
+
+    :raises WrongUsage: the path is too long.
+    :raises Misconfigured: nobody can listen there.
+    """
+    check_length(path)
+    times = AlarmTimes()
+    with listening(path) as listener:
+        async with served(application(running, times), listener):
+            look = asyncio.create_task(_look(running, times), name="alarm times")
+            try:
+                yield
+            finally:
+                look.cancel()
+                await asyncio.gather(look, return_exceptions=True)
+
+
+async def _look(running: Running, times: AlarmTimes) -> None:
+    """Take note of alarms although nobody asks."""
+    log = structlog.get_logger("api")
+    while True:
+        await asyncio.sleep(LOOK_EVERY.total_seconds())
+        try:
+            times.seen(await fleet_of(running), running.system.clock.wall())
+        except RuntimeFault as fault:
+            log.warning("alarms were not looked at", reason=str(fault))

@@ -1,0 +1,50 @@
+"""Commands that tell a running system to do something: ``rekey`` and ``reload``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from peerkey_cli.options import Api, Json, StateDir, client
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("rekey")(rekey)
+    app.command("reload")(reload)
+
+
+def rekey(
+    peer: Annotated[
+        str | None,
+        typer.Option("--peer", metavar="P", help="A router, router/node or UUID; every peer unless given."),
+    ] = None,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Agree new keys now, with every peer or with one.
+
+    A new key is used thirty seconds after it has been computed; the former one stays readable meanwhile.
+    """
+    from peerkey_cli.schemas import Rekeyed, RekeyRequest
+    from peerkey_cli.terminal import say, say_json
+
+    done = client(state_dir, api).post("rekey", Rekeyed, RekeyRequest(peer=peer))
+    if json:
+        say_json(done)
+    else:
+        say(f"Agreeing new keys for {done.peerings} peering{'s' if done.peerings != 1 else ''}.")
+
+
+def reload(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:
+    """Read the configuration and the certificates again. A faulty configuration changes nothing."""
+    from peerkey_cli.schemas import Reloaded
+    from peerkey_cli.terminal import say, say_json
+
+    done = client(state_dir, api).post("reload", Reloaded)
+    if json:
+        say_json(done)
+    else:
+        say(f"Reloaded: {', '.join(done.nodes)}.")

@@ -1,0 +1,63 @@
+"""``peerkey config``: is a configuration right, and what may be in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from peerkey_cli.options import Json
+
+if TYPE_CHECKING:
+    from peerkey_cli.check import Checked
+
+_group = typer.Typer(help="Check a configuration, and show what may be in one.", rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the command line."""
+    app.add_typer(_group, name="config")
+
+
+@_group.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration.")],
+    json: Json = False,
+) -> None:
+    """Report every fault of a configuration, and of the files that it names, with file and line.
+
+    Ends with 1 where there is a fault. Warnings, such as a file that is not there yet, do not count.
+    """
+    from peerkey_cli.check import checked
+    from peerkey_cli.errors import Status
+    from peerkey_cli.terminal import say_json
+
+    outcome = checked(file)
+    if json:
+        say_json(outcome.document())
+    else:
+        _print(outcome)
+    raise typer.Exit(Status.DONE if outcome.valid else Status.NO)
+
+
+def _print(outcome: Checked) -> None:
+    from peerkey_cli.terminal import printable, say
+
+    for severity, finding in outcome.findings():
+        where = f"{finding.source}:{finding.line}:{finding.column}" if finding.line else finding.source
+        path = f"{finding.path}: " if finding.path else ""
+        say(printable(f"{where}: {severity}: {path}{finding.message}"))
+    if outcome.unlisted:
+        say(f"and {outcome.unlisted} more faults")
+    say(outcome.summary())
+
+
+@_group.command()
+def schema() -> None:
+    """Print the JSON Schema of a configuration (draft 2020-12), for editors and other tools."""
+    import json
+
+    from peerkey.config import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,137 @@
+"""``peerkey demo``: a fleet that keys itself before one's eyes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from peerkey_cli.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from actors.messages import NodeStatus
+    from peerkey.protocol.suites import Algorithm
+
+_MOST_ROUTERS = 32
+_MOST_PATHS = 8
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    routers: Annotated[
+        int, typer.Option("--routers", min=2, max=_MOST_ROUTERS, help="Routers, each a peer of every other.")
+    ] = 4,
+    paths: Annotated[
+        int, typer.Option("--paths", min=1, max=_MOST_PATHS, help="Paths between each two of them.")
+    ] = 2,
+    algorithm: Annotated[
+        str, typer.Option("--algorithm", metavar="NAME", help="Key exchange, such as ml-kem-1024.")
+    ] = "diffie-hellman-2048-ml-kem-768",
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep", metavar="DIR", help="Make everything in DIR, which is new or empty, and leave it."
+        ),
+    ] = None,
+    timeout: Annotated[
+        int, typer.Option("--timeout", min=1, max=3_600, help="Seconds within which all of it must happen.")
+    ] = 180,
+    runtime: Annotated[
+        str, typer.Option("--runtime", metavar="KIND", help="What runs the actors.")
+    ] = "local",
+) -> None:
+    """Key a fleet of routers over real UDP on this machine, and watch it happen.
+
+    Makes a throw-away CA, certificates and a configuration; authenticates and keys every peering; rotates
+    every key once; lets one certificate expire and shows the alarms. Ends with 0 only if all of it happened.
+    """
+    if runtime != "local":
+        message = f"--runtime {runtime}: not available in this version; `local` is"
+        raise WrongUsage(message)
+    chosen = _algorithm(algorithm)
+    import logging
+    import tempfile
+
+    from peerkey_cli import logs
+
+    logs.configure(level=logging.ERROR)
+    _stop_alike()
+    if keep is not None:
+        _check_empty(keep)
+        _run(keep, routers, paths, chosen, timeout)
+        typer.echo(f"\nEverything is in {keep}; `peerkey run {keep}/authority.yaml` runs the fleet again.")
+        return
+    with tempfile.TemporaryDirectory(prefix="peerkey-demo-") as folder:
+        _run(Path(folder), routers, paths, chosen, timeout)
+
+
+def _stop_alike() -> None:
+    """Let SIGTERM end the demonstration as SIGINT does, so that nothing is left behind."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+def _run(folder: Path, routers: int, paths: int, algorithm: Algorithm, timeout: int) -> None:
+    import asyncio
+    from datetime import timedelta
+
+    from peerkey_cli.demo.authority import lay_out
+    from peerkey_cli.demo.display import display
+    from peerkey_cli.demo.story import Demonstration
+
+    peerings = routers * (routers - 1) // 2
+    with display() as shown:
+        meshed = f"{routers} routers, {_counted(peerings, 'peering')}, {_counted(peerings * paths, 'path')}"
+        shown.tell(f"{meshed}, keyed by {algorithm.name}, on UDP")
+        authority = lay_out(folder, routers=routers, paths=paths, algorithm=algorithm)
+        shown.tell(f"Made a CA, {routers} certificates and a configuration.")
+        fleet = asyncio.run(Demonstration(authority, shown, timedelta(seconds=timeout)).run())
+    _print(fleet)
+
+
+def _print(fleet: tuple[NodeStatus, ...]) -> None:
+    """Print the tables at the end: every path with the state of its keys, and the alarms."""
+    import sys
+    from datetime import UTC, datetime
+
+    from peerkey_cli import documents, layouts
+    from peerkey_cli.demo import tables
+    from peerkey_cli.terminal import coloured, say
+
+    colours, now = coloured(sys.stdout), datetime.now(UTC)
+    say("", "show peers security", *tables.peers_security(documents.peers_security(fleet, now), colours))
+    say("", "show alarms", *layouts.alarms(documents.alarms(fleet, {}, now), colours)[2:])
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _algorithm(name: str) -> Algorithm:
+    from peerkey.protocol.suites.algorithm import ALL, Algorithm
+
+    try:
+        return Algorithm.parse(name)
+    except ValueError:
+        message = (
+            f"--algorithm {name}: no such key exchange; there are {', '.join(each.name for each in ALL)}"
+        )
+        raise WrongUsage(message) from None
+
+
+def _check_empty(folder: Path) -> None:
+    from peerkey.errors import Misconfigured
+
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            message = f"{folder}: not empty; name a directory that is new or empty"
+            raise Misconfigured(message)
+    except OSError as fault:
+        message = f"{folder}: cannot be read: {fault.strerror}; name a directory that is new or empty"
+        raise Misconfigured(message) from fault

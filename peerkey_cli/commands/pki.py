@@ -1,0 +1,202 @@
+"""``peerkey pki``: a small certificate authority for laboratories."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+from uuid import UUID
+
+import typer
+
+from peerkey_cli.key_types import KeyType
+
+if TYPE_CHECKING:
+    from peerkey_cli.laboratory.directory import Issued, Laboratory
+
+#: The root of a laboratory outlives what is tested with it; leaves are replaced once a year.
+_CA_DAYS = 3_650
+_LEAF_DAYS = 365
+_MOST_DAYS = 36_500
+
+_KeyType: TypeAlias = Annotated[KeyType, typer.Option("--key-type", help="Kind and size of the private key.")]
+_Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+
+_group = typer.Typer(
+    help="A small certificate authority for laboratories, never needed in production.", rich_markup_mode=None
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the command line."""
+    app.add_typer(_group, name="pki")
+
+
+@_group.command("init-ca")
+def init_ca(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the authority's files go.")],
+    name: Annotated[str, typer.Option("--name", help="Common name of the root.")] = "peerkey laboratory",
+    intermediate: Annotated[
+        bool, typer.Option("--intermediate", help="Let an intermediate authority issue, in the root's place.")
+    ] = False,
+    key_type: _KeyType = KeyType.EC_P256,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=_MOST_DAYS, help="How long it is valid.")
+    ] = _CA_DAYS,
+    force: _Force = False,
+) -> None:
+    """Make a certificate authority: DIR/ca.pem, which a configuration trusts, and DIR/ca.key.
+
+    For laboratories only: whoever can read DIR/ca.key can be any router.
+    """
+    from datetime import timedelta
+
+    from peerkey_cli.laboratory.directory import init
+
+    _check_common_name(name)
+    written = init(
+        directory, name, key_type, lifetime=timedelta(days=days), intermediate=intermediate, force=force
+    )
+    for path in written:
+        typer.echo(f"wrote {path}")
+
+
+@_group.command()
+def issue(  # noqa: PLR0913, PLR0917 - the options of the command
+    ca: Annotated[Path, typer.Option("--ca", metavar="DIR", help="The authority that `pki init-ca` made.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Issue to every node of a configuration that lacks a certificate.",
+        ),
+    ] = None,
+    uuid: Annotated[UUID | None, typer.Option("--uuid", help="Issue to the node of this UUID.")] = None,
+    alias: Annotated[
+        str | None, typer.Option("--alias", help="Its peering-common-name, if it has one.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="PATH", help="Write PATH.pem and PATH.key.", show_default="DIR/UUID"),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="With it, --out is a directory, and this names the files there."),
+    ] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            "--days", min=1, max=_MOST_DAYS, help="How long it is valid.", show_default=str(_LEAF_DAYS)
+        ),
+    ] = None,
+    not_after: Annotated[
+        str | None,
+        typer.Option("--not-after", metavar="TIME", help="When it ends (ISO 8601), in place of --days."),
+    ] = None,
+    key_type: _KeyType = KeyType.EC_P256,
+    force: _Force = False,
+) -> None:
+    """Make a private key and a certificate for one node (--uuid) or for those of a configuration (--config).
+
+    For laboratories only: in production a private key never leaves its router.
+    """
+    from peerkey_cli.laboratory.directory import opened
+
+    if (config is None) is (uuid is None):
+        raise typer.BadParameter("give either --uuid or --config")
+    if config is not None and any(given is not None for given in (name, alias, out)):
+        raise typer.BadParameter(
+            "--name, --alias and --out go with --uuid; with --config the file says it all"
+        )
+    laboratory = opened(ca)
+    end = _end(days, not_after, laboratory)
+    if config is not None:
+        _issue_for_fleet(laboratory, config, key_type, end, force=force)
+    elif uuid is not None:
+        stem = _stem(out, name, default=ca / str(uuid))
+        _issue_for_node(laboratory, uuid, alias, stem, key_type, end, force=force)
+
+
+def _issue_for_fleet(
+    laboratory: Laboratory, config: Path, kind: KeyType, end: datetime, *, force: bool
+) -> None:
+    from peerkey_cli.laboratory.fleet import issue_for_fleet
+    from peerkey_cli.plans import PlansReader
+
+    for outcome in issue_for_fleet(laboratory, PlansReader(config)(), kind, not_after=end, force=force):
+        if outcome.issued is None:
+            typer.echo(f"{outcome.node}: kept, {outcome.kept}")
+        else:
+            typer.echo(f"{outcome.node}: {_described(outcome.issued)}")
+
+
+def _issue_for_node(
+    laboratory: Laboratory,
+    uuid: UUID,
+    alias: str | None,
+    stem: Path,
+    kind: KeyType,
+    end: datetime,
+    *,
+    force: bool,
+) -> None:
+    from peerkey.pki.identity import PeerIdentity
+
+    if alias is not None:
+        _check_common_name(alias)
+    certificate, key = (stem.with_name(f"{stem.name}.{ending}") for ending in ("pem", "key"))
+    issued = laboratory.issue(PeerIdentity(uuid, alias), kind, certificate, key, not_after=end, force=force)
+    typer.echo(f"{uuid}: {_described(issued)}")
+
+
+def _stem(out: Path | None, name: str | None, *, default: Path) -> Path:
+    """Return the path of a node's files without their endings."""
+    if name is None:
+        stem = out or default
+    elif name in {"", ".", ".."} or "/" in name:
+        message = f"{name!r} is no name of a file; the directory goes to --out"
+        raise typer.BadParameter(message, param_hint="--name")
+    else:
+        stem = (out or default.parent) / name
+    if not stem.name or stem.name == "..":
+        message = f"{stem} is no name of a file without its ending"
+        raise typer.BadParameter(message, param_hint="--out")
+    return stem
+
+
+def _described(issued: Issued) -> str:
+    return f"wrote {issued.certificate} and {issued.key}, valid until {issued.not_after:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _end(days: int | None, not_after: str | None, laboratory: Laboratory) -> datetime:
+    """Return when what is issued ends; what nobody has chosen ends with the issuer at the latest."""
+    from datetime import UTC, timedelta
+
+    if not_after is None:
+        end = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days or _LEAF_DAYS)
+        return end if days is not None else min(end, laboratory.not_after)
+    if days is not None:
+        raise typer.BadParameter("give either --days or --not-after")
+    try:
+        end = datetime.fromisoformat(not_after).astimezone(UTC)
+    except (ValueError, OverflowError):
+        message = f"{not_after!r} is no time; write it as 2030-06-15T12:00:00Z"
+        raise typer.BadParameter(message, param_hint="--not-after") from None
+    if not _EARLIEST_YEAR <= end.year <= _LATEST_YEAR:
+        message = f"{not_after!r} is not within {_EARLIEST_YEAR} to {_LATEST_YEAR}"
+        raise typer.BadParameter(message, param_hint="--not-after")
+    return end.replace(microsecond=0)
+
+
+def _check_common_name(name: str) -> None:
+    """Refuse what a certificate cannot hold as common name (RFC 5280, ub-common-name)."""
+    if not 1 <= len(name) <= _LONGEST_COMMON_NAME or not name.isprintable():
+        message = f"a name in a certificate has 1 to {_LONGEST_COMMON_NAME} printable characters"
+        raise typer.BadParameter(message)
+
+
+_LONGEST_COMMON_NAME = 64
+#: What a certificate can say, and a day of room for when it began.
+_EARLIEST_YEAR = 1951
+_LATEST_YEAR = 9999

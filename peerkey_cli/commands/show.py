@@ -1,0 +1,149 @@
+"""``peerkey show``: what a running system says of itself."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from peerkey_cli.errors import NotFound, WrongUsage
+from peerkey_cli.options import Api, Json, StateDir, client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from peerkey_cli.schemas import Document
+
+    D = TypeVar("D", bound=Document)
+
+
+class PeersView(StrEnum):
+    """What is shown of peers beside their paths."""
+
+    SECURITY = "security"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    show = typer.Typer(help="Show what a running system says of itself.", rich_markup_mode=None)
+    show.command("peers")(peers)
+    show.command("alarms")(alarms)
+    show.command("events")(events)
+    show.command("actors")(actors)
+    security = typer.Typer(help="Show the state of key management.", rich_markup_mode=None)
+    security.command("key-status")(key_status)
+    # With a callback the group stays a group, also while it has only one command.
+    security.callback()(_nothing_in_common)
+    show.add_typer(security, name="security")
+    app.add_typer(show, name="show")
+
+
+def peers(
+    view: Annotated[PeersView | None, typer.Argument(help="Show certificates and keys too.")] = None,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Show every peer with its paths, or the security of every peering."""
+    from peerkey_cli import layouts
+    from peerkey_cli.schemas import Peers, PeersSecurity
+
+    started, ask = monotonic(), client(state_dir, api)
+    if view is None:
+        document = ask.get("peers", Peers)
+        _print(document, layouts.peers, json=json, started=started)
+    else:
+        security = ask.get("peers/security", PeersSecurity)
+        _print(security, layouts.peers_security, json=json, started=started)
+
+
+def key_status(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:
+    """Show when each node rekeyed and will rekey: index, times, changes, last error."""
+    from peerkey_cli import layouts
+    from peerkey_cli.schemas import KeyStatus
+
+    started = monotonic()
+    document = client(state_dir, api).get("security/key-status", KeyStatus)
+    _print(document, layouts.key_status, json=json, started=started)
+
+
+def alarms(
+    by: Annotated[str | None, typer.Argument(metavar="[id", help="The word `id`.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="ID]", help="Show this alarm alone.")] = None,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Show what is wrong now."""
+    if by not in {None, "id"} or (by is None) != (name is None):
+        message = "what follows `show alarms` is `id ID`, or nothing"
+        raise WrongUsage(message)
+    from peerkey_cli import layouts
+    from peerkey_cli.schemas import Alarms
+
+    started = monotonic()
+    document = client(state_dir, api).get("alarms", Alarms)
+    if name is None:
+        _print(document, layouts.alarms, json=json, started=started)
+        return
+    chosen = tuple(alarm for alarm in document.alarms if alarm.id == name)
+    if not chosen:
+        message = f"there is no alarm {name!r} now; `peerkey show alarms` lists them"
+        raise NotFound(message)
+    one = Alarms(time=document.time, alarms=chosen)
+    _print(one, layouts.alarm, json=json, started=started)
+
+
+def events(
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", metavar="T", help="Only this type, or all below it: `key`, `path.down`."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="T", help="Only from then on: an ISO 8601 time, or `15m`, `2h`, `1d`."
+        ),
+    ] = None,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Show the audit events of the running process, oldest first; the file events.jsonl holds all of them."""
+    from peerkey_cli import layouts
+    from peerkey_cli.schemas import Events
+    from peerkey_cli.times import instant
+
+    started = monotonic()
+    begin = None if since is None else instant(since).isoformat()
+    document = client(state_dir, api).get("events", Events, type=kind, since=begin)
+    _print(document, layouts.events, json=json, started=started)
+
+
+def actors(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:
+    """Show every actor: kind, name, process, state, restarts, mailbox."""
+    from peerkey_cli import layouts
+    from peerkey_cli.schemas import Actors
+
+    started = monotonic()
+    document = client(state_dir, api).get("actors", Actors)
+    _print(document, layouts.actors, json=json, started=started)
+
+
+def _nothing_in_common() -> None:
+    """Show the state of key management."""
+
+
+def _print(document: D, layout: Callable[[D, bool], list[str]], *, json: bool, started: float) -> None:
+    """Print a document for a program, or for a person with how long it took."""
+    import sys
+
+    from peerkey_cli.terminal import coloured, say, say_json
+
+    if json:
+        say_json(document)
+    else:
+        say(*layout(document, coloured(sys.stdout)))
+        say("", f"Completed in {monotonic() - started:.2f} seconds")

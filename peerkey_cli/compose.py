@@ -1,0 +1,106 @@
+"""The composition root: the one place where ports are given their adapters.
+
+::
+
+    async with composed(PlansReader(file), StateDirectory(path)) as running:
+        fleet = await running.authority.ask(GetFleet(), timedelta(seconds=5))
+
+Everything that runs is inside the block. After it, however it ended, no task, socket, file, thread or lock
+is left.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from actors.authority import Authority
+from actors.journal import FileJournal
+from actors.keystores.file import FileKeyStore
+from actors.router_node import Ports
+from peerkey.errors import Misconfigured, PeerkeyError
+from peerkey_cli.files import read_file
+from runtime.backends.local import LocalSystem
+from runtime.errors import RuntimeFault, StoreUnavailable
+from runtime.store.sealed import AesGcmSealer, SealedStore
+from runtime.store.sqlite import SqliteStore
+from runtime.supervision import PATIENT
+from runtime.wire.udp import UdpWire
+
+if TYPE_CHECKING:
+    from actors.authority import ReadPlans
+    from peerkey_cli.state import StateDirectory
+    from runtime.ref import Ref
+    from runtime.store.port import Store
+
+#: The name of the actor at the top.
+AUTHORITY = "authority"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A system that runs."""
+
+    system: LocalSystem
+    authority: Ref
+    journal: FileJournal
+    state: StateDirectory
+    since: datetime
+
+
+@asynccontextmanager
+async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterator[Running]:
+    """Run the nodes that ``read_plans`` returns over UDP, with their state in the directory ``state``.
+
+    The plans are read once before anything starts, so that a fault is told here and not by an actor.
+
+    :raises Misconfigured: the configuration has faults, the directory is in use or cannot be used, or the
+        store cannot be opened.
+    :raises Unavailable: the sealing key cannot be read or made.
+    """
+    read_plans()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(state.held())
+        keystore = FileKeyStore(state.sealing_key)
+        store = await _store(stack, state, keystore)
+        journal = _journal(stack, state)
+        wire = UdpWire()
+        stack.push_async_callback(wire.close)
+        ports = Ports(
+            store=store,
+            wire=wire,
+            keystore=keystore,
+            read_file=read_file,
+            entropy=os.urandom,
+            journal=journal,
+        )
+        system = await stack.enter_async_context(LocalSystem(speakable=(PeerkeyError, RuntimeFault)))
+        # Its trouble lies outside, in files that an operator is about to mend.
+        authority = system.spawn(lambda: Authority(read_plans, ports), AUTHORITY, supervision=PATIENT)
+        yield Running(system, authority, journal, state, system.clock.wall())
+
+
+async def _store(stack: AsyncExitStack, state: StateDirectory, keystore: FileKeyStore) -> Store:
+    """Open the store of the directory behind its seal."""
+    key = keystore.sealing_key()
+    try:
+        inner = await SqliteStore.open(state.store)
+    except StoreUnavailable as fault:
+        raise Misconfigured(str(fault)) from fault
+    stack.push_async_callback(inner.close)
+    return SealedStore(inner, AesGcmSealer(key.reveal(), os.urandom))
+
+
+def _journal(stack: AsyncExitStack, state: StateDirectory) -> FileJournal:
+    """Open the audit log of the directory."""
+    try:
+        journal = FileJournal(state.journal)
+    except OSError as fault:
+        message = f"{state.journal}: the audit log cannot be written: {fault.strerror}"
+        raise Misconfigured(message) from fault
+    stack.callback(journal.close)
+    return journal

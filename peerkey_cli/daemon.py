@@ -1,0 +1,97 @@
+"""``peerkey run``: a composed system, its admin API, and the signals that speak to it.
+
+SIGTERM and SIGINT stop it in order; a second one cuts it off. SIGHUP reads the configuration and the
+certificates again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.messages import Reload
+from peerkey.config.findings import ConfigurationFaults
+from peerkey.errors import PeerkeyError
+from peerkey_cli.api.server import serving
+from peerkey_cli.compose import composed
+from peerkey_cli.serving import served
+from peerkey_cli.sockets import listening_tcp
+from runtime.errors import RuntimeFault
+from runtime.lifecycle import run_until_signalled
+
+if TYPE_CHECKING:
+    from peerkey_cli.compose import Running
+    from peerkey_cli.plans import PlansReader
+    from peerkey_cli.state import StateDirectory
+
+_ANSWER_WITHIN: Final = timedelta(seconds=10)
+
+
+async def serve(
+    plans: PlansReader, state: StateDirectory, api: Path, metrics: tuple[str, int] | None = None
+) -> None:
+    """Run until a signal says stop. ``metrics`` is where Prometheus may ask, if anywhere.
+
+    :raises PeerkeyError: it cannot start: see :func:`peerkey_cli.compose.composed` and
+        :func:`peerkey_cli.api.server.serving`.
+    """
+    log = structlog.get_logger("peerkey")
+    async with composed(plans, state) as running:
+        for warning in plans.warnings:
+            log.warning("configuration", finding=str(warning))
+        async with _Reloads(running), serving(running, api), _measured(running, metrics):
+            nodes = [plan.name for plan in plans.latest]
+            log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path))
+            await run_until_signalled(running.system)
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _measured(running: Running, address: tuple[str, int] | None) -> AsyncIterator[None]:
+    """Let Prometheus ask at this address."""
+    if address is None:
+        yield
+        return
+    from peerkey_cli.scrape import application
+
+    with listening_tcp(address) as listener:
+        async with served(application(running), listener):
+            yield
+
+
+class _Reloads:
+    """Reloads at SIGHUP, one after the other."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._wanted = asyncio.Event()
+
+    async def __aenter__(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._wanted.set)
+        self._task = asyncio.create_task(self._work(), name="reload at SIGHUP")
+
+    async def __aexit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _work(self) -> None:
+        log = structlog.get_logger("peerkey")
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                nodes = await self._running.authority.ask(Reload(), _ANSWER_WITHIN)
+            except ConfigurationFaults as faults:
+                log.error("not reloaded", faults=faults.lines())  # noqa: TRY400 - an operator's mistake
+            except (PeerkeyError, RuntimeFault) as fault:
+                log.error("not reloaded", reason=str(fault))  # noqa: TRY400 - nor is this a bug
+            else:
+                log.info("reloaded", nodes=list(nodes))

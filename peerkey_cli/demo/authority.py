@@ -1,0 +1,166 @@
+"""A throw-away authority: every router a peer of every other, over as many paths as asked for.
+
+All of it lies in one directory, as an operator would have it: the CA's files and the nodes' in ``pki/``, the
+configuration beside them, the state in ``state/``. Each path has a network interface of its own, which is a
+free UDP port of the loopback address.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import yaml
+
+from peerkey.pki.identity import PeerIdentity
+from peerkey.protocol.suites import Algorithm
+from peerkey_cli.key_types import KeyType
+from peerkey_cli.laboratory import directory as laboratory
+from peerkey_cli.laboratory.fleet import issue_for_fleet
+from peerkey_cli.laboratory.writing import PUBLIC, write
+from peerkey_cli.plans import PlansReader
+from peerkey_cli.state import StateDirectory
+
+_ADDRESS: Final = "127.0.0.1"
+_CA_NAME: Final = "peerkey demonstration"
+_LIFETIME: Final = timedelta(days=90)
+_KEY: Final = KeyType.EC_P256
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAuthority:
+    """What was laid out."""
+
+    folder: Path
+    routers: int
+    paths: int
+
+    @property
+    def file(self) -> Path:
+        """The configuration."""
+        return self.folder / "authority.yaml"
+
+    @property
+    def state(self) -> StateDirectory:
+        """Where the system keeps its state."""
+        return StateDirectory(self.folder / "state")
+
+    @property
+    def peerings(self) -> int:
+        """How many peerings there are."""
+        return self.routers * (self.routers - 1) // 2
+
+    def replace_certificate(self, node: str, lifetime: timedelta) -> datetime:
+        """Give a node a new key and a certificate that ends after ``lifetime``; return when that is.
+
+        A running system takes it up when it reloads.
+        """
+        plan = next(plan for plan in PlansReader(self.file, [node])())
+        issued = laboratory.opened(self.folder / "pki").issue(
+            PeerIdentity(plan.uuid),
+            _KEY,
+            Path(plan.certificate.file or ""),
+            Path(plan.key_file),
+            not_after=datetime.now(UTC).replace(microsecond=0) + lifetime,
+            force=True,
+        )
+        return issued.not_after
+
+
+def lay_out(folder: Path, *, routers: int, paths: int, algorithm: Algorithm) -> DemoAuthority:
+    """Make an authority of ``routers`` routers in ``folder``, which must not hold one yet.
+
+    :raises Misconfigured: ``folder`` holds an authority, or cannot be written to.
+    """
+    authority = DemoAuthority(folder, routers, paths)
+    laboratory.init(folder / "pki", _CA_NAME, _KEY, lifetime=_LIFETIME)
+    document = {"authority": _settings(algorithm) | {"router": _routers(routers, paths)}}
+    text = yaml.safe_dump(document, sort_keys=False, width=100)
+    write(authority.file, f"# Written by `peerkey demo`.\n{text}".encode(), PUBLIC, force=False)
+    issue_for_fleet(
+        laboratory.opened(folder / "pki"),
+        PlansReader(authority.file)(),
+        _KEY,
+        not_after=datetime.now(UTC).replace(microsecond=0) + _LIFETIME - timedelta(days=1),
+        force=False,
+    )
+    return authority
+
+
+def _settings(algorithm: Algorithm) -> dict[str, Any]:
+    management: dict[str, Any] = {
+        "peer-key-retransmit-interval": 5,
+        "peer-key-timeout": 10,
+        "invalid-certificate-behavior": "fail-soft",
+        "key-exchange-algorithm": algorithm.exchange.value,
+    }
+    if algorithm.dh_bits:
+        management["diffie-hellman"] = {"diffie-hellman-key-size": algorithm.dh_bits}
+    if algorithm.kem_size:
+        management["ml-kem"] = {"ml-kem-key-size": algorithm.kem_size}
+    return {
+        "name": "demo",
+        "enhanced-security-key-management": True,
+        "security-key-management": management,
+        "trusted-ca-certificate": [{"name": "demonstration", "file": "pki/ca.pem"}],
+    }
+
+
+def _routers(routers: int, paths: int) -> list[dict[str, Any]]:
+    names = [f"router{number}" for number in range(1, routers + 1)]
+    peers: dict[str, list[str]] = {name: [] for name in names}
+    for name, other in permutations(names, 2):
+        peers[name].append(other)
+    # Between two routers each path has an interface at either end, which other peers share.
+    ports = iter(free_ports(routers * paths))
+    return [
+        {
+            "name": name,
+            "peer-validation": True,
+            "node": [
+                {
+                    "name": "node0",
+                    "uuid": str(uuid4()),
+                    "client-certificate": {"name": "base", "file": f"pki/{name}-node0.pem"},
+                    "private-key": {"file": f"pki/{name}-node0.key"},
+                    "network-interface": [
+                        {"name": f"wan{path}", "address": _ADDRESS, "port": next(ports), "mtu": 1_500}
+                        for path in range(paths)
+                    ],
+                }
+            ],
+            "peer": [
+                {
+                    "name": peer,
+                    "path": [
+                        {
+                            "node": "node0",
+                            "network-interface": f"wan{path}",
+                            "peer-node": "node0",
+                            "peer-network-interface": f"wan{path}",
+                        }
+                        for path in range(paths)
+                    ],
+                }
+                for peer in peers[name]
+            ],
+        }
+        for name in names
+    ]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many different UDP ports of the loopback address that nobody uses at the moment."""
+    with ExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            taken = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            taken.bind((_ADDRESS, 0))
+            ports.append(int(taken.getsockname()[1]))
+        return ports

@@ -1,0 +1,169 @@
+"""The steps of a demonstration, each with what must have happened before the next.
+
+A fleet authenticates and keys itself; every key is rotated once; then one router gets a certificate that ends
+within seconds, its peers take it up without a restart, and when it has ended the alarm stands on both sides.
+What does not happen in time is a :exc:`DemoFailed`, which says what is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from actors.messages import GetFleet, Rekey, Reload
+from peerkey.errors import PeerkeyError
+from peerkey.observe.events import PeerCertificateAccepted
+from peerkey.protocol.constants import ACTIVATION_DELAY
+from peerkey_cli.compose import composed
+from peerkey_cli.demo.facts import Facts, alarmed, facts_of
+from peerkey_cli.plans import PlansReader
+from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from actors.messages import NodeStatus
+    from peerkey_cli.compose import Running
+    from peerkey_cli.demo.authority import DemoAuthority
+    from peerkey_cli.demo.display import Display
+
+T = TypeVar("T")
+
+#: How often the fleet is asked how far it is.
+LOOK_EVERY: Final = timedelta(seconds=0.2)
+_ANSWER_WITHIN: Final = timedelta(seconds=5)
+
+#: A certificate that is about to end lives long enough for its peers to accept it first: a few times as
+#: long as the fleet took from nothing to keys, and at least so long.
+SHORTEST_LIFE: Final = timedelta(seconds=6)
+_LIVES: Final = 3
+
+
+class DemoFailed(PeerkeyError):
+    """What was to be shown has not happened."""
+
+
+class Demonstration:
+    """One demonstration on an authority that has been laid out."""
+
+    def __init__(self, authority: DemoAuthority, display: Display, timeout: timedelta) -> None:
+        """Show ``authority`` at work; everything must have happened ``timeout`` from now."""
+        self._authority = authority
+        self._display = display
+        self._end = monotonic() + timeout.total_seconds()
+
+    async def run(self) -> tuple[NodeStatus, ...]:
+        """Let it all happen; return the status of the fleet at the end.
+
+        :raises DemoFailed: something has not happened in time.
+        :raises Misconfigured: the system could not be started.
+        """
+        async with composed(PlansReader(self._authority.file), self._authority.state) as running:
+            began = monotonic()
+            keyed = await self._key(running)
+            took = timedelta(seconds=monotonic() - began)
+            self._display.tell(f"Every peering was keyed {took.total_seconds():.1f} s after the start.")
+            await self._rotate(running, keyed)
+            return await self._expire(running, took)
+
+    async def _key(self, running: Running) -> Facts:
+        """Wait until every peering has a key and every path is in service."""
+        peerings = self._authority.peerings
+        paths = peerings * self._authority.paths
+
+        def keyed(fleet: tuple[NodeStatus, ...]) -> Facts | None:
+            facts = facts_of(fleet)
+            self._display.count("authenticated", len(facts.authenticated), peerings)
+            self._display.count("keyed", len(facts.current), peerings)
+            self._display.count("paths in service", len(facts.in_service), paths)
+            done = (len(facts.authenticated), len(facts.current), len(facts.in_service))
+            return facts if done == (peerings, peerings, paths) else None
+
+        return await self._until(running, keyed, "not every peering is authenticated, keyed and in service")
+
+    async def _rotate(self, running: Running, before: Facts) -> None:
+        """Agree upon a new key for every peering, and wait until all are in use."""
+        seconds = ACTIVATION_DELAY.total_seconds()
+        self._display.tell(
+            f"Rotating every key. The old ones seal for {seconds:.0f} s more, so that no packet finds no key."
+        )
+        await running.authority.ask(Rekey(), _ANSWER_WITHIN)
+        peerings = self._authority.peerings
+        agreed: list[float] = []
+
+        def rotated(fleet: tuple[NodeStatus, ...]) -> bool | None:
+            facts = facts_of(fleet)
+            renewed, in_use = facts.renewed(before.current), facts.rotated(before.current)
+            self._display.count("new keys agreed", renewed, peerings)
+            if renewed < peerings:
+                return None
+            agreed.append(monotonic())
+            self._display.wait("until they are in use", agreed[-1] - agreed[0], seconds)
+            self._display.count("rotated", in_use, peerings)
+            return True if in_use == peerings else None
+
+        await self._until(running, rotated, "not every key has been rotated")
+
+    async def _expire(self, running: Running, took: timedelta) -> tuple[NodeStatus, ...]:
+        """Give one router a certificate that ends at once, and wait for the alarms on both sides."""
+        authority, display = self._authority, self._display
+        node = f"router{authority.routers}/node0"
+        life = max(SHORTEST_LIFE, took * _LIVES)
+        since = running.system.clock.wall()
+        ends = await asyncio.to_thread(authority.replace_certificate, node, life)
+        display.tell(f"{node} gets another certificate, without a restart. It ends at {ends:%H:%M:%S} UTC.")
+        await running.authority.ask(Reload(), _ANSWER_WITHIN)
+        others = authority.routers - 1
+
+        def accepted(_: tuple[NodeStatus, ...]) -> bool | None:
+            peers = {
+                entry.node
+                for entry in running.journal.recent()
+                if entry.time >= since
+                and isinstance(entry.event, PeerCertificateAccepted)
+                and entry.event.peer == node
+            }
+            display.count("accepted by its peers", len(peers), others)
+            return True if len(peers) == others else None
+
+        await self._until(running, accepted, f"the new certificate of {node} was not accepted by every peer")
+
+        def told(fleet: tuple[NodeStatus, ...]) -> tuple[NodeStatus, ...] | None:
+            now = running.system.clock.wall()
+            display.wait(
+                "until it expires", (now - since).total_seconds(), (ends - since).total_seconds() + 1
+            )
+            who = alarmed(fleet, node)
+            display.count("nodes with the alarm", len(who), authority.routers)
+            return fleet if len(who) == authority.routers else None
+
+        return await self._until(running, told, f"not every node raised the alarm about {node}")
+
+    async def _until(
+        self, running: Running, look: Callable[[tuple[NodeStatus, ...]], T | None], missing: str
+    ) -> T:
+        """Look at the fleet again and again until ``look`` returns something.
+
+        :raises DemoFailed: the time is up.
+        """
+        fleet: tuple[NodeStatus, ...] = ()
+        while True:
+            # A node that is being restarted does not answer; it will.
+            with suppress(RuntimeFault):
+                fleet = await running.authority.ask(GetFleet(), _ANSWER_WITHIN)
+                found = look(fleet)
+                if found is not None:
+                    return found
+            if monotonic() >= self._end:
+                message = f"the demonstration failed: {missing}{_reasons(fleet)}"
+                raise DemoFailed(message)
+            await asyncio.sleep(LOOK_EVERY.total_seconds())
+
+
+def _reasons(fleet: tuple[NodeStatus, ...]) -> str:
+    """Return what the fleet itself says of its trouble."""
+    facts = facts_of(fleet)
+    reasons = [f"without a key: {', '.join(facts.without_key)}"] if facts.without_key else []
+    return "".join(f"; {reason}" for reason in (*reasons, *facts.errors))

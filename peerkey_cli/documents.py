@@ -1,0 +1,218 @@
+"""From what the actors say to the documents that operators read. Functions of values, no more."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from peerkey.config.findings import ConfigurationFaults
+from peerkey_cli import schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from actors.journal import Entry
+    from actors.messages import NodeStatus, PathStatus, PeerStatus
+    from peerkey.observe.alarms import Alarm
+    from runtime.info import ActorInfo, SystemInfo
+
+#: What tells alarms of one node apart; a few hundred are there at the worst.
+_ID_DIGITS: Final = 8
+
+_IN_SERVICE: Final = "in-service"
+
+
+def peers(fleet: Iterable[NodeStatus], now: datetime) -> schemas.Peers:
+    """Return every peering of every node with its paths."""
+    return schemas.Peers(time=now, peers=tuple(_peer(node, peer) for node in fleet for peer in node.peers))
+
+
+def peers_security(fleet: Iterable[NodeStatus], now: datetime) -> schemas.PeersSecurity:
+    """Return every peering with the state of its certificates and keys."""
+    return schemas.PeersSecurity(
+        time=now, peers=tuple(_peer_security(node, peer) for node in fleet for peer in node.peers)
+    )
+
+
+def key_status(fleet: Iterable[NodeStatus], now: datetime) -> schemas.KeyStatus:
+    """Return when each node and each peering rekeys."""
+    return schemas.KeyStatus(time=now, nodes=tuple(_node_key_status(node, now) for node in fleet))
+
+
+def alarm_id(node: str, alarm: Alarm) -> str:
+    """Return what names an alarm: the same for as long as its cause lasts, also over a restart."""
+    return f"{node}:{sha256(alarm.identity.encode()).hexdigest()[:_ID_DIGITS]}"
+
+
+def alarms(fleet: Iterable[NodeStatus], since: Mapping[str, datetime], now: datetime) -> schemas.Alarms:
+    """Return what is wrong, the latest last. ``since`` says of each id when it was first seen."""
+    found = []
+    for node in fleet:
+        for alarm in node.alarms:
+            name = alarm_id(node.node, alarm)
+            found.append(
+                schemas.Alarm(
+                    id=name,
+                    time=since.get(name, now),
+                    severity=alarm.severity.value,
+                    node=node.node,
+                    source=alarm.source,
+                    category=alarm.category.value,
+                    process=f"authority/{node.node.replace('/', '.')}",
+                    message=alarm.message,
+                )
+            )
+    return schemas.Alarms(time=now, alarms=tuple(sorted(found, key=lambda each: (each.time, each.id))))
+
+
+def events(
+    entries: Iterable[Entry], now: datetime, *, kind: str | None = None, since: datetime | None = None
+) -> schemas.Events:
+    """Return audit events, oldest first: of one type or of all below it, from a time on."""
+    chosen = [
+        entry
+        for entry in entries
+        if (since is None or entry.time >= since)
+        and (kind is None or kind == entry.event.TYPE or entry.event.TYPE.startswith(f"{kind}."))
+    ]
+    return schemas.Events(
+        time=now,
+        events=tuple(
+            schemas.Event(
+                time=entry.time,
+                type=entry.event.TYPE,
+                node=entry.node,
+                title=entry.event.TITLE,
+                description=entry.event.description(),
+                detail=entry.event.detail(),
+                permitted=True,
+            )
+            for entry in chosen
+        ),
+    )
+
+
+def actors(infos: Iterable[ActorInfo], totals: SystemInfo, process: str, now: datetime) -> schemas.Actors:
+    """Return every actor of one process."""
+    return schemas.Actors(
+        time=now,
+        actors=tuple(
+            schemas.Actor(
+                name=info.name,
+                kind=info.kind,
+                process=process,
+                state=info.state.value,
+                restarts=max(0, info.incarnation - 1),
+                last_error=info.last_error,
+                mailbox_depth=info.mailbox_depth,
+                mailbox_highest=info.mailbox_highest,
+                mailbox_capacity=info.mailbox_capacity,
+            )
+            for info in infos
+        ),
+        dead_letters=totals.dead_letters,
+        crashes=totals.crashes,
+    )
+
+
+def problem(error: Exception) -> schemas.Problem:
+    """Return why something was refused, with every fault where it is a configuration."""
+    if not isinstance(error, ConfigurationFaults):
+        return schemas.Problem(error=str(error))
+    number = f"{error.count} fault{'s' if error.count != 1 else ''}"
+    return schemas.Problem(
+        error=f"the configuration has {number}; nothing was changed",
+        faults=tuple(
+            schemas.Fault(
+                source=fault.source,
+                line=fault.line,
+                column=fault.column,
+                path=fault.path,
+                message=fault.message,
+            )
+            for fault in error.faults
+        ),
+    )
+
+
+def _peer(node: NodeStatus, peer: PeerStatus) -> schemas.Peer:
+    up = sum(path.state == _IN_SERVICE for path in peer.paths)
+    return schemas.Peer(
+        node=node.node,
+        peer=peer.peer,
+        peer_uuid=peer.uuid,
+        status="down" if not up else "up" if up == len(peer.paths) else "degraded",
+        paths=tuple(_path(path) for path in peer.paths),
+    )
+
+
+def _path(path: PathStatus) -> schemas.Path:
+    return schemas.Path(
+        name=path.name,
+        interface=path.name.partition(">")[0],
+        local=path.local,
+        remote=path.remote,
+        mtu=path.mtu,
+        state=path.state,
+        status="up" if path.state == _IN_SERVICE else "down",
+        reason=path.reason,
+    )
+
+
+def _keys(peer: PeerStatus) -> tuple[schemas.Key, ...]:
+    return tuple(
+        schemas.Key(role=role, index=index, key_id=key_id) for role, index, key_id in peer.security.keys
+    )
+
+
+def _peer_security(node: NodeStatus, peer: PeerStatus) -> schemas.PeerSecurity:
+    security = peer.security
+    return schemas.PeerSecurity(
+        **_peer(node, peer).model_dump(exclude={"paths"}),
+        paths=tuple(_path(path) for path in peer.paths),
+        security_status=security.security_status,
+        algorithm=security.algorithm,
+        key_index=security.key_index,
+        peer_key_index=security.peer_seals_with or None,
+        certificate_received=security.certificate_received,
+        certificate_acknowledged=security.certificate_acknowledged,
+        key_received=security.key_received,
+        key_acknowledged=security.key_acknowledged,
+        keys=_keys(peer),
+        certificate_fault=security.peer_certificate_fault,
+        dropped=dict(peer.dropped),
+    )
+
+
+def _node_key_status(node: NodeStatus, now: datetime) -> schemas.NodeKeyStatus:
+    each = tuple(_peer_key_status(peer, now) for peer in node.peers)
+    return schemas.NodeKeyStatus(
+        node=node.node,
+        uuid=node.uuid,
+        key_manager_state="active" if node.enabled else "inactive",
+        rekey_interval_hours=node.rekey_interval_hours,
+        rekey_index=max((peer.rekey_index for peer in each if peer.rekey_index is not None), default=None),
+        last_rekey=max((peer.last_rekey for peer in each if peer.last_rekey is not None), default=None),
+        next_rekey=min((peer.next_rekey for peer in each if peer.next_rekey is not None), default=None),
+        key_change_count=sum(peer.key_change_count for peer in each),
+        key_change_error="; ".join(
+            f"{peer.peer}: {peer.key_change_error}" for peer in each if peer.key_change_error
+        ),
+        peers=each,
+    )
+
+
+def _peer_key_status(peer: PeerStatus, now: datetime) -> schemas.PeerKeyStatus:
+    security = peer.security
+    due = security.next_rekey_seconds
+    return schemas.PeerKeyStatus(
+        peer=peer.peer,
+        peer_uuid=peer.uuid,
+        rekey_index=security.key_index,
+        last_rekey=datetime.fromisoformat(security.last_rekey) if security.last_rekey else None,
+        next_rekey=None if due is None else now + timedelta(seconds=due),
+        key_change_count=security.key_changes,
+        key_change_error=security.last_error,
+        keys=_keys(peer),
+    )

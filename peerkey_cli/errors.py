@@ -1,0 +1,112 @@
+"""The one place where what went wrong becomes one line and an exit status.
+
+==  ==========================================================================
+0   done
+1   the answer is no: invalid, refused, not found
+2   wrong usage
+3   the system could not be reached
+==  ==========================================================================
+
+Commands raise; :class:`Commands`, the group around all of them, tells. What is not named here is a bug and
+keeps its traceback. A faulty configuration is the exception to the one line: it has one line for each fault.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+
+import typer
+from typer.core import TyperGroup
+
+from peerkey.errors import PeerkeyError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: What typer raises for a command line that it cannot understand. It exports only some of its kinds.
+_UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+#: What a shell reports for a process that the terminal interrupted.
+_INTERRUPTED: Final = 130
+
+
+class Status(IntEnum):
+    """The exit statuses, which are a contract."""
+
+    DONE = 0
+    NO = 1
+    USAGE = 2
+    UNREACHABLE = 3
+
+
+class WrongUsage(PeerkeyError):
+    """Options that are well formed and ask for what cannot be."""
+
+
+class NotFound(PeerkeyError):
+    """What was asked for is not there."""
+
+
+class Refused(PeerkeyError):
+    """The running system understood and said no."""
+
+
+class Unreachable(Unavailable):
+    """No system answers, so that nothing is known and nothing was done."""
+
+
+class Commands(TyperGroup):
+    """A group of commands whose errors are told in one line on standard error."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,  # noqa: ANN401 - typer's own signature
+    ) -> Any:  # noqa: ANN401 - typer's own signature
+        """Run a command line. In stand-alone mode, which is the default, this ends the process."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        try:
+            status = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            # What was printed may have a reader who has gone.
+            sys.stdout.flush()
+        except _UsageError as fault:
+            _end(_usage(fault), Status.USAGE)
+        except PeerkeyError as fault:
+            _end(str(fault), status_of(fault))
+        except typer.Abort:
+            _end("interrupted", _INTERRUPTED)
+        except BrokenPipeError:
+            # The reader has seen enough; nothing more can be said to it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(Status.NO)
+        sys.exit(status if isinstance(status, int) else Status.DONE)
+
+
+def status_of(fault: PeerkeyError) -> Status:
+    """Return the exit status that says who is at fault."""
+    if isinstance(fault, WrongUsage):
+        return Status.USAGE
+    return Status.UNREACHABLE if isinstance(fault, Unreachable) else Status.NO
+
+
+def _usage(fault: typer.BadParameter) -> str:
+    """Say what is wrong with a command line, and where to read how it should be."""
+    text = " ".join(fault.format_message().split()).rstrip(".")
+    text = text.replace("Value error, ", "").replace(". Did you", "; did you")
+    command = fault.ctx.command_path if fault.ctx is not None else "peerkey"
+    return f"{text[:1].lower()}{text[1:]}; see `{command} --help`"
+
+
+def _end(text: str, status: int) -> NoReturn:
+    """Say it and end."""
+    for line in text.splitlines():
+        sys.stderr.write(f"peerkey: {line}\n")
+    sys.exit(status)

@@ -1,0 +1,48 @@
+"""Reading files that an operator named: bounded, and with errors that say what to do."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Final
+
+from peerkey.errors import Misconfigured
+from peerkey.pki.certificate import MAXIMUM_BUNDLE_BYTES
+
+#: The largest configuration; what fits is bounded again, in characters, where it is read.
+MAXIMUM_CONFIGURATION_BYTES: Final = 32 * 1024 * 1024
+
+
+def read_file(path: str) -> bytes:
+    """Return a file of certificates as a whole.
+
+    :raises OSError: it cannot be read, or is larger than any bundle that is accepted.
+    """
+    return read_bounded(Path(path), MAXIMUM_BUNDLE_BYTES)
+
+
+def read_configuration(path: Path) -> str:
+    """Return the text of a configuration file.
+
+    :raises Misconfigured: it cannot be read, is too large, or is not UTF-8.
+    """
+    try:
+        return read_bounded(path, MAXIMUM_CONFIGURATION_BYTES).decode("utf-8-sig")
+    except OSError as fault:
+        message = f"{path}: cannot be read: {fault.strerror}; name a configuration file that is there"
+        raise Misconfigured(message) from fault
+    except UnicodeDecodeError as fault:
+        message = f"{path}: byte {fault.start} is not UTF-8; save the file as UTF-8"
+        raise Misconfigured(message) from fault
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return the contents of a file.
+
+    :raises OSError: it cannot be read, or has more than ``limit`` bytes.
+    """
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", str(path))
+    return content

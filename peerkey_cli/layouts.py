@@ -1,0 +1,154 @@
+"""How each document looks to a person: the layout of the original system's samples."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from peerkey_cli.schemas import iso
+from peerkey_cli.terminal import block, duration, table
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from peerkey_cli import schemas
+
+#: Paths are configured by address and never looked up: this is what the original shows then.
+_NO_HOSTNAME: Final = "unavailable"
+
+
+def peers(document: schemas.Peers, colours: bool) -> list[str]:
+    """Return ``show peers``: a row for each path."""
+    titles = ("Peer", "Node", "Network Interface", "Destination", "Status", "Hostname", "Path Mtu")
+    rows = [
+        (peer.peer, peer.node, path.interface, path.remote, path.status, _NO_HOSTNAME, path.mtu)
+        for peer in document.peers
+        for path in peer.paths
+    ]
+    return ["✔ Retrieving peer paths...", "", *table(titles, rows, colours=colours)]
+
+
+def peers_security(document: schemas.PeersSecurity, colours: bool) -> list[str]:
+    """Return ``show peers security``: a block for each path."""
+    lines = ["✔ Retrieving peer paths..."]
+    for peer in document.peers:
+        for path in peer.paths:
+            fields = (
+                ("Peer", peer.peer),
+                ("Node", peer.node),
+                ("Network Interface", path.interface),
+                ("Destination", path.remote),
+                ("Status", path.status),
+                ("Hostname", _NO_HOSTNAME),
+                ("Path Mtu", path.mtu),
+                ("Security Status", peer.security_status),
+                ("Key Index", _or_none(peer.key_index)),
+                ("Peer Ki", _or_none(peer.peer_key_index)),
+                ("Cert Rec", peer.certificate_received),
+                ("Cert Ack", peer.certificate_acknowledged),
+                ("Key Rec", peer.key_received),
+                ("Key Ack", peer.key_acknowledged),
+            )
+            lines += ["", *block(f"Peer: {peer.peer.partition('/')[0]}", fields, colours=colours)]
+    return lines
+
+
+def key_status(document: schemas.KeyStatus, colours: bool) -> list[str]:
+    """Return ``show security key-status``: a block for each node, then a row for each peering."""
+    lines = ["✔ Retrieving key state..."]
+    for node in document.nodes:
+        router, _, name = node.node.partition("/")
+        fields = (
+            ("Key Manager State", node.key_manager_state.capitalize()),
+            ("Rekey Index", _or_none(node.rekey_index)),
+            ("Last Rekey", _ago(node.last_rekey, document.time)),
+            ("Next Rekey", _ahead(node.next_rekey, document.time)),
+            ("Key Change Count", node.key_change_count),
+            ("Key Change Error", node.key_change_error or "N/A"),
+        )
+        lines += ["", *block(f"{name}.{router}", fields, colours=colours)]
+        titles = ("Peer", "Rekey Index", "Last Rekey", "Next Rekey", "Key Change Count", "Key Change Error")
+        rows = [
+            (
+                peer.peer,
+                _or_none(peer.rekey_index),
+                _ago(peer.last_rekey, document.time),
+                _ahead(peer.next_rekey, document.time),
+                peer.key_change_count,
+                peer.key_change_error or "N/A",
+            )
+            for peer in node.peers
+        ]
+        lines += ["", *table(titles, rows, colours=colours)] if rows else []
+    return lines
+
+
+def alarms(document: schemas.Alarms, colours: bool) -> list[str]:
+    """Return ``show alarms``: a row for each."""
+    titles = ("ID", "Time", "Severity", "Source", "Category", "Message")
+    rows = [
+        (alarm.id, iso(alarm.time), alarm.severity, alarm.source, alarm.category, alarm.message)
+        for alarm in document.alarms
+    ]
+    none = [] if rows else ["", " There are no alarms."]
+    return ["✔ Retrieving alarms...", "", *table(titles, rows, colours=colours), *none]
+
+
+def alarm(document: schemas.Alarms, colours: bool) -> list[str]:
+    """Return ``show alarms id ID``: a block."""
+    lines = ["✔ Retrieving alarms..."]
+    for each in document.alarms:
+        fields = (
+            ("Time", iso(each.time)),
+            ("Severity", each.severity),
+            ("Source", each.source),
+            ("Category", each.category),
+            ("Process", each.process),
+            ("Message", each.message),
+        )
+        lines += ["", *block(f"Alarm: {each.id}", fields, colours=colours)]
+    return lines
+
+
+def events(document: schemas.Events, colours: bool) -> list[str]:
+    """Return ``show events``: a block for each."""
+    lines = ["✔ Retrieving audit events..."]
+    for event in document.events:
+        fields = (
+            ("Type", event.type),
+            ("Node", event.node),
+            ("Description", event.description),
+            ("Json Event Detail", json.dumps(event.detail, separators=(",", ":"), ensure_ascii=False)),
+            ("Permitted", event.permitted),
+        )
+        lines += ["", *block(f"{iso(event.time)} {event.title}", fields, colours=colours)]
+    return lines if document.events else [*lines, "", " There are no such events."]
+
+
+def actors(document: schemas.Actors, colours: bool) -> list[str]:
+    """Return ``show actors``: a row for each."""
+    titles = ("Kind", "Name", "Process", "State", "Restarts", "Mailbox")
+    rows = [
+        (
+            actor.kind,
+            actor.name,
+            actor.process,
+            actor.state,
+            actor.restarts,
+            f"{actor.mailbox_depth} of {actor.mailbox_capacity}",
+        )
+        for actor in document.actors
+    ]
+    return ["✔ Retrieving actors...", "", *table(titles, rows, colours=colours)]
+
+
+def _or_none(number: int | None) -> str:
+    return "N/A" if number is None else str(number)
+
+
+def _ago(time: datetime | None, now: datetime) -> str:
+    return duration(None if time is None else now - time)
+
+
+def _ahead(time: datetime | None, now: datetime) -> str:
+    return duration(None if time is None else time - now)

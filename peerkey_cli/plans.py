@@ -1,0 +1,46 @@
+"""From a configuration file to the plans of the nodes that this process runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peerkey.config import load, plans
+from peerkey.config.findings import suggestion
+from peerkey.errors import Misconfigured
+from peerkey_cli.files import read_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from peerkey.config.findings import Finding
+    from peerkey.config.plan import NodePlan
+
+
+class PlansReader:
+    """Reads one file again and again: what an ``Authority`` calls when it starts and at each reload."""
+
+    def __init__(self, file: Path, nodes: Sequence[str] = ()) -> None:
+        """Read ``file``; keep only the ``nodes`` (as ``router/node``), or all where none is named."""
+        self._file = file
+        self._nodes = tuple(dict.fromkeys(nodes))
+        #: What the last reading warned of.
+        self.warnings: tuple[Finding, ...] = ()
+        #: What the last good reading returned.
+        self.latest: tuple[NodePlan, ...] = ()
+
+    def __call__(self) -> tuple[NodePlan, ...]:
+        """Return the plans, in the order of the file.
+
+        :raises Misconfigured: the file cannot be read, has faults (``ConfigurationFaults`` lists them all),
+            or lacks a node that was named.
+        """
+        loaded = load(read_configuration(self._file), str(self._file))
+        found = {plan.name: plan for plan in plans(loaded.authority, str(self._file.parent))}
+        for name in self._nodes:
+            if name not in found:
+                message = f"{self._file}: there is no node {name!r}{suggestion(name, found)}"
+                raise Misconfigured(message)
+        self.warnings = loaded.warnings
+        self.latest = tuple(plan for name, plan in found.items() if not self._nodes or name in self._nodes)
+        return self.latest

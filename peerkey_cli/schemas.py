@@ -1,0 +1,235 @@
+"""The documents: what the admin API answers and what ``--json`` prints, which is the same.
+
+Their keys are a contract, described in ``docs/console.md``. Every document says when it was made; every
+time is in UTC, as ISO 8601 with a final ``Z``. :mod:`peerkey_cli.documents` makes them from what actors say.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+#: No name of a configuration is longer, a router's and a node's together.
+MAXIMUM_NAME_CHARACTERS: Final = 512
+
+
+def iso(time: datetime) -> str:
+    """Return a time as every document writes it: ``2030-06-15T12:00:00.000Z``."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, PlainSerializer(iso, return_type=str)]
+
+
+class Document(BaseModel):
+    """What all documents have in common: they do not change, and hold nothing that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Path(Document):
+    """One path of a peering."""
+
+    name: str
+    interface: str
+    local: str
+    remote: str
+    mtu: int
+    state: str
+    status: Literal["up", "down"]
+    reason: str
+
+
+class Peer(Document):
+    """One peering, seen from one node, with its paths."""
+
+    node: str
+    peer: str
+    peer_uuid: str
+    status: Literal["up", "degraded", "down"]
+    paths: tuple[Path, ...]
+
+
+class Peers(Document):
+    """``show peers``."""
+
+    time: Time
+    peers: tuple[Peer, ...]
+
+
+class Key(Document):
+    """A key by what names it: its place in the ring, its index, its id. Never the key."""
+
+    role: str
+    index: int
+    key_id: str
+
+
+class PeerSecurity(Peer):
+    """A peering with the state of its certificates and keys."""
+
+    security_status: str
+    algorithm: str
+    key_index: int | None
+    peer_key_index: int | None
+    certificate_received: bool
+    certificate_acknowledged: bool
+    key_received: bool
+    key_acknowledged: bool
+    keys: tuple[Key, ...]
+    certificate_fault: str
+    dropped: dict[str, int]
+
+
+class PeersSecurity(Document):
+    """``show peers security``."""
+
+    time: Time
+    peers: tuple[PeerSecurity, ...]
+
+
+class PeerKeyStatus(Document):
+    """When one peering rekeys."""
+
+    peer: str
+    peer_uuid: str
+    rekey_index: int | None
+    last_rekey: Time | None
+    next_rekey: Time | None
+    key_change_count: int
+    key_change_error: str
+    keys: tuple[Key, ...]
+
+
+class NodeKeyStatus(Document):
+    """When one node rekeys: the same over all its peerings, and each of them."""
+
+    node: str
+    uuid: str
+    key_manager_state: Literal["active", "inactive"]
+    rekey_interval_hours: float | None
+    rekey_index: int | None
+    last_rekey: Time | None
+    next_rekey: Time | None
+    key_change_count: int
+    key_change_error: str
+    peers: tuple[PeerKeyStatus, ...]
+
+
+class KeyStatus(Document):
+    """``show security key-status``."""
+
+    time: Time
+    nodes: tuple[NodeKeyStatus, ...]
+
+
+class Alarm(Document):
+    """One thing that is wrong now."""
+
+    id: str
+    time: Time
+    severity: Literal["critical", "major", "minor"]
+    node: str
+    source: str
+    category: str
+    process: str
+    message: str
+
+
+class Alarms(Document):
+    """``show alarms``."""
+
+    time: Time
+    alarms: tuple[Alarm, ...]
+
+
+class Event(Document):
+    """One audit event."""
+
+    time: Time
+    type: str
+    node: str
+    title: str
+    description: str
+    detail: dict[str, object]
+    permitted: bool
+
+
+class Events(Document):
+    """``show events``."""
+
+    time: Time
+    events: tuple[Event, ...]
+
+
+class Actor(Document):
+    """One actor."""
+
+    name: str
+    kind: str
+    process: str
+    state: str
+    restarts: int
+    last_error: str | None
+    mailbox_depth: int
+    mailbox_highest: int
+    mailbox_capacity: int
+
+
+class Actors(Document):
+    """``show actors``."""
+
+    time: Time
+    actors: tuple[Actor, ...]
+    dead_letters: int
+    crashes: int
+
+
+class Health(Document):
+    """Whether the system answers, and which one it is."""
+
+    time: Time
+    status: Literal["ok"]
+    version: str
+    process: str
+    since: Time
+    nodes: int
+
+
+class RekeyRequest(Document):
+    """Whom to agree a new key with: a router, ``router/node``, or a UUID; everybody where none is named."""
+
+    peer: Annotated[str | None, Field(max_length=MAXIMUM_NAME_CHARACTERS)] = None
+
+
+class Rekeyed(Document):
+    """With how many peerings a new key is being agreed."""
+
+    time: Time
+    peerings: int
+
+
+class Reloaded(Document):
+    """The nodes that run after a reload."""
+
+    time: Time
+    nodes: tuple[str, ...]
+
+
+class Fault(Document):
+    """One fault of a configuration."""
+
+    source: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+
+class Problem(Document):
+    """Why a request was not carried out."""
+
+    error: str
+    faults: tuple[Fault, ...] = ()

@@ -1,0 +1,89 @@
+"""What Prometheus is told at a scrape: samples from the actors, served over plain HTTP.
+
+The page holds counts and the names of nodes, and no secret. It is served where ``--metrics`` says and
+nowhere by default.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from fastapi import FastAPI, Response
+
+from metrics import catalogue
+from metrics.exporter import CONTENT_TYPE, exposition
+from peerkey_cli.api.routes import fleet_of
+from peerkey_cli.versions import own_version
+from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actors.messages import NodeStatus
+    from metrics.exporter import Samples
+    from peerkey_cli.compose import Running
+    from runtime.info import ActorInfo, SystemInfo
+
+_ALONE: Final = ()
+
+
+def application(running: Running) -> FastAPI:
+    """Return what serves ``/metrics`` of this system."""
+    app = FastAPI(openapi_url=None)
+
+    @app.get("/metrics")
+    async def scrape() -> Response:
+        """Return every sample of this moment."""
+        system = running.system
+        samples = process_samples(system.actors(), system.info())
+        try:
+            samples = {**samples, **fleet_samples(await fleet_of(running)), catalogue.UP: {_ALONE: 1.0}}
+        except RuntimeFault:
+            samples = {**samples, catalogue.UP: {_ALONE: 0.0}}
+        return Response(exposition(samples), media_type=CONTENT_TYPE)
+
+    return app
+
+
+def process_samples(actors: Iterable[ActorInfo], totals: SystemInfo) -> Samples:
+    """Return what this process says of itself."""
+    return {
+        catalogue.BUILD_INFO: {(own_version(),): 1.0},
+        catalogue.ACTORS: Counter((actor.state.value,) for actor in actors),
+        catalogue.ACTOR_CRASHES: {_ALONE: float(totals.crashes)},
+        catalogue.DEAD_LETTERS: {_ALONE: float(totals.dead_letters)},
+    }
+
+
+def fleet_samples(fleet: Iterable[NodeStatus]) -> Samples:
+    """Return what the nodes say."""
+    peerings: Counter[tuple[str, ...]] = Counter()
+    paths: Counter[tuple[str, ...]] = Counter()
+    keys: Counter[tuple[str, ...]] = Counter()
+    changes: Counter[tuple[str, ...]] = Counter()
+    dropped: Counter[tuple[str, ...]] = Counter()
+    alarms: Counter[tuple[str, ...]] = Counter()
+    expiry: dict[tuple[str, ...], float] = {}
+    for node in fleet:
+        name = node.node
+        for peer in node.peers:
+            peerings[name, peer.security.security_status] += 1
+            paths.update((name, path.state) for path in peer.paths)
+            keys.update((name, role) for role, _, _ in peer.security.keys)
+            changes[name,] += peer.security.key_changes
+            for reason, number in peer.dropped:
+                dropped[name, reason] += number
+        alarms.update((name, alarm.severity.value) for alarm in node.alarms)
+        if node.certificate is not None:
+            expiry[name,] = datetime.fromisoformat(node.certificate.not_after).timestamp()
+    return {
+        catalogue.PEERINGS: peerings,
+        catalogue.PATHS: paths,
+        catalogue.KEYS: keys,
+        catalogue.KEY_CHANGES: changes,
+        catalogue.FRAMES_DROPPED: dropped,
+        catalogue.ALARMS: alarms,
+        catalogue.CERTIFICATE_EXPIRY: expiry,
+    }

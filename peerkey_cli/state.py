@@ -1,0 +1,111 @@
+"""The state directory: everything that a running system keeps on this machine.
+
+===============  ===============================================================================
+``store.sqlite``  identity epochs and key rings, sealed (with SQLite's ``-wal`` and ``-shm``)
+``sealing.key``   the 32 bytes that seal them, made on first use
+``events.jsonl``  the audit log, one JSON object a line
+``api.sock``      the admin API, for its owner alone
+``lock``          held by the process that uses the directory, and by no other
+===============  ===============================================================================
+
+Two processes never share one: the kernel holds the lock and lets go of it when the process dies, however it
+dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from peerkey.errors import Misconfigured
+
+#: Names the state directory where no option does.
+VARIABLE: Final = "PEERKEY_STATE_DIR"
+
+_MODE: Final = 0o700
+_LOCK_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StateDirectory:
+    """A directory by its path, and the names within it."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        """The SQLite file."""
+        return self.path / "store.sqlite"
+
+    @property
+    def sealing_key(self) -> Path:
+        """The key that seals what is in the store."""
+        return self.path / "sealing.key"
+
+    @property
+    def journal(self) -> Path:
+        """The audit log."""
+        return self.path / "events.jsonl"
+
+    @property
+    def socket(self) -> Path:
+        """Where the admin API listens by default."""
+        return self.path / "api.sock"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the directory where it is missing, and keep every other process out of it.
+
+        :raises Misconfigured: it cannot be made or used, others may write to it, or another process uses it.
+        """
+        try:
+            self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
+            mode = self.path.stat().st_mode
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as fault:
+            message = (
+                f"{self.path}: cannot be used as state directory: {fault.strerror}; name one with --state-dir"
+            )
+            raise Misconfigured(message) from fault
+        try:
+            if mode & (stat.S_IWGRP | stat.S_IWOTH):
+                message = f"{self.path}: others may write to it; run `chmod 700 {self.path}`"
+                raise Misconfigured(message)
+            self._lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, _LOCK_BYTES, 0).decode("ascii", "replace").strip() or "another one"
+            message = (
+                f"{self.path}: process {holder} uses this state directory; stop it, "
+                "or name another directory with --state-dir"
+            )
+            raise Misconfigured(message) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+
+
+def default_directory() -> Path:
+    """Return where state is kept if nobody says otherwise.
+
+    ``$PEERKEY_STATE_DIR``; for root ``/var/lib/peerkey``; for anybody else ``$XDG_STATE_HOME/peerkey``, which
+    is below ``~/.local/state`` unless it is set.
+    """
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    if os.geteuid() == 0:
+        return Path("/var/lib/peerkey")
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "peerkey"

@@ -1,0 +1,75 @@
+"""A composed system with its admin API, on a thread of its own: commands run in the test's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from peerkey_cli.api.server import serving
+from peerkey_cli.compose import Running, composed
+from peerkey_cli.plans import PlansReader
+from peerkey_cli.state import StateDirectory
+
+T = TypeVar("T")
+
+#: How long anything here may take.
+WITHIN_SECONDS = 30.0
+
+
+@dataclass
+class Background:
+    """A system that runs, seen from another thread."""
+
+    running: Running
+    loop: asyncio.AbstractEventLoop
+
+    def call(self, work: Callable[[Running], Awaitable[T]]) -> T:
+        """Await something on the system's own loop."""
+
+        async def awaited() -> T:
+            return await work(self.running)
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self.loop).result(WITHIN_SECONDS)
+
+
+@contextmanager
+def in_background(file: Path, state: Path) -> Iterator[Background]:
+    """Run the authority of ``file`` while the block lasts, with its admin API in ``state``."""
+    made: list[Background] = []
+    failed: list[BaseException] = []
+    up, stop = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        directory = StateDirectory(state)
+        async with composed(PlansReader(file), directory) as running, serving(running, directory.socket):
+            made.append(Background(running, loop))
+            up.set()
+            await asyncio.to_thread(stop.wait)
+
+    def run() -> None:
+        try:
+            asyncio.run(work())
+        except BaseException as error:  # noqa: BLE001 - told on the test's thread
+            failed.append(error)
+        finally:
+            up.set()
+
+    thread = threading.Thread(target=run, name="composed system")
+    thread.start()
+    try:
+        assert up.wait(WITHIN_SECONDS)
+        if failed:
+            raise failed[0]
+        yield made[0]
+    finally:
+        stop.set()
+        thread.join(WITHIN_SECONDS)
+    assert not thread.is_alive()
+    if failed:
+        raise failed[0]

@@ -1,0 +1,87 @@
+"""``docs/console.md`` is the contract: what there is, it describes, and what it describes, there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from peerkey_cli import schemas
+from peerkey_cli.main import app
+
+TEXT = (Path(__file__).parents[2] / "docs" / "console.md").read_text("utf-8")
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+#: Commands whose argument makes them two.
+MORE = {"peerkey show peers security"}
+
+DOCUMENTS = {
+    "peerkey show peers": schemas.Peers,
+    "peerkey show security key-status": schemas.KeyStatus,
+    "peerkey show alarms": schemas.Alarms,
+    "peerkey show events": schemas.Events,
+    "peerkey show actors": schemas.Actors,
+    "peerkey rekey": schemas.Rekeyed,
+    "peerkey reload": schemas.Reloaded,
+    "The admin API": schemas.Health,
+}
+
+
+def test_every_command_has_a_section_and_every_section_a_command() -> None:
+    described = {title for title in SECTIONS if title.startswith("peerkey ")}
+
+    assert described == set(command_names(get_command(app), "peerkey")) | MORE
+
+
+def test_every_option_is_named_where_its_command_is_described() -> None:
+    missing = [
+        f"{name} {option}"
+        for name, command in commands(get_command(app), "peerkey")
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--") and option != "--help" and option not in SECTIONS[name]
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize(("section", "document"), DOCUMENTS.items())
+def test_every_key_of_a_document_is_described(section: str, document: type[schemas.Document]) -> None:
+    # A key of a path, a peering or an entry of the ring may be described where it is met first.
+    text = SECTIONS[section] + SECTIONS["peerkey show peers security"]
+    missing = [key for key in keys_of(document) if not re.search(rf"\b{key}\b", text)]
+
+    assert missing == []
+
+
+def test_every_key_that_show_peers_security_adds_is_described() -> None:
+    text = SECTIONS["peerkey show peers security"] + SECTIONS["peerkey show peers"]
+
+    assert [key for key in keys_of(schemas.PeersSecurity) if not re.search(rf"`[^`]*\b{key}\b", text)] == []
+
+
+# --- helpers --------------------------------------------------------------------------------------
+
+
+def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - of typer's own kinds
+    """Yield every command that is no group, with its full name."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield name, command
+        return
+    for each, child in inner.items():
+        yield from commands(child, f"{name} {each}")
+
+
+def command_names(command: Any, name: str) -> list[str]:  # noqa: ANN401 - of typer's own kinds
+    return [each for each, _ in commands(command, name)]
+
+
+def keys_of(document: type[schemas.Document]) -> Iterator[str]:
+    """Yield every key of a document and of the documents within it."""
+    definitions = document.model_json_schema()
+    for each in (definitions, *definitions.get("$defs", {}).values()):
+        yield from each.get("properties", {})

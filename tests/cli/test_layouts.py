@@ -1,0 +1,277 @@
+"""What a person sees, character by character, made from statuses of fixed values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from actors.journal import Entry
+from actors.messages import NodeStatus, PathStatus, PeerStatus
+from peerkey.observe import alarms
+from peerkey.observe.events import KeyActivated, PathOutOfService, PeeringFailed
+from peerkey.protocol.peering import PeeringStatus
+from peerkey_cli import documents, layouts
+from peerkey_cli.alarm_times import AlarmTimes
+from runtime.info import ActorInfo, ActorState, SystemInfo
+
+NOW = datetime(2030, 6, 15, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+
+
+def test_show_peers_has_a_row_for_each_path() -> None:
+    assert (
+        shown(layouts.peers(documents.peers([node()], NOW), colours=False))
+        == """\
+✔ Retrieving peer paths...
+
+============== ============ =================== ================ ======== ============= ==========
+ Peer           Node         Network Interface   Destination      Status   Hostname      Path Mtu
+============== ============ =================== ================ ======== ============= ==========
+ branch/node0   east/node0   wan0                192.0.2.7:1280   up       unavailable   1500
+ branch/node0   east/node0   lte                 192.0.2.8:1280   down     unavailable   1280
+"""
+    )
+
+
+def test_show_peers_security_has_a_block_for_each_path() -> None:
+    document = documents.peers_security([node(paths=1)], NOW)
+
+    assert (
+        shown(layouts.peers_security(document, colours=False))
+        == """\
+✔ Retrieving peer paths...
+
+========================================================================
+ Peer: branch
+========================================================================
+ Peer:               branch/node0
+ Node:               east/node0
+ Network Interface:  wan0
+ Destination:        192.0.2.7:1280
+ Status:             up
+ Hostname:           unavailable
+ Path Mtu:           1500
+ Security Status:    MKEY_EXCH_COMP
+ Key Index:          61
+ Peer Ki:            60
+ Cert Rec:           True
+ Cert Ack:           True
+ Key Rec:            True
+ Key Ack:            False
+"""
+    )
+
+
+def test_show_security_key_status_has_a_block_for_each_node_and_a_row_for_each_peer() -> None:
+    document = documents.key_status([node()], NOW)
+
+    assert (
+        shown(layouts.key_status(document, colours=False))
+        == """\
+✔ Retrieving key state...
+
+========================================================================
+ node0.east
+========================================================================
+ Key Manager State:  Active
+ Rekey Index:        61
+ Last Rekey:         0 hrs 17 min 29 sec
+ Next Rekey:         23 hrs 42 min 31 sec
+ Key Change Count:   4
+ Key Change Error:   N/A
+
+============== ============= ===================== ====================== ================== \
+==================
+ Peer           Rekey Index   Last Rekey            Next Rekey             Key Change Count   Key Change Error
+============== ============= ===================== ====================== ================== \
+==================
+ branch/node0   61            0 hrs 17 min 29 sec   23 hrs 42 min 31 sec   4                  N/A
+"""
+    )
+
+
+def test_show_alarms_has_a_row_for_each_alarm() -> None:
+    raised = (alarms.peer_certificate_invalid("branch/node0", "expired", "ended yesterday"),)
+    document = documents.alarms([node(raised=raised)], {}, NOW)
+
+    assert shown(layouts.alarms(document, colours=False)) == (
+        "✔ Retrieving alarms...\n\n"
+        "===================== ========================== ========== ============== ========== "
+        f"{'=' * 76}\n"
+        " ID                    Time                       Severity   Source         Category   Message\n"
+        "===================== ========================== ========== ============== ========== "
+        f"{'=' * 76}\n"
+        " east/node0:de3ad22f   2030-06-15T12:00:00.000Z   critical   branch/node0   peer       "
+        "Peer `branch/node0` certificate is invalid: `expired` - `ended yesterday`.\n"
+    )
+
+
+def test_an_event_looks_as_in_the_specification() -> None:
+    event = KeyActivated("branch/node0", 61, "00112233445566778899aabbccddeeff")
+    document = documents.events([Entry(NOW, "east/node0", event)], NOW)
+
+    assert (
+        shown(layouts.events(document, colours=False))
+        == """\
+✔ Retrieving audit events...
+
+========================================================================
+ 2030-06-15T12:00:00.000Z Activated a peer key.
+========================================================================
+ Type:               key.activated
+ Node:               east/node0
+ Description:        Key 61 with peer branch/node0 is in use
+ Json Event Detail:
+ {"peer":"branch/node0","index":61,"key_id":"00112233445566778899aabbccddeeff"}
+ Permitted:          True
+"""
+    )
+
+
+def test_show_actors_has_a_row_for_each_actor() -> None:
+    info = ActorInfo("authority", "Authority", ActorState.RUNNING, 3, 2, "OSError", 1, 5, 1000, 7, 0, 0, 0)
+    document = documents.actors([info], SystemInfo(1, 0, 0, 2, 2, 0), "host:7", NOW)
+
+    assert (
+        shown(layouts.actors(document, colours=False))
+        == """\
+✔ Retrieving actors...
+
+=========== =========== ========= ========= ========== ===========
+ Kind        Name        Process   State     Restarts   Mailbox
+=========== =========== ========= ========= ========== ===========
+ Authority   authority   host:7    running   2          1 of 1000
+"""
+    )
+
+
+def test_where_nothing_is_there_that_is_said() -> None:
+    assert layouts.alarms(documents.alarms([], {}, NOW), colours=False)[-1] == " There are no alarms."
+    assert layouts.events(documents.events([], NOW), colours=False)[-1] == " There are no such events."
+
+
+def test_colours_mark_how_things_are_and_do_not_move_a_column() -> None:
+    document = documents.peers([node()], NOW)
+    plain, coloured = layouts.peers(document, colours=False), layouts.peers(document, colours=True)
+
+    assert "\x1b[32m up     \x1b[0m" in "\n".join(coloured)
+    assert "\x1b[31m down   \x1b[0m" in "\n".join(coloured)
+    for colour in ("\x1b[31m", "\x1b[32m", "\x1b[0m"):
+        coloured = [line.replace(colour, "") for line in coloured]
+    assert coloured == plain
+
+
+def test_what_a_peer_says_cannot_command_the_terminal() -> None:
+    event = PeeringFailed("branch/node0", "refused", "\x1b]0;title\x07\x9b31m", "peer")
+    document = documents.events([Entry(NOW, "east/node0", event)], NOW)
+
+    text = shown(layouts.events(document, colours=False))
+
+    assert "�]0;title��31m" in text
+    assert not {each for each in text if not each.isprintable()} - {"\n"}
+
+
+def test_an_alarm_keeps_the_time_at_which_it_was_first_seen() -> None:
+    times = AlarmTimes()
+    raised = node(raised=(alarms.peer_unreachable("branch/node0"),))
+    times.seen([raised], NOW)
+    later = NOW + timedelta(minutes=5)
+
+    (alarm,) = documents.alarms([raised], times.seen([raised], later), later).alarms
+    assert alarm.time == NOW
+
+    times.seen([node()], later)
+    (alarm,) = documents.alarms([raised], times.seen([raised], later), later).alarms
+    assert alarm.time == later
+
+
+def test_the_same_alarm_of_two_nodes_is_two_alarms() -> None:
+    raised = (alarms.peer_unreachable("branch/node0"),)
+    document = documents.alarms([node(raised=raised), node("west/node0", raised=raised)], {}, NOW)
+
+    assert len({alarm.id for alarm in document.alarms}) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [(None, 2), ("key", 1), ("key.activated", 1), ("path.down", 1), ("key.act", 0)]
+)
+def test_a_type_names_itself_and_what_is_below_it(kind: str | None, number: int) -> None:
+    entries = [
+        Entry(NOW, "east/node0", KeyActivated("branch/node0", 1, "00")),
+        Entry(NOW, "east/node0", PathOutOfService("branch/node0", "wan0", "silence")),
+    ]
+
+    assert len(documents.events(entries, NOW, kind=kind).events) == number
+
+
+def test_a_node_rekeys_when_the_first_of_its_peerings_does() -> None:
+    first, second = peer("branch/node0", due=900.0), peer("hub/node0", due=300.0, error="timed out")
+    status = NodeStatus(
+        "east/node0",
+        "u",
+        enabled=True,
+        certificate=None,
+        peers=(first, second),
+        alarms=(),
+        rekey_interval_hours=24.0,
+    )
+
+    (summary,) = documents.key_status([status], NOW).nodes
+
+    assert summary.next_rekey == NOW + timedelta(seconds=300)
+    assert summary.key_change_count == 8
+    assert summary.key_change_error == "hub/node0: timed out"
+
+
+# --- helpers --------------------------------------------------------------------------------------
+
+
+def shown(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def node(name: str = "east/node0", *, paths: int = 2, raised: tuple[alarms.Alarm, ...] = ()) -> NodeStatus:
+    return NodeStatus(
+        name,
+        "u",
+        enabled=True,
+        certificate=None,
+        peers=(peer("branch/node0", paths=paths),),
+        alarms=raised,
+        rekey_interval_hours=24.0,
+    )
+
+
+def peer(name: str, *, paths: int = 2, due: float = 85351.0, error: str = "") -> PeerStatus:
+    known = (
+        PathStatus("wan0>x", "in-service", "a probe was answered", "192.0.2.1:1280", "192.0.2.7:1280", 1500),
+        PathStatus("lte>x", "out-of-service", "silence", "192.0.2.2:1280", "192.0.2.8:1280", 1280),
+    )
+    return PeerStatus(
+        name,
+        "v",
+        PeeringStatus(
+            peer=name,
+            security_status="MKEY_EXCH_COMP",
+            algorithm="ml-kem-768",
+            keys=(("current", 61, "00"),),
+            key_index=61,
+            peer_seals_with=60,
+            certificate_received=True,
+            certificate_acknowledged=True,
+            key_received=True,
+            key_acknowledged=False,
+            key_changes=4,
+            last_rekey=(NOW - timedelta(minutes=17, seconds=29)).isoformat(),
+            next_rekey_seconds=due,
+            last_error=error,
+            peer_certificate_fault="",
+        ),
+        known[:paths],
+        (("repeated", 1),),
+    )

@@ -1,0 +1,244 @@
+"""``peerkey run`` as an operator meets it: processes, signals, sudden death."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from peerkey_cli.state import StateDirectory
+from tests.cli.stored import files_of, found, stored_secrets
+from tests.cli.two_routers import UUIDS, free_ports, two_routers
+from tests.support.hosts import stop, wait_for
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", "peerkey_cli.main")
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    """Start processes that end with the test at the latest."""
+    started: list[Process] = []
+
+    def begin(file: Path, state: Path, *more: str) -> Process:
+        process = Process(file, StateDirectory(state), more)
+        started.append(process)
+        process.start()
+        return process
+
+    yield begin
+    for each in started:
+        each.end()
+
+
+def test_two_routers_in_one_process_survive_its_sudden_death(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
+    process = start(two_routers(tmp_path).file, tmp_path / "state")
+    process.wait_until_up()
+    before = process.keys()
+    assert process.end(signal.SIGKILL) == -signal.SIGKILL
+
+    process.start()
+    process.wait_until_up()
+
+    assert process.keys() == before
+    assert len(process.events("key.activated")) == len(UUIDS)
+
+
+def test_the_peer_of_a_process_that_died_does_not_notice(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
+    routers = two_routers(tmp_path)
+    east = start(routers.write("east", "east"), tmp_path / "east")
+    west = start(routers.write("west", "west"), tmp_path / "west")
+    east.wait_until_up()
+    west.wait_until_up()
+    before = west.keys()
+
+    east.end(signal.SIGKILL)
+    seen = len(east.events("path.up"))
+    east.start()
+    wait_for(lambda: len(east.events("path.up")) > seen, 40, told=east.story)
+    east.wait_until_up()
+
+    assert list(east.keys().values()) == list(west.keys().values()) == list(before.values())
+    assert len(west.events("key.activated")) == 1
+    assert len(east.events("key.activated")) == 1
+
+
+def test_sigterm_ends_it_in_order_and_nothing_is_left(tmp_path: Path, start: Callable[..., Process]) -> None:
+    process = start(two_routers(tmp_path).file, tmp_path / "state")
+    process.wait_until_up()
+
+    assert process.end(signal.SIGTERM) == 0
+
+    assert process.logged("stopped")
+    assert sorted(each.name for each in process.state.path.iterdir()) == [
+        "events.jsonl",
+        "lock",
+        "sealing.key",
+        "store.sqlite",
+    ]
+
+
+def test_sighup_reloads_and_a_faulty_file_is_told_in_the_log(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
+    routers = two_routers(tmp_path)
+    process = start(routers.file, tmp_path / "state")
+
+    process.tell(signal.SIGHUP)
+    wait_for(lambda: bool(process.logged("reloaded")), 30)
+    routers.write("both", **{"peer-key-timeout": 1})
+    process.tell(signal.SIGHUP)
+    wait_for(lambda: bool(process.logged("not reloaded")), 30)
+
+    (refused,) = process.logged("not reloaded")
+    assert "peer-key-timeout" in refused["faults"][0]
+    assert process.ask("show", "peers") is not None
+
+
+def test_prometheus_is_told_what_is_so(tmp_path: Path, start: Callable[..., Process]) -> None:
+    (port,) = free_ports(1)
+    process = start(two_routers(tmp_path).file, tmp_path / "state", "--metrics", f"127.0.0.1:{port}")
+    process.wait_until_up()
+
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+
+    assert "peerkey_up 1.0\n" in text
+    for node in ("east/node0", "west/node0"):
+        assert f'peerkey_peerings{{node="{node}",state="MKEY_EXCH_COMP"}} 1.0\n' in text
+        assert f'peerkey_paths{{node="{node}",state="in-service"}} 1.0\n' in text
+        assert f'peerkey_keys{{node="{node}",role="current"}} 1.0\n' in text
+    assert 'peerkey_actors{state="running"} 5.0\n' in text
+
+
+def test_a_second_process_is_kept_out_of_the_state_directory(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
+    file = two_routers(tmp_path).file
+    process = start(file, tmp_path / "state")
+
+    second = run("run", str(file), "--state-dir", str(tmp_path / "state"))
+
+    assert process.process is not None
+    assert second.returncode == 1
+    assert second.stderr == (
+        f"peerkey: {tmp_path / 'state'}: process {process.process.pid} uses this state directory; "
+        "stop it, or name another directory with --state-dir\n"
+    )
+
+
+def test_only_the_named_nodes_run(tmp_path: Path, start: Callable[..., Process]) -> None:
+    process = start(two_routers(tmp_path).file, tmp_path / "state", "--node", "west/node0")
+
+    document = process.ask("show", "security", "key-status")
+
+    assert [node["node"] for node in document["nodes"]] == ["west/node0"]
+
+
+def test_no_secret_is_written_anywhere_but_sealed(tmp_path: Path, start: Callable[..., Process]) -> None:
+    process = start(two_routers(tmp_path).file, tmp_path / "state")
+    process.wait_until_up()
+    shown = [
+        json.dumps(process.ask("show", *words)).encode()
+        for words in (["peers", "security"], ["security", "key-status"], ["events"], ["actors"])
+    ]
+    process.end(signal.SIGKILL)
+    left = files_of(process.state)
+
+    secrets = stored_secrets(process.state, UUIDS.values())
+
+    assert len(secrets) > 4
+    assert b"SQLite format 3" in b"".join(left)
+    assert found(secrets, [*left, *shown, process.log.read_bytes()]) == []
+    assert len(found(secrets, [b"".join(secrets)])) == len(secrets)
+
+
+# --- helpers --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Process:
+    """One ``peerkey run``, its state directory and its log."""
+
+    file: Path
+    state: StateDirectory
+    more: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def log(self) -> Path:
+        return self.state.path.with_suffix(".log")
+
+    def start(self) -> None:
+        """Start it and wait until its API answers."""
+        ready = len(self.logged("ready"))
+        arguments = ("run", str(self.file), "--state-dir", str(self.state.path), *self.more)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*COMMAND, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        wait_for(lambda: len(self.logged("ready")) > ready, 30, told=self.log.read_text)
+
+    def tell(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        assert self.process is not None
+        return stop(self.process, how)
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines of the log that tell of this."""
+        if not self.log.exists():
+            return []
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.endswith("}")]
+        return [line for line in lines if line["event"] == event]
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """Return the audit events of one type, of this process and of those before it."""
+        lines = [json.loads(line) for line in self.state.journal.read_text().splitlines()]
+        return [line for line in lines if line["type"] == kind]
+
+    def ask(self, *words: str) -> Any:  # noqa: ANN401 - JSON
+        """Return the document that a command prints."""
+        done = run(*words, "--json", "--state-dir", str(self.state.path))
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def wait_until_up(self) -> None:
+        """Wait until every path is in service."""
+        wait_for(self.all_up, 30, told=self.story)
+
+    def all_up(self) -> bool:
+        return all(peer["status"] == "up" for peer in self.ask("show", "peers")["peers"])
+
+    def story(self) -> str:
+        """Return what there is to read when something did not happen."""
+        return "\n".join(each.read_text() for each in (self.log, self.state.journal) if each.exists())
+
+    def keys(self) -> dict[str, tuple[int, str]]:
+        """Return index and id of each node's current key."""
+        return {
+            peer["node"]: (key["index"], key["key_id"])
+            for peer in self.ask("show", "peers", "security")["peers"]
+            for key in peer["keys"]
+            if key["role"] == "current"
+        }
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *words], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
