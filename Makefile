@@ -13,7 +13,7 @@ ARGS    ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt bench coverage clean
+.PHONY: help setup demo test check lint fmt bench fuzz coverage clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ fmt: $(READY) ## Format the code and mend what can be mended mechanically
 
 bench: $(READY) ## Measure key establishments per second, next to the bare primitives
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(READY) ## Look for new failures of the protocol, for as long as it takes
+	@$(BIN)/python -m pytest tests/protocol/test_properties.py --hypothesis-profile=long --timeout=0 $(ARGS)
 
 coverage: $(READY) ## Run the tests and show, file by file, which lines no test reached
 	@$(BIN)/python -m coverage erase

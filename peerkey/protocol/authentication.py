@@ -51,7 +51,16 @@ from peerkey.protocol.suites import BadSignature, UnsupportedKey, Verifier, veri
 class Authentication:
     """The certificate half of a peering."""
 
-    __slots__ = ("_announced_algorithm", "_announced_leaf", "_core", "_refused", "_retries", "_retry_at", "_showing", "announcement")
+    __slots__ = (
+        "_announced_algorithm",
+        "_announced_leaf",
+        "_core",
+        "_refused",
+        "_retries",
+        "_retry_at",
+        "_showing",
+        "announcement",
+    )
 
     def __init__(self, core: Core) -> None:
         """Start with nothing announced; :meth:`settle` announces when it should."""
@@ -138,14 +147,16 @@ class Authentication:
             core.out.append(SendOn(path, self.announcement))
 
     def _outdated(self) -> bool:
-        identity = self._core.identity
-        return (
-            self.announcement is not None
-            and identity is not None
-            and (
-                self._announced_leaf != identity.fingerprint
-                or self._announced_algorithm != self._core.config.algorithm.name
-            )
+        """Tell whether what we announced last is not what we would announce now.
+
+        An algorithm alone is not announced again to a peer that has the certificate: its requests say it.
+        """
+        core, identity = self._core, self._core.identity
+        if self.announcement is None or identity is None:
+            return False
+        return self._announced_leaf != identity.fingerprint or (
+            self._announced_algorithm != core.config.algorithm.name
+            and core.peer_holds != identity.fingerprint
         )
 
     def _renew(self) -> None:
@@ -200,6 +211,13 @@ class Authentication:
         known = core.state.peer
         if known is not None and known.digest == frame.digest and known.in_force:
             core.acknowledge(path, frame)
+            if not message.echo and not self._showing and core.buckets.introduction.take(now.instant):
+                # The peer goes on asking as a stranger does: what was answered before was lost. Our
+                # certificate may be longer than its own, so that it has to prove itself once more.
+                verifier_for(core.examiner.examine(message.chain, now.wall).public_key).verify(
+                    decode_signatures_untrusted(frame.auth)[0], frame.signed
+                )
+                self._introduce(path, message.challenge)
             raise Ignored("repeated-certificate")
         fingerprint = hashlib.sha256(message.chain[0]).digest()
         bucket = (
@@ -279,24 +297,23 @@ class Authentication:
         echoed = hmac.compare_digest(message.echo, state.challenge)
         again = known is not None and known.digest == frame.digest
         newer = same_leaf and known is not None and message.number > known.number
+        # Anybody can sign with a key of his own: only one that is known, or vouched for, proves something.
+        proved = same_leaf or self._is_vouched_for(frame, signatures, examination)
         if known is not None and not (newer or echoed or again):
-            core.refuse(path, frame, Reason.STALE, "announce again with this challenge", now)
-            unknown_to_peer = core.identity is None or core.peer_holds != core.identity.fingerprint
-            if (not message.echo or unknown_to_peer) and (
-                same_leaf or self._is_vouched_for(frame, signatures, examination)
-            ):
-                # It cannot verify that refusal: its store was lost, or both of us have a new certificate.
-                self._introduce(path, message.challenge)
+            self._refuse_stale(path, frame, message, now, proved=proved)
             raise Ignored("stale-certificate")
         in_force = same_leaf and known is not None and known.in_force
         if not in_force:
             if not examination.verdict.valid:
-                self._refuse(path, frame, message, examination, now)
+                self._refuse(path, frame, message, examination, now, authentic=proved)
                 return False
-            if known is not None and not same_leaf and not self._is_vouched_for(frame, signatures, examination):
-                detail = "another certificate is pinned; release the pin, chain to a trusted CA, or sign with the pinned key too"
+            if known is not None and not proved:
+                detail = (
+                    "another certificate is pinned; release the pin, chain to a trusted CA, "
+                    "or sign with the pinned key too"
+                )
                 core.failed(Reason.PINNED, detail, "local")
-                core.refuse(path, frame, Reason.PINNED, detail, now)
+                core.refuse(path, frame, Reason.PINNED, detail, now, authentic=False)
                 self._refused = (path, frame, message)
                 return False
 
@@ -331,12 +348,25 @@ class Authentication:
                 )
             )
         if core.config.algorithm.name not in message.algorithms:
-            offered = ", ".join(message.algorithms)
-            detail = f"the peer is configured for {offered}, this node for {core.config.algorithm.name}"
-            core.failed(Reason.ALGORITHM_MISMATCH, detail, "local")
+            core.mismatched(", ".join(message.algorithms))
         if not heard_us:
+            core.buckets.introduction.take(now.instant)
             self.answer(path)
         return not in_force
+
+    def _refuse_stale(
+        self, path: str, frame: Frame, message: Certificate, now: Moment, *, proved: bool
+    ) -> None:
+        """Ask for the announcement again, with an echo; introduce ourselves where that cannot be verified.
+
+        It cannot where its store was lost, or where both of us have a new certificate.
+        """
+        core = self._core
+        detail = "announce again with this challenge"
+        core.refuse(path, frame, Reason.STALE, detail, now, authentic=proved)
+        unknown_to_peer = core.identity is None or core.peer_holds != core.identity.fingerprint
+        if proved and (not message.echo or unknown_to_peer):
+            self._introduce(path, message.challenge)
 
     def _is_vouched_for(self, frame: Frame, signatures: tuple[bytes, ...], examination: Examination) -> bool:
         """Tell whether another leaf may take the place of the one that was known."""
@@ -361,7 +391,7 @@ class Authentication:
         examination: Examination,
         now: Moment,
         *,
-        authentic: bool = True,
+        authentic: bool,
     ) -> None:
         core = self._core
         verdict = examination.verdict
@@ -371,7 +401,9 @@ class Authentication:
         if news:
             fingerprint = examination.fingerprint.hex(":")
             core.emit(
-                PeerCertificateRefused(core.config.peer_name, fingerprint, verdict.state.value, reason, detail)
+                PeerCertificateRefused(
+                    core.config.peer_name, fingerprint, verdict.state.value, reason, detail
+                )
             )
         if not core.peer_in_force:
             core.peer_fault = CertificateFault(verdict.state.value, detail)

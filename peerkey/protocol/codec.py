@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar
 
-from peerkey.protocol.constants import MAXIMUM_INDEX
 from peerkey.errors import Malformed
+from peerkey.protocol.constants import MAXIMUM_INDEX
 from peerkey.protocol.frame import unpack_untrusted
 
 T = TypeVar("T")

@@ -53,7 +53,7 @@ class Examiner(Protocol):
     """Judges a peer's certificate chain: ``peerkey.pki.examination.Examiner``, or a fake."""
 
     def examine(self, chain: tuple[bytes, ...], at: datetime) -> Examination:
-        """Return the judgement on a chain (DER, leaf first) at a time; raise ``Malformed`` if it cannot be read."""
+        """Judge a chain (DER, leaf first) at a time; raise ``Malformed`` where it cannot be read."""
         ...
 
 
@@ -122,6 +122,8 @@ class Buckets:
     mac: Bucket = field(default_factory=lambda: Bucket(64, timedelta(seconds=0.05)))
     refusal: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
     stale_refusal: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
+    unproved_refusal: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
+    introduction: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
     repeated_answer: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
 
 
@@ -178,7 +180,14 @@ class Core:
                 return
             self._told["hint"] = ""
         if self.note(reason, detail):
-            self.emit(PeeringFailed(self.config.peer_name, reason, detail[:MAXIMUM_DETAIL_CHARACTERS], told_by))
+            self.emit(
+                PeeringFailed(self.config.peer_name, reason, detail[:MAXIMUM_DETAIL_CHARACTERS], told_by)
+            )
+
+    def mismatched(self, offered: str) -> None:
+        """Tell that the two ends are configured for different algorithms, whoever finds it and wherever."""
+        detail = f"the peer is configured for {offered}, this node for {self.config.algorithm.name}"
+        self.failed(Reason.ALGORITHM_MISMATCH, detail, "local")
 
     def note(self, reason: str, detail: str) -> bool:
         """Remember a cause that another event tells; return whether it is news."""
@@ -237,18 +246,27 @@ class Core:
     ) -> None:
         """Answer ``frame`` with a REFUSAL that carries the current challenge.
 
-        At most one a second, of which ``stale`` has its own second. "No reply is longer than its cause
-        unless the cause was authentic": a cause that proved nothing gets no longer answer than itself.
+        At most one a second, of which ``stale`` has its own second, and so has whatever proved nothing: a
+        spoofer must not use up what the peer is to be told. "No reply is longer than its cause unless the
+        cause was authentic": where the signature makes it longer, the refusal goes without, as a hint.
         """
-        bucket = self.buckets.stale_refusal if reason is Reason.STALE else self.buckets.refusal
+        bucket = (
+            self.buckets.unproved_refusal
+            if not authentic
+            else self.buckets.stale_refusal
+            if reason is Reason.STALE
+            else self.buckets.refusal
+        )
         if self.identity is None or not bucket.take(now.instant):
             self.count("refusal-rate")
             return
         refusal = Refusal(frame.digest, str(reason), detail[:MAXIMUM_DETAIL_CHARACTERS], self.state.challenge)
         answer = self.signed(Kind.REFUSAL, refusal)
         if not authentic and len(answer.encode()) > len(frame.encode()):
-            self.count("refusal-longer-than-cause")
-            return
+            answer = answer.with_auth(b"")
+            if len(answer.encode()) > len(frame.encode()):
+                self.count("refusal-longer-than-cause")
+                return
         self.out.append(SendOn(path, answer))
 
     # --- facts ----------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """Tell every path the index of the key in use (``None``: there is none) and whether to ask for the peer's.
+    """Tell every path the index of the key in use (``None``: none) and whether to ask for the peer's.
 
     ``probing`` holds from the activation of a key until the peer has said that it seals with it too.
     """

@@ -50,6 +50,7 @@ from peerkey.protocol.messages import (
     encode_body,
 )
 from peerkey.protocol.rotation import Rotation
+from peerkey.protocol.state import DroppedKey
 from peerkey.protocol.suites import Ephemeral, Shares
 
 
@@ -114,6 +115,7 @@ class Exchange:
         "_request",
         "_retries",
         "_rotation",
+        "_spent",
         "_wanted_now",
         "phase",
     )
@@ -132,6 +134,8 @@ class Exchange:
         self._retries = 0
         #: Digest of the KEY_ESTABLISHED accepted last: its copies on other paths are acknowledged too.
         self._established = b""
+        #: Digest of the latest request that verified and was not answered.
+        self._spent = b""
         self.phase = Phase.IDLE
 
     def start(self, now: Moment) -> None:
@@ -194,7 +198,8 @@ class Exchange:
             self._forget_request()
 
     def erased(self) -> None:
-        """Forget the exchange: the ring was erased, with whatever was pending or held."""
+        """Forget the exchange: the ring is to be erased, with whatever is pending or held."""
+        self._remember_pending()
         if self.phase is not Phase.IDLE:
             self._move(Step.ABANDON)
         self._request = self._confirm = self._repeat_at = self._pending_until = None
@@ -286,20 +291,25 @@ class Exchange:
         if any(key.request_digest == frame.digest for key in state.ring.accepted()):
             core.acknowledge(path, frame)
             raise Ignored("repeated-request")
+        if frame.digest == self._spent and not core.buckets.repeated_answer.take(now.instant):
+            raise Ignored("repeated-request")
         if not core.may_exchange:
             raise Ignored("no-certificate")
         self._check_freshness(path, frame, message, now)
         core.verify(frame)
         self._check_agreement(path, frame, message, now)
-        if self.phase is Phase.REQUESTING and self._ours_stands(frame, message):
-            core.out.append(Heard(path))
+        ours = self._request
+        if ours is not None and self._stands(ours, frame, message):
+            # The peer would have answered ours if it had it: an acknowledgement may have hushed the path.
+            self._spend(path, frame, now)
+            core.out.append(SendOn(path, ours.frame))
             raise Ignored("crossed-request")
         core.agreement.check_offer(Shares(message.dh_public, message.kem_public))
         if self.phase is Phase.CONFIRMING:
             self._settle_by_summary(message.summary, now)
         lacking = _lacks(message.summary, state.ring.current)
         if self._rotation.busy and not lacking:
-            core.out.append(Heard(path))
+            self._spend(path, frame, now)
             core.refuse(path, frame, Reason.BUSY, "a rekey is being completed", now)
             return
         self._answer(path, frame, message, now, lacking=lacking)
@@ -324,25 +334,37 @@ class Exchange:
         if identity is None or peer is None:
             raise Ignored("no-certificate")
         if message.sender_leaf != peer.fingerprint or message.receiver_leaf != identity.fingerprint:
-            core.out.append(Heard(path))
+            self._spend(path, frame, now)
             detail = "the request names another certificate than the one in force"
             core.refuse(path, frame, Reason.CERTIFICATE_CHANGED, detail, now)
             raise Ignored("other-certificate")
         core.peer_holds = identity.fingerprint
         if message.algorithm != core.config.algorithm.name:
-            detail = f"the peer asks for {message.algorithm}, this node is configured for {core.config.algorithm.name}"
-            core.out.append(Heard(path))
-            core.failed(Reason.ALGORITHM_MISMATCH, detail, "local")
-            told = f"you ask for {message.algorithm}, the peer is configured for {core.config.algorithm.name}"
+            ours = core.config.algorithm.name
+            self._spend(path, frame, now)
+            core.mismatched(message.algorithm)
+            told = f"the peer is configured for {ours}, this node for {message.algorithm}"
             core.refuse(path, frame, Reason.ALGORITHM_MISMATCH, told, now)
             raise Ignored("algorithm-mismatch")
         if not 0 < message.proposed_index <= min(MAXIMUM_INDEX - 1, state.highest_index + MAXIMUM_INDEX_JUMP):
             raise Ignored("index-jump")
 
-    def _ours_stands(self, frame: Frame, message: KeyRequest) -> bool:
+    def _spend(self, path: str, frame: Frame, now: Moment) -> None:
+        """Change the challenge, because an authentic request has used it: a replay of that is stale.
+
+        Copies of the request that come by other paths within its first second say nothing new.
+        """
+        core = self._core
+        core.state.challenge = core.fresh_challenge()
+        self._spent = frame.digest
+        core.buckets.repeated_answer.take(now.instant)
+        core.store()
+        core.out.append(Heard(path))
+
+    @staticmethod
+    def _stands(ours: _Request, frame: Frame, message: KeyRequest) -> bool:
         """Tell whether our request in flight is the higher of two that crossed."""
-        ours = self._request
-        return ours is not None and (ours.message.priority, ours.frame.sender) > (message.priority, frame.sender)
+        return (ours.message.priority, ours.frame.sender) > (message.priority, frame.sender)
 
     def _answer(self, path: str, frame: Frame, message: KeyRequest, now: Moment, *, lacking: bool) -> None:
         core, state, peer = self._core, self._core.state, self._core.state.peer
@@ -413,11 +435,19 @@ class Exchange:
 
     def _drop_pending(self) -> None:
         core = self._core
+        self._remember_pending()
         core.state.ring = core.state.ring.without_unaccepted()
         core.state.response = b""
         self._pending_until = self._repeat_at = None
         self._move(Step.ABANDON)
         core.store()
+
+    def _remember_pending(self) -> None:
+        """Keep of a pending key that is given up what tells its initiator's KEY_CONFIRM from a forged one."""
+        state = self._core.state
+        if state.ring.pending is not None:
+            key = state.ring.pending
+            state.dropped = DroppedKey(key.request_digest, key.response_digest, key.confirm_initiator)
 
     # --- K3: confirm ------------------------------------------------------------------------------
 
@@ -493,7 +523,8 @@ class Exchange:
     def _settle_by_summary(self, summary: tuple[SummaryEntry, ...], now: Moment) -> None:
         """Settle a held key by what the peer says it can open, in a request made after our KEY_CONFIRM.
 
-        That it was made after is certain: its echo is the challenge that the confirm, or a later frame, carried.
+        That it was made after is certain: its echo is the challenge that the confirm, or a later frame,
+        carried.
         """
         held = self._core.state.ring.held
         if held is None:
@@ -527,9 +558,7 @@ class Exchange:
         named = (message.request_digest, message.response_digest)
         key = next((key for _, key in state.ring if (key.request_digest, key.response_digest) == named), None)
         if key is None or key is state.ring.held:
-            if core.may_exchange:
-                detail = "the key was not confirmed in time, or the exchange was replaced"
-                core.refuse(path, frame, Reason.UNKNOWN_EXCHANGE, detail, now, authentic=False)
+            self._refuse_unknown(path, frame, named, now)
             raise Ignored("unknown-exchange")
         if not core.buckets.mac.take(now.instant):
             raise Ignored("mac-rate")
@@ -548,6 +577,19 @@ class Exchange:
         core.acknowledge(path, frame)
         core.out += (Heard(path), SendAll(established))
         self._rotation.tell_accepted()
+
+    def _refuse_unknown(self, path: str, frame: Frame, named: tuple[bytes, bytes], now: Moment) -> None:
+        """Tell the initiator that its key is gone here; with a signature where the confirm is its own."""
+        core, dropped = self._core, self._core.state.dropped
+        if not core.may_exchange:
+            return
+        authentic = dropped is not None and (dropped.request_digest, dropped.response_digest) == named
+        if dropped is not None and authentic:
+            if not core.buckets.mac.take(now.instant):
+                raise Ignored("mac-rate")
+            schedule.verify_mac(dropped.confirm_initiator, frame.signed, frame.auth)
+        detail = "the key was not confirmed in time, or the exchange was replaced"
+        core.refuse(path, frame, Reason.UNKNOWN_EXCHANGE, detail, now, authentic=authentic)
 
     # --- K5: accept -------------------------------------------------------------------------------
 

@@ -29,10 +29,11 @@ class Frame:
     """One frame: immutable, compared by digest and ``auth``.
 
     ``sender`` and ``receiver`` are the 16 bytes of the nodes' UUIDs, ``body`` and ``auth`` are as
-    on the wire. :attr:`signed` and :attr:`digest` (SHA-384, 48 bytes) are computed when first asked for.
+    on the wire. :attr:`digest` (SHA-384, 48 bytes) is computed when first asked for; the longer forms are
+    put together each time, because frames are kept by the thousand and asked for them once or twice.
     """
 
-    __slots__ = ("_digest", "_encoded", "_signed", "auth", "body", "kind", "receiver", "sender")
+    __slots__ = ("_digest", "auth", "body", "kind", "receiver", "sender")
 
     def __init__(self, kind: int, sender: bytes, receiver: bytes, body: bytes, auth: bytes = b"") -> None:
         """Take the five fields as they are; whoever builds a frame knows their sizes."""
@@ -41,16 +42,12 @@ class Frame:
         self.receiver = receiver
         self.body = body
         self.auth = auth
-        self._signed: bytes | None = None
         self._digest: bytes | None = None
-        self._encoded: bytes | None = None
 
     @property
     def signed(self) -> bytes:
         """What signatures, MACs, digests and the transcript cover."""
-        if self._signed is None:
-            self._signed = b"".join((DOMAIN, bytes((self.kind,)), self.sender, self.receiver, self.body))
-        return self._signed
+        return b"".join((DOMAIN, bytes((self.kind,)), self.sender, self.receiver, self.body))
 
     @property
     def digest(self) -> bytes:
@@ -61,14 +58,13 @@ class Frame:
 
     def encode(self) -> bytes:
         """Return the frame's one encoding."""
-        if self._encoded is None:
-            self._encoded = msgpack.packb((self.kind, self.sender, self.receiver, self.body, self.auth))
-        return self._encoded
+        encoded: bytes = msgpack.packb((self.kind, self.sender, self.receiver, self.body, self.auth))
+        return encoded
 
     def with_auth(self, auth: bytes) -> Frame:
         """Return the same frame carrying ``auth``; the digest is unchanged and not computed again."""
         frame = Frame(self.kind, self.sender, self.receiver, self.body, auth)
-        frame._signed, frame._digest = self._signed, self._digest
+        frame._digest = self._digest
         return frame
 
     def __eq__(self, other: object) -> bool:

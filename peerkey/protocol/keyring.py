@@ -32,7 +32,7 @@ class PeerKey:
     confirm_initiator: Secret
     confirm_responder: Secret
     probe: Secret
-    #: Digests of the exchange that made it, so that a repeated KEY_CONFIRM is recognised for as long as the key lives.
+    #: Digests of the exchange that made it: a repeated KEY_CONFIRM is recognised as long as the key lives.
     request_digest: bytes
     response_digest: bytes
     #: Fingerprints of the two leaves whose keys signed the exchange.
@@ -67,8 +67,13 @@ class KeyRing:
 
     def __iter__(self) -> Iterator[tuple[Role, PeerKey]]:
         """Iterate over the keys that are there, each with its role."""
-        for role in Role:
-            key: PeerKey | None = getattr(self, role.value)
+        for role, key in (
+            (Role.PREVIOUS, self.previous),
+            (Role.CURRENT, self.current),
+            (Role.NEXT, self.next),
+            (Role.PENDING, self.pending),
+            (Role.HELD, self.held),
+        ):
             if key is not None:
                 yield role, key
 

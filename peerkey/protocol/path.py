@@ -47,6 +47,7 @@ from peerkey.protocol.messages import Ack, Reason, Refusal, decode_body_untruste
 from peerkey.protocol.rate import Bucket
 from peerkey.protocol.segments import (
     FRAME_ID_BYTES,
+    HEADER_BYTES,
     ForeignSegment,
     Reassembly,
     cut,
@@ -169,6 +170,7 @@ class Path:
         self._gate_until: Instant | None = None
         self._hints = Bucket(2, timedelta(seconds=1))
         self._told = _Told()
+        self._interface_up = True
         self.state = PathState.WAITING if config.enabled else PathState.DISABLED
 
     # --- what the peering says ----------------------------------------------------------------------
@@ -180,11 +182,13 @@ class Path:
         return self.tick(now)
 
     def usable(self, index: int | None, *, probing: bool, now: Instant) -> list[PathEffect]:
-        """Take note of the key in use (``None``: there is none), and whether the peer's is still to be asked for."""
+        """Take note of the key in use (``None``: none), and whether the peer's is still to be asked for."""
         before, self._index, self._probing = self._index, index, probing
         if index is None:
             self._probe_at = None
             self._outstanding.clear()
+            # A farewell is worded like the one before it, and acknowledging that one says nothing of this.
+            self._acked.clear()
             self._leave(PathStep.KEY_LOST, "the peering has no key", now)
         elif index != before or (probing and self._probe_at is None):
             self._probe_at = now
@@ -192,6 +196,8 @@ class Path:
 
     def send(self, frame: Frame, now: Instant) -> list[PathEffect]:
         """Send a frame that the peering sends on every path, unless it was acknowledged lately."""
+        # The peering's timers and the path's come due together: a rest that ends now must not swallow this.
+        self._give_up_or_try(now)
         if self._acked.get(frame.digest, now) <= now:
             self._transmit(frame, now)
         return self.tick(now)
@@ -240,6 +246,7 @@ class Path:
 
     def interface(self, now: Instant, *, up: bool) -> list[PathEffect]:
         """Take note that the local interface went up or down; "or upon interface state change"."""
+        self._interface_up = up
         if up and self.state is PathState.DOWN:
             self._move(PathStep.INTERFACE_UP)
             self._waiting_since = None
@@ -260,6 +267,8 @@ class Path:
         elif self.state is PathState.DISABLED:
             self._move(PathStep.ENABLE)
             self._try_at_once(now)
+            if not self._interface_up:
+                self._move(PathStep.INTERFACE_DOWN)
         return self.tick(now)
 
     def datagram_received(self, data: bytes, now: Instant) -> list[PathEffect]:
@@ -269,7 +278,7 @@ class Path:
         try:
             segment = read_datagram_untrusted(data)
             if isinstance(segment, ForeignSegment):
-                self._foreign(segment, now)
+                self._foreign(segment, len(data) - HEADER_BYTES, now)
             else:
                 encoded = self._reassembly.add(segment, now)
                 if encoded is not None:
@@ -291,7 +300,10 @@ class Path:
             self._reassembly.deadline(),
             min((sending.next_at for sending in self._transmissions.values()), default=None),
             *(
-                (self._retry_at, *((self._announce_at, self._probe_at) if self._gate_until is not None else ()))
+                (
+                    self._retry_at,
+                    *((self._announce_at, self._probe_at) if self._gate_until is not None else ()),
+                )
                 if self.state is PathState.INVALID
                 else (self._announce_at, self._probe_at, silence)
             ),
@@ -311,12 +323,15 @@ class Path:
 
     def _give_up_or_try(self, now: Instant) -> None:
         config = self._config
+        if self.state in {PathState.DISABLED, PathState.DOWN}:
+            return
         if self.state is PathState.INVALID:
             if self._gate_until is not None and self._gate_until <= now:
                 self._gate_until = None
             if self._retry_at is not None and self._retry_at <= now:
                 self._retry_at = now + config.timeout
                 self._gate_until = now + config.retransmit_interval
+                self._acked.clear()
                 self._announce_at = now if self._announcement is not None else None
                 self._probe_at = now if self._index is not None else None
         elif self._waiting_since is not None and self._waiting_since + config.timeout <= now:
@@ -409,7 +424,7 @@ class Path:
         if frame.kind == Kind.ACK:
             self._acknowledged(frame, now)
         elif frame.kind == Kind.REFUSAL and not frame.auth:
-            self._hinted(frame, now)
+            self._hinted(frame)
         else:
             self._out.append(Deliver(frame))
 
@@ -426,7 +441,7 @@ class Path:
         if self._announcement is not None and self._announcement.digest == message.digest:
             self._announce_at = until
 
-    def _hinted(self, frame: Frame, now: Instant) -> None:
+    def _hinted(self, frame: Frame) -> None:
         """Tell of a refusal that nobody signed; do nothing else about it."""
         message = decode_body_untrusted(frame)
         known = {*self._transmissions, *self._acked}
@@ -437,7 +452,7 @@ class Path:
             and not (message.reason == Reason.UNSUPPORTED_VERSION and not message.digest)
         ):
             raise Ignored("unexpected-refusal")
-        self._fail(message.reason, message.detail, "hint", now)
+        self._fail(message.reason, message.detail, "hint")
 
     def _misaddressed(self, frame: Frame, now: Instant) -> None:
         """Refuse a frame of another node, or for another node, at the configured address.
@@ -449,16 +464,14 @@ class Path:
         config = self._config
         sender_is_wrong = frame.sender != config.peer
         reason = Reason.WRONG_SENDER if sender_is_wrong else Reason.WRONG_RECEIVER
-        found, expected = (
-            (frame.sender, config.peer) if sender_is_wrong else (frame.receiver, config.local)
-        )
+        found, expected = (frame.sender, config.peer) if sender_is_wrong else (frame.receiver, config.local)
         detail = f"this node expected {expected.hex()} and found {found.hex()}"
-        self._fail(reason, detail, "local", now)
+        self._fail(reason, detail, "local")
         if frame.kind not in NEVER_REFUSED and self._hints.take(now):
-            self._hint(frame.sender, Refusal(frame.digest, reason, detail, b""), now)
+            self._hint(frame.sender, Refusal(frame.digest, reason, detail, b""), len(frame.encode()), now)
         raise Ignored(reason)
 
-    def _foreign(self, segment: ForeignSegment, now: Instant) -> None:
+    def _foreign(self, segment: ForeignSegment, length: int, now: Instant) -> None:
         """Say, once a second at most, that a version is not understood.
 
         Raises:
@@ -466,16 +479,20 @@ class Path:
 
         """
         detail = f"sent in version {segment.version}, this node speaks version {PROTOCOL_VERSION}"
-        self._fail(Reason.UNSUPPORTED_VERSION, detail, "local", now)
+        self._fail(Reason.UNSUPPORTED_VERSION, detail, "local")
         if segment.answerable and segment.first and self._hints.take(now):
-            self._hint(self._config.peer, Refusal(b"", Reason.UNSUPPORTED_VERSION, detail, b""), now)
+            self._hint(self._config.peer, Refusal(b"", Reason.UNSUPPORTED_VERSION, detail, b""), length, now)
         raise Ignored(Reason.UNSUPPORTED_VERSION)
 
-    def _hint(self, receiver: bytes, refusal: Refusal, now: Instant) -> None:
-        frame = Frame(Kind.REFUSAL, self._config.local, receiver, encode_body(refusal))
-        self._transmit(frame, now, answering=True)
+    def _hint(self, receiver: bytes, refusal: Refusal, longest: int, now: Instant) -> None:
+        """Refuse without a signature: "no reply is longer than its cause unless the cause was authentic"."""
+        hint = Frame(Kind.REFUSAL, self._config.local, receiver, encode_body(refusal))
+        if len(hint.encode()) > longest:
+            self._out.append(Count("refusal-longer-than-cause"))
+        else:
+            self._transmit(hint, now, answering=True)
 
-    def _fail(self, reason: str, detail: str, told_by: str, now: Instant) -> None:
+    def _fail(self, reason: str, detail: str, told_by: str) -> None:
         if self._told.news(f"{told_by} {reason}"):
             self._out.append(Emit(PeeringFailed(self._config.peer_name, reason, detail, told_by)))
 

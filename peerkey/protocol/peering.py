@@ -23,7 +23,16 @@ from peerkey.observe.events import PeeringRemoved
 from peerkey.protocol import messages, schedule
 from peerkey.protocol.authentication import Authentication
 from peerkey.protocol.constants import MAXIMUM_NAME_CHARACTERS, Kind
-from peerkey.protocol.core import CertificateFault, Core, Entropy, Examiner, Identity, Ignored, PeeringConfig, earliest
+from peerkey.protocol.core import (
+    CertificateFault,
+    Core,
+    Entropy,
+    Examiner,
+    Identity,
+    Ignored,
+    PeeringConfig,
+    earliest,
+)
 from peerkey.protocol.effects import Effect, Heard, SendAll
 from peerkey.protocol.exchange import Exchange, Phase
 from peerkey.protocol.frame import Frame
@@ -39,7 +48,8 @@ class PeeringStatus:
     """What an operator is shown of one peering. No secret is in it."""
 
     peer: str
-    #: One of ``ESKM_DISABLED``, ``CERT_EXCH_INIT``, ``CERT_EXCH_COMP``, ``KEY_EXCH_INIT``, ``MKEY_EXCH_COMP``, ``REMOVED``.
+    #: One of ``ESKM_DISABLED``, ``CERT_EXCH_INIT``, ``CERT_EXCH_COMP``, ``KEY_EXCH_INIT``,
+    #: ``MKEY_EXCH_COMP``, ``REMOVED``.
     security_status: str
     algorithm: str
     #: Index and key id of the keys, by role.
@@ -61,7 +71,7 @@ class PeeringStatus:
 class Peering:
     """The machine of one peering."""
 
-    def __init__(  # noqa: PLR0913 - the ports of the machine, each by name
+    def __init__(
         self,
         config: PeeringConfig,
         *,
@@ -85,6 +95,7 @@ class Peering:
             state if state is not None else PeeringState(announcement_number=0, challenge=entropy(32)),
             epoch,
         )
+        self._remembers = state is not None
         self._authentication = Authentication(self._core)
         self._rotation = Rotation(self._core)
         self._exchange = Exchange(self._core, self._rotation)
@@ -95,6 +106,9 @@ class Peering:
         """Begin, or go on after a restart."""
         core, state = self._core, self._core.state
         identity = core.identity
+        if not self._remembers:
+            # The first challenge may leave in a REFUSAL before anything else is stored.
+            core.store()
         if state.peer is not None:
             examination = core.examiner.examine(state.peer.chain, now.wall)
             core.verifier = verifier_for(examination.public_key) if state.peer.in_force else None
@@ -137,9 +151,7 @@ class Peering:
         """Return when :meth:`tick` has something to do."""
         if not self._core.config.enabled:
             return None
-        return earliest(
-            self._rotation.deadline(), self._authentication.deadline(), self._exchange.deadline()
-        )
+        return earliest(self._rotation.deadline(), self._authentication.deadline(), self._exchange.deadline())
 
     def path_started(self) -> list[Effect]:
         """Return what a path that has just started should know: what to announce, and the key in use."""
@@ -208,7 +220,7 @@ class Peering:
 
     @property
     def record(self) -> bytes:
-        """What a :class:`~peerkey.protocol.effects.Store` of this moment would write. It holds keys in the clear."""
+        """What a ``Store`` of this moment would write. It holds keys in the clear."""
         return encode_state(self._core.state)
 
     @property
@@ -233,11 +245,14 @@ class Peering:
         return self._core.peer_fault
 
     def heavy(self, frame: Frame) -> bool:
-        """Tell whether receiving ``frame`` may cost more than a millisecond, so that it belongs off the loop."""
+        """Tell whether receiving ``frame`` may cost more than a millisecond, so that it belongs off the loop.
+
+        A CERTIFICATE never does: reading certificates belongs on one thread.
+        """
         core = self._core
-        if frame.kind in {Kind.KEY_REQUEST, Kind.KEY_RESPONSE}:
-            return core.agreement.heavy or (core.identity is not None and core.identity.signer.heavy)
-        return frame.kind == Kind.CERTIFICATE and core.identity is not None and core.identity.signer.heavy
+        return frame.kind in {Kind.KEY_REQUEST, Kind.KEY_RESPONSE} and (
+            core.agreement.heavy or (core.identity is not None and core.identity.signer.heavy)
+        )
 
     def status(self, now: Moment) -> PeeringStatus:
         """Return what an operator is shown."""
@@ -253,12 +268,15 @@ class Peering:
             key_index=None if current is None else current.index,
             peer_seals_with=state.peer_seals_with,
             certificate_received=core.peer_in_force,
-            certificate_acknowledged=core.identity is not None and core.peer_holds == core.identity.fingerprint,
+            certificate_acknowledged=core.identity is not None
+            and core.peer_holds == core.identity.fingerprint,
             key_received=any(True for _ in state.ring),
             key_acknowledged=current is not None,
             key_changes=state.key_changes,
             last_rekey=None if newest is None else newest.computed_at.isoformat(),
-            next_rekey_seconds=None if rekey_at is None else max(0.0, (rekey_at - now.instant).total_seconds()),
+            next_rekey_seconds=None
+            if rekey_at is None
+            else max(0.0, (rekey_at - now.instant).total_seconds()),
             last_error=core.last_failure,
             peer_certificate_fault="" if core.peer_fault is None else core.peer_fault.detail,
         )
@@ -332,7 +350,7 @@ class Peering:
             self._exchange.refused_by_peer(message, now)
 
     def _look_again(self, now: Moment) -> list[Effect]:
-        """Judge both certificates again, and act on what has gone bad as ``fail-soft`` and ``fail-hard`` say."""
+        """Judge both certificates again; act on what has gone bad as ``fail-soft`` and ``fail-hard`` say."""
         core, state = self._core, self._core.state
         if core.config.enabled:
             if self._authentication.judge_again(now):
@@ -353,7 +371,9 @@ class Peering:
         farewell = (
             None
             if current is None
-            else core.maced(Kind.PEERING_REMOVED, messages.PeeringRemoved(reason[:MAXIMUM_NAME_CHARACTERS]), current.probe)
+            else core.maced(
+                Kind.PEERING_REMOVED, messages.PeeringRemoved(reason[:MAXIMUM_NAME_CHARACTERS]), current.probe
+            )
         )
         state.removed = reason
         self._exchange.erased()
@@ -362,13 +382,16 @@ class Peering:
             core.out.append(SendAll(farewell))
         core.emit(PeeringRemoved(core.config.peer_name, reason, by_peer=False))
 
-    def _removed_by_peer(self, path: str, frame: Frame, message: messages.PeeringRemoved, now: Moment) -> None:
+    def _removed_by_peer(
+        self, path: str, frame: Frame, message: messages.PeeringRemoved, now: Moment
+    ) -> None:
         """Stop using keys that the peer has erased, once it has proved that it is the peer who says so."""
         core = self._core
         if not core.buckets.mac.take(now.instant):
             raise Ignored("mac-rate")
         if not any(
-            hmac.compare_digest(frame.auth, schedule.mac(key.probe, frame.signed)) for _, key in core.state.ring
+            hmac.compare_digest(frame.auth, schedule.mac(key.probe, frame.signed))
+            for _, key in core.state.ring
         ):
             raise Ignored("bad-mac")
         core.state.removed = message.reason

@@ -49,8 +49,9 @@ class Rotation:
         self._activate_at: Instant | None = None
         self._erase_at: Instant | None = None
         self._probes = 0
-        #: The latest nonce that each path brought.
-        self._nonces: dict[str, bytes] = {}
+        #: The key and nonce of the latest probe that each path brought. A peer that lost its store counts
+        #: its epochs from the beginning again, but never under a key of before.
+        self._nonces: dict[str, tuple[int, bytes]] = {}
         #: When the next regular rekey is due on the preferred side.
         self.rekey_at: Instant | None = None
 
@@ -88,8 +89,10 @@ class Rotation:
         return Usable(current.index, probing=state.peer_seals_with < current.index)
 
     def schedule_rekey(self, now: Moment) -> None:
-        """Set when the key in use is due: its interval, up to a tenth of it earlier, from when it was computed.
+        """Set when the key in use is due: an interval after it was computed, or up to a tenth earlier.
 
+        The side that is not preferred gives the other the whole interval: an early draw of its own would
+        put it first.
         Only the distance since then is asked of the wall clock, and it is clamped to the interval: a
         stepped clock can make a rekey early or at most one interval late, and nothing else.
         """
@@ -98,7 +101,9 @@ class Rotation:
         if interval is None or current is None:
             self.rekey_at = None
             return
-        draw = int.from_bytes(self._core.entropy(_JITTER_BYTES), "big") / 2 ** (8 * _JITTER_BYTES)
+        draw = 0.0
+        if self._core.config.preferred:
+            draw = int.from_bytes(self._core.entropy(_JITTER_BYTES), "big") / 2 ** (8 * _JITTER_BYTES)
         age = min(max(now.wall - current.computed_at, timedelta(0)), interval)
         self.rekey_at = now.instant + max(interval * (1 - REKEY_JITTER * draw) - age, timedelta(0))
 
@@ -126,7 +131,7 @@ class Rotation:
     # --- accept, activate, erase --------------------------------------------------------------------
 
     def accept(self, now: Moment) -> None:
-        """Accept the pending or held key; use it in thirty seconds, or at once where waiting protects nothing.
+        """Accept the pending or held key; use it in 30 seconds, or at once where waiting protects nothing.
 
         Stores. What is to leave on the strength of it goes out next, and then :meth:`tell_accepted`.
         """
@@ -134,13 +139,18 @@ class Rotation:
         before = state.ring
         at_once = before.current is None or before.next is not None or state.activate_at_once
         state.ring = before.accept()
-        state.activate_at_once = False
+        lost_by_peer, state.activate_at_once = state.activate_at_once, False
         state.removed = ""
         core.succeeded()
         if at_once:
             self._activate(now)
         else:
             self._activate_at = now.instant + ACTIVATION_DELAY
+        if lost_by_peer and state.ring.previous is not None:
+            # Nobody seals with it any more, and what the peer said under it before it lost it is not to
+            # be repeated to us: a PEERING_REMOVED of then would take the new key along.
+            self._tell_erased(state.ring.previous, "the peer has lost it")
+            state.ring = state.ring.without_previous()
         self.schedule_rekey(now)
         core.store()
 
@@ -201,7 +211,7 @@ class Rotation:
         core.out.append(SendProbe(path, core.maced(Kind.PROBE, message, current.probe), nonce))
 
     def probe_received(self, path: str, frame: Frame, message: Probe, now: Moment) -> bool:
-        """Answer an authentic probe; return whether it shows that the peer accepted the key that is held here.
+        """Answer an authentic probe; return whether it shows that the peer accepted the key held here.
 
         In that case nothing was answered yet: accept the key, then call again.
 
@@ -215,9 +225,10 @@ class Rotation:
             return True
         if role is Role.PENDING or current is None:
             raise Ignored("unaccepted-key")
-        if message.nonce <= self._nonces.get(path, b""):
+        place = (key.index, message.nonce)
+        if place <= self._nonces.get(path, (0, b"")):
             raise Ignored("replayed-probe")
-        self._nonces[path] = message.nonce
+        self._nonces[path] = place
         core.out.append(Heard(path))
         self._peer_seals(message, now)
         answer = Probe(message.path, key.index, current.index, message.nonce)

@@ -49,6 +49,15 @@ class PeerCertificate:
         return replace(self, in_force=in_force)
 
 
+@dataclass(frozen=True, slots=True)
+class DroppedKey:
+    """What is left of a key that was answered and given up: enough to know its KEY_CONFIRM as the peer's."""
+
+    request_digest: bytes
+    response_digest: bytes
+    confirm_initiator: Secret
+
+
 @dataclass(slots=True)
 class PeeringState:
     """Everything of a peering that survives a restart."""
@@ -68,6 +77,8 @@ class PeeringState:
     response: bytes = field(default=b"", repr=False)
     #: The encoded KEY_CONFIRM that goes with ``ring.held``.
     confirm: bytes = field(default=b"", repr=False)
+    #: The pending key that was given up last: whoever confirms it late is told, with proof and to proof.
+    dropped: DroppedKey | None = None
     #: The key being computed is to be used at once: the peer lacks our current one.
     activate_at_once: bool = False
     peer: PeerCertificate | None = None
@@ -99,6 +110,13 @@ def encode_state(state: PeeringState) -> bytes:
             [(role.value, *_key_fields(key)) for role, key in state.ring],
             state.response,
             state.confirm,
+            None
+            if state.dropped is None
+            else (
+                state.dropped.request_digest,
+                state.dropped.response_digest,
+                state.dropped.confirm_initiator.reveal(),
+            ),
             state.activate_at_once,
             None
             if peer is None
@@ -134,8 +152,8 @@ def decode_state(record: bytes) -> PeeringState:
             "run the version that wrote it, or upgrade"
         )
         raise Misconfigured(message)
-    (_, number, challenge, peer_challenge, highest, request, keys, response, confirm, at_once, peer) = fields[:11]
-    removed, changes, peer_seals = fields[11:]
+    (_, number, challenge, peer_challenge, highest, request, keys, response, confirm) = fields[:9]
+    dropped, at_once, peer, removed, changes, peer_seals = fields[9:]
     return PeeringState(
         announcement_number=number,
         challenge=challenge,
@@ -145,6 +163,7 @@ def decode_state(record: bytes) -> PeeringState:
         ring=KeyRing(**{Role(role).value: _key(*key) for role, *key in keys}),
         response=response,
         confirm=confirm,
+        dropped=None if dropped is None else DroppedKey(dropped[0], dropped[1], Secret(dropped[2])),
         activate_at_once=at_once,
         peer=None if peer is None else PeerCertificate(*peer),
         removed=removed,
@@ -170,7 +189,7 @@ def _key_fields(key: PeerKey) -> tuple[Any, ...]:
     )
 
 
-def _key(  # noqa: PLR0913 - the fields of a key, in the order of the record
+def _key(  # noqa: PLR0913, PLR0917 - the fields of a key, in the order of the record
     index: int,
     key_id: bytes,
     peer_key: bytes,

@@ -23,11 +23,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final, assert_never, final
 
 from peerkey.moment import Instant
 from peerkey.protocol import effects, messages
-from peerkey.protocol.constants import ERASURE_DELAY, Kind
+from peerkey.protocol.constants import ERASURE_DELAY
 from peerkey.protocol.effects import Effect
 from peerkey.protocol.exchange import Phase
 from peerkey.protocol.frame import Frame
@@ -72,7 +72,7 @@ class Sighting:
     paths: Mapping[str, tuple[PathState, Instant | None]]
     #: Whether it is configured for keys and has a certificate that it may use.
     wants_key: bool
-    #: Whether it has seen that a certificate is bad, under ``fail-hard``, and no other has been accepted since.
+    #: Whether it has seen a bad certificate, under ``fail-hard``, and no other has been accepted since.
     condemned: bool
 
     @property
@@ -109,8 +109,10 @@ class _End:
     sealed: dict[bytes, Instant] = field(default_factory=dict)
     #: Encodings of all frames that left it.
     frames: set[bytes] = field(default_factory=set)
-    #: Digests of frames that changed its keys.
+    #: Encodings of frames that changed its keys.
     used: set[bytes] = field(default_factory=set)
+    #: Those of this step, with the keys they led to: a crash before the write undoes it.
+    changing: list[tuple[bytes, tuple[object, ...]]] = field(default_factory=list)
     was_removed: bool = False
     #: It has said PEERING_REMOVED, which may arrive at any later time.
     said_farewell: bool = False
@@ -128,6 +130,7 @@ class Observer:
         self._material: dict[bytes, tuple[int, tuple[Secret, ...]]] = {}
         self._instant: Instant | None = None
         self._steps = 0
+        self._seen: tuple[Sighting, Sighting] | None = None
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -135,6 +138,7 @@ class Observer:
         """Take note that a node's memory was taken from it."""
         end = self._end(node)
         end.lost_store = True
+        self._seen = None
         end.used.clear()
 
     def leaves(self, node: str, frame: Frame, stored: PeeringState | None) -> None:
@@ -175,7 +179,9 @@ class Observer:
                 presupposed = not ring and bool(stored.removed)
                 self._end(node).said_farewell = True
             case messages.Refusal():
-                presupposed = True
+                presupposed = stored.challenge == message.challenge
+            case unreachable:
+                assert_never(unreachable)
         if not presupposed:
             raise Violation(7, f"{node} sends {frame} before it has stored what that presupposes")
 
@@ -189,33 +195,37 @@ class Observer:
         """Check that a frame which the peer never sent, or which has had its effect, has none."""
         end = self._end(arrival.node)
         changed = arrival.before != arrival.after
-        honest = any(
-            arrival.frame.encode() in other.frames for name, other in self._ends.items() if name != arrival.node
-        )
+        encoded = arrival.frame.encode()
+        honest = any(encoded in sender.frames for name, sender in self._ends.items() if name != arrival.node)
         if not honest:
             harmless = all(isinstance(effect, _HARMLESS) or _is_hint(effect) for effect in arrival.wanted)
             if changed or not harmless:
                 detail = f"it asked for {arrival.wanted}" if not harmless else _difference(arrival)
                 raise Violation(6, f"{arrival.frame} is not the peer's and changed {arrival.node}: {detail}")
-        if arrival.frame.kind in {Kind.PROBE, Kind.PROBE_REPLY}:
-            return
-        if _ring(arrival.before) != _ring(arrival.after):
-            if arrival.frame.digest in end.used:
+        if arrival.before[0] != arrival.after[0] and _ring(arrival.before) != _ring(arrival.after):
+            if encoded in end.used:
                 raise Violation(6, f"{arrival.frame} changed the keys of {arrival.node} a second time")
-            end.used.add(arrival.frame.digest)
+            end.changing.append((encoded, _ring(arrival.after)))
 
     # --- what is there ----------------------------------------------------------------------------
 
     def see(self, now: Instant, one: Sighting, other: Sighting) -> None:
         """Check everything that can be seen of both ends between two steps."""
         self._progresses(now)
+        for seen in (one, other):
+            self._note_changes(seen)
+        if self._seen == (one, other):
+            self._note_sealing(now, one, other)
+            return
+        self._seen = (one, other)
         for seen, peer in ((one, other), (other, one)):
             self._memory_is_stored(seen)
             self._key_material_is_one(seen)
             self._changes_are_allowed(now, seen, peer)
         self._both_ends_agree(one, other)
+        self._note_sealing(now, one, other)
         for seen, peer in ((one, other), (other, one)):
-            self._peer_can_open(now, seen, peer)
+            self._peer_can_open(seen, peer)
             self._fail_hard_holds(seen)
             self._waits_with_a_deadline(seen)
         for seen in (one, other):
@@ -239,7 +249,7 @@ class Observer:
             )
 
     def _key_material_is_one(self, seen: Sighting) -> None:
-        """2, over time: a key id stands for one index and one set of bytes, wherever and whenever it is seen."""
+        """2, over time: a key id stands for one index and one set of bytes, wherever it is seen."""
         for _, key in seen.keys:
             material = (key.index, (key.peer_key, key.confirm_initiator, key.confirm_responder, key.probe))
             if self._material.setdefault(key.key_id, material) != material:
@@ -255,9 +265,7 @@ class Observer:
     def _changes_are_allowed(self, now: Instant, seen: Sighting, peer: Sighting) -> None:
         """3: "never lost or replaced except by an accepted successor, fail-hard, or removal of the peer"."""
         end, peer_end = self._end(seen.name), self._end(peer.name)
-        if seen.removed and not end.was_removed and not (
-            seen.condemned or peer_end.said_farewell
-        ):
+        if seen.removed and not end.was_removed and not (seen.condemned or peer_end.said_farewell):
             raise Violation(3, f"{seen.name} removed the peering without a cause")
         ids = {key.key_id for _, key in seen.keys}
         gone = [(role, key) for role, key in end.keys if key.key_id not in ids]
@@ -279,11 +287,20 @@ class Observer:
                 ago = (now - sealed).total_seconds()
                 raise Violation(1, f"{seen.name} erased {key} that {peer.name} sealed with {ago} s ago")
 
-    def _peer_can_open(self, now: Instant, seen: Sighting, peer: Sighting) -> None:
+    def _note_changes(self, seen: Sighting) -> None:
+        """Remember which frames have had their effect: those whose keys were stored before any crash."""
+        end = self._end(seen.name)
+        end.used |= {frame for frame, keys in end.changing if seen.alive or tuple(seen.keys) == keys}
+        end.changing.clear()
+
+    def _note_sealing(self, now: Instant, *ends: Sighting) -> None:
+        for seen in ends:
+            if seen.alive and seen.keys.current is not None:
+                self._end(seen.name).sealed[seen.keys.current.key_id] = now
+
+    def _peer_can_open(self, seen: Sighting, peer: Sighting) -> None:
         """1: "The key a node seals with is one its peer can open with"; also after either starts again."""
-        end, peer_end = self._end(seen.name), self._end(peer.name)
-        if seen.alive and seen.keys.current is not None:
-            end.sealed[seen.keys.current.key_id] = now
+        peer_end = self._end(peer.name)
         openable = {key.key_id for _, key in peer.keys}
         for key in _sealing(seen.keys):
             if key.key_id not in openable and key.key_id not in peer_end.excused:

@@ -121,6 +121,7 @@ class End:
     condemned_chain: tuple[bytes, ...] | None = None
     _waiting: deque[Effect] = field(default_factory=deque)
     _carrying: bool = False
+    _read: tuple[bytes | None, PeeringState | None] = (None, None)
 
     def __post_init__(self) -> None:
         """Start."""
@@ -170,6 +171,12 @@ class End:
     def stored(self) -> PeeringState | None:
         """Return the state that the store has."""
         return None if self.record is None else decode_state(self.record)
+
+    def _as_stored(self) -> PeeringState | None:
+        """Return the state that the store has, for looking at: one value for each record."""
+        if self._read[0] != self.record:
+            self._read = (self.record, self.stored())
+        return self._read[1]
 
     def peering_config(self) -> PeeringConfig:
         """Return the peering's configuration as the options say."""
@@ -263,8 +270,14 @@ class End:
         bad = bool(self.own_fault) or (
             bool(chain) and not self.examiner().examine(chain, self.now.wall).verdict.valid
         )
-        self.condemned_chain = chain if bad and self.options.fail_hard and self.options.enabled else None
+        self.condemned_chain = chain if bad and self._fails_hard() else None
         self.carry(wanted)
+        self.pair.look()
+
+    def _fails_hard(self) -> bool:
+        """Tell what the machine has been told so far, which the options may be ahead of."""
+        config = self.peering.config
+        return config.fail_hard and config.enabled
 
     # --- effects ----------------------------------------------------------------------------------
 
@@ -320,7 +333,7 @@ class End:
     def _leaves(self, path: str, frame: Frame) -> None:
         self.sent.append((path, frame))
         if self.pair.observer is not None:
-            self.pair.observer.leaves(self.name, frame, self.stored())
+            self.pair.observer.leaves(self.name, frame, self._as_stored())
 
     def _delivered(self, path: str, frame: Frame) -> None:
         """Give a frame to the peering, and show the observer what it did there."""
@@ -387,19 +400,19 @@ class End:
     def sighting(self) -> Sighting:
         """Return what an observer may see of this end now."""
         peering = self.peering
-        usable = self.issued is not None and not (self.own_fault and self.options.fail_hard)
+        usable = self.issued is not None and not (self.own_fault and peering.config.fail_hard)
         return Sighting(
             name=self.name,
             alive=self.alive,
             ring=peering.ring if self.alive else None,
-            stored=self.stored(),
+            stored=self._as_stored(),
             phase=peering.phase,
             deadline=peering.deadline(),
             paths={name: (path.state, path.deadline()) for name, path in self.paths.items()},
-            wants_key=self.options.enabled and usable,
+            wants_key=peering.config.enabled and usable,
             condemned=(
                 self.condemned_chain is not None
-                and self.options.fail_hard
+                and self._fails_hard()
                 and self.condemned_chain == peering.peer_chain
             ),
         )
@@ -434,7 +447,7 @@ class Pair:
 
     __test__: ClassVar[bool] = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a test may want to be different, each by name
         self,
         *,
         paths: int = 1,
@@ -456,6 +469,8 @@ class Pair:
         self.agreement = agreement
         self.signer = signer
         self.observer = observer
+        #: Called with each datagram, the moment before it arrives.
+        self.tap: Callable[[End, str, bytes], None] | None = None
         self.path_names = tuple(f"path{number}" for number in range(paths))
         self._order = count()
         self._flying: list[tuple[Instant, int, End, str, bytes]] = []
@@ -463,10 +478,12 @@ class Pair:
         mine = options or Options()
         theirs = other_options or Options(**{name: getattr(mine, name) for name in Options.__slots__})
         self.ends: list[End] = []
+        self._complete = False
         self.low = End(self, "low", LOWER, HIGHER, low, self.ca.trust, mine)
         self.ends.append(self.low)
         self.high = End(self, "high", HIGHER, LOWER, high, self.ca.trust, theirs)
         self.ends.append(self.high)
+        self._complete = True
 
     def other(self, end: End) -> End:
         """Return the end that is not ``end``."""
@@ -486,13 +503,10 @@ class Pair:
 
     def look(self) -> None:
         """Show both ends to the observer, who raises where an invariant does not hold."""
-        if self.observer is not None and len(self.ends) == 2:
-            low, high = self.ends
-            self.observer.see(self.now.instant, low.sighting(), high.sighting())
+        if self.observer is not None and self._complete:
+            self.observer.see(self.now.instant, self.low.sighting(), self.high.sighting())
 
-    def run(
-        self, *, seconds: float = 0, hours: float = 0, until: Callable[[], bool] | None = None
-    ) -> bool:
+    def run(self, *, seconds: float = 0, hours: float = 0, until: Callable[[], bool] | None = None) -> bool:
         """Let time pass, event by event; stop early when ``until`` holds. Return whether it does."""
         end = self.now.instant + timedelta(seconds=seconds, hours=hours)
         while until is None or not until():
@@ -506,7 +520,10 @@ class Pair:
             self._advance(max(due, self.now.instant))
             while self._flying and self._flying[0][0] <= self.now.instant:
                 _, _, sender, path, data = heapq.heappop(self._flying)
-                self.other(sender).arrive(path, data)
+                receiver = self.other(sender)
+                if self.tap is not None:
+                    self.tap(receiver, path, data)
+                receiver.arrive(path, data)
                 self.look()
             for node in self.ends:
                 node.tick()

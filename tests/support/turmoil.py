@@ -17,7 +17,6 @@ from typing import Final
 from peerkey.protocol.constants import ACTIVATION_DELAY, ERASURE_DELAY, Kind
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.messages import Ack, Reason, Refusal, encode_body
-from peerkey.protocol.path import PathState
 from peerkey.protocol.segments import FRAME_ID_BYTES, cut
 from peerkey.testing.ca import Issued
 from peerkey.testing.observer import Observer
@@ -301,5 +300,3 @@ class Turmoil:
 
 #: What an attacker may claim without proof.
 CLAIMS: Final = ("ack", *(reason.value for reason in Reason))
-#: States that a path must not be left in by anything but its operator.
-STOPPED: Final = frozenset({PathState.DISABLED, PathState.DOWN})

@@ -10,7 +10,7 @@ noticed. What an algorithm does is in :mod:`peerkey.protocol.suites.agreement`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import product
 from typing import Final, NoReturn
@@ -41,6 +41,8 @@ class Algorithm:
     exchange: KeyExchange
     dh_bits: int = 0
     kem_size: int = 0
+    #: The algorithm as text, such as ``diffie-hellman-2048`` or ``diffie-hellman-2048-ml-kem-768``.
+    name: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not belong to the exchange.
@@ -55,18 +57,9 @@ class Algorithm:
             _refuse(f"{self.exchange.value} with a group of {self.dh_bits} bits")
         if self.kem_size not in (KEM_SIZES if has_kem else (0,)):
             _refuse(f"{self.exchange.value} with ML-KEM-{self.kem_size}")
-
-    @property
-    def name(self) -> str:
-        """The algorithm as text, such as ``diffie-hellman-2048`` or ``diffie-hellman-2048-ml-kem-768``."""
-        return "-".join(
-            half
-            for size, half in (
-                (self.dh_bits, f"diffie-hellman-{self.dh_bits}"),
-                (self.kem_size, f"ml-kem-{self.kem_size}"),
-            )
-            if size
-        )
+        halves = (("diffie-hellman", self.dh_bits), ("ml-kem", self.kem_size))
+        # Every frame compares it, so it is put together once.
+        object.__setattr__(self, "name", "-".join(f"{half}-{size}" for half, size in halves if size))
 
     @classmethod
     def parse(cls, name: str) -> Algorithm:
