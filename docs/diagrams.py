@@ -16,8 +16,8 @@ from typing import Final, TypeVar
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from peerkey.protocol.exchange import EDGES, Phase  # noqa: E402 - found beside this script
 from peerkey.protocol.path import PATH_EDGES, PathState  # noqa: E402
+from peerkey.protocol.phases import EDGES, Phase  # noqa: E402 - found beside this script
 
 TARGET: Final = ROOT / "docs" / "protocol.md"
 _MARKED: Final = re.compile(

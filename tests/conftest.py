@@ -15,9 +15,7 @@ settings.register_profile(
     "peerkey", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 #: What `make fuzz` runs with: `--hypothesis-profile=long`.
-settings.register_profile(
-    "long", settings.get_profile("peerkey"), max_examples=5000, stateful_step_count=80
-)
+settings.register_profile("long", settings.get_profile("peerkey"), max_examples=5000, stateful_step_count=80)
 settings.load_profile("peerkey")
 
 

@@ -105,7 +105,7 @@ class PeeringFailed(Event):
     peer: str
     reason: str
     detail_text: str
-    #: ``local``: we refused or noticed. ``peer``: the peer told us so, authentically. ``hint``: somebody told us.
+    #: ``local``: we refused or noticed it. ``peer``: the peer said so and proved it. ``hint``: somebody said so.
     told_by: str
 
     def description(self) -> str:

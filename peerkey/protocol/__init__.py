@@ -13,7 +13,10 @@ Read in this order; each module stands on those before it:
 ``state``           what a peering remembers, in memory and in its stored record
 ``effects``         what the machines ask the world to do
 ``authentication``  step C: certificates, announcements, pins
-``exchange``        step K1 to K5: request, response, confirm, established
+``phases``          where an exchange stands, as a table
+``initiator``       steps K1, K3 and K5: ask, confirm, accept
+``responder``       steps K2 and K4: answer, establish
+``exchange``        both halves, and when to begin
 ``rotation``        step K6, K7 and R: activation, erasure, probes, rekeying
 ``peering``         the machine of one peering, made of the three above
 ``path``            the machine of one path: announce, retransmit, give up, recover

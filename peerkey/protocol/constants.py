@@ -76,6 +76,8 @@ PATH_ID_BYTES: Final = 8
 MAC_BYTES: Final = 48  # HMAC-SHA-384
 KEY_ID_BYTES: Final = 16
 MAXIMUM_INDEX: Final = 2**64 - 1
+#: How far an index may jump ahead of everything seen: room for a store that was lost, none for exhaustion.
+MAXIMUM_INDEX_JUMP: Final = 2**32
 
 # --- Bounds -------------------------------------------------------------------------------------
 

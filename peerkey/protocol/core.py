@@ -234,6 +234,17 @@ class Core:
         """Hint that ``frame`` was accepted, on the path it came by."""
         self.out.append(SendOn(path, self.frame(Kind.ACK, Ack(frame.digest))))
 
+    def answer_again(self, path: str, answer: Frame, now: Moment) -> None:
+        """Repeat a stored answer, only where it was asked for again, at most once a second.
+
+        The answer itself went out on every path, so that within its first second no copy of the question
+        on another path asks for more.
+        """
+        if self.buckets.repeated_answer.take(now.instant):
+            self.out.append(SendOn(path, answer))
+        else:
+            self.count("answer-rate")
+
     def refuse(
         self,
         path: str,

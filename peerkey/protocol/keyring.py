@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from peerkey.protocol.messages import Role, SummaryEntry
+from peerkey.protocol.schedule import DerivedKeys
 from peerkey.secret import Secret
 
 
@@ -41,6 +42,35 @@ class PeerKey:
     algorithm: str
     #: When its secret was computed here, for showing and for the rekey interval after a restart.
     computed_at: datetime
+
+    @classmethod
+    def derived(
+        cls,
+        keys: DerivedKeys,
+        *,
+        index: int,
+        exchange: tuple[bytes, bytes],
+        leaves: tuple[bytes, bytes],
+        algorithm: str,
+        at: datetime,
+    ) -> PeerKey:
+        """Return the key of one exchange.
+
+        ``exchange`` are the digests of request and response, ``leaves`` the fingerprints of this node's
+        leaf and the peer's.
+        """
+        return cls(
+            index,
+            keys.key_id,
+            keys.peer_key,
+            keys.confirm_initiator,
+            keys.confirm_responder,
+            keys.probe,
+            *exchange,
+            *leaves,
+            algorithm,
+            at,
+        )
 
     def named_by(self, entry: SummaryEntry) -> bool:
         """Tell whether a peer's summary entry speaks of this very key."""
@@ -97,6 +127,11 @@ class KeyRing:
     def summary(self) -> tuple[SummaryEntry, ...]:
         """Return what this side can open, as a peer is told."""
         return tuple(SummaryEntry(key.index, key.key_id, role) for role, key in self)
+
+    def lacked_by(self, summary: tuple[SummaryEntry, ...]) -> bool:
+        """Tell whether a peer's summary shows that it cannot open with the current key."""
+        current = self.current
+        return current is not None and not any(current.named_by(entry) for entry in summary)
 
     def highest_index(self) -> int:
         """Return the greatest index in the ring, or 0."""

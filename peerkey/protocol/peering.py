@@ -34,10 +34,11 @@ from peerkey.protocol.core import (
     earliest,
 )
 from peerkey.protocol.effects import Effect, Heard, SendAll
-from peerkey.protocol.exchange import Exchange, Phase
+from peerkey.protocol.exchange import Exchange
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import KeyRing
 from peerkey.protocol.messages import Refusal, decode_body_untrusted
+from peerkey.protocol.phases import Phase
 from peerkey.protocol.rotation import Rotation
 from peerkey.protocol.state import PeeringState, encode_state
 from peerkey.protocol.suites import BadShare, BadSignature, KeyAgreement, verifier_for
@@ -301,13 +302,13 @@ class Peering:
                 if self._authentication.received(path, frame, message, now):
                     self._exchange.abort()
             case messages.KeyRequest() as message:
-                self._exchange.request_received(path, frame, message, now)
+                self._exchange.responder.request_received(path, frame, message, now)
             case messages.KeyResponse() as message:
-                self._exchange.response_received(path, frame, message, now)
+                self._exchange.initiator.response_received(path, frame, message, now)
             case messages.KeyConfirm() as message:
-                self._exchange.confirm_received(path, frame, message, now)
+                self._exchange.responder.confirm_received(path, frame, message, now)
             case messages.KeyEstablished() as message:
-                self._exchange.established_received(path, frame, message, now)
+                self._exchange.initiator.established_received(path, frame, message, now)
             case messages.Refusal() as message:
                 self._refusal_received(path, frame, message, now)
             case messages.Probe() as message:
@@ -328,14 +329,14 @@ class Peering:
             # The peer seals with a key that we do not have: our store was lost. Ask at once.
             self._exchange.want()
         if self._rotation.probe_received(path, frame, message, now):
-            self._exchange.accepted_by_peer(now)
+            self._exchange.initiator.accepted_by_peer(now)
             self._rotation.probe_received(path, frame, message, now)
 
     def _refusal_received(self, path: str, frame: Frame, message: Refusal, now: Moment) -> None:
         """Act on a refusal that is signed by the peer and names a frame in flight; tell of any other hint."""
         core, announcement = self._core, self._authentication.announcement
         of_announcement = announcement is not None and message.digest == announcement.digest
-        if not of_announcement and not self._exchange.names_ours(message.digest):
+        if not of_announcement and not self._exchange.initiator.names_ours(message.digest):
             raise Ignored("unexpected-refusal")
         if not core.buckets.refusals_received.take(now.instant):
             raise Ignored("refusal-rate")
@@ -347,7 +348,7 @@ class Peering:
         if of_announcement:
             self._authentication.refused_by_peer(message, now)
         else:
-            self._exchange.refused_by_peer(message, now)
+            self._exchange.initiator.refused_by_peer(message, now)
 
     def _look_again(self, now: Moment) -> list[Effect]:
         """Judge both certificates again; act on what has gone bad as ``fail-soft`` and ``fail-hard`` say."""

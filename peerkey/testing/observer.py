@@ -29,11 +29,11 @@ from peerkey.moment import Instant
 from peerkey.protocol import effects, messages
 from peerkey.protocol.constants import ERASURE_DELAY
 from peerkey.protocol.effects import Effect
-from peerkey.protocol.exchange import Phase
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import ACCEPTED, KeyRing, PeerKey
 from peerkey.protocol.messages import Role, decode_body_untrusted
 from peerkey.protocol.path import PathState
+from peerkey.protocol.phases import Phase
 from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
 

@@ -12,9 +12,9 @@ import pytest
 
 from peerkey.protocol import constants
 from peerkey.protocol.constants import ACKNOWLEDGED, NEVER_REFUSED, Kind
-from peerkey.protocol.exchange import EDGES
 from peerkey.protocol.messages import LAYOUTS, Reason
 from peerkey.protocol.path import PATH_EDGES
+from peerkey.protocol.phases import EDGES
 from peerkey.protocol.schedule import DERIVATIONS
 
 ROOT: Final = Path(__file__).parents[2]

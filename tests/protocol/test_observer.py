@@ -10,11 +10,11 @@ import pytest
 from peerkey.moment import Instant
 from peerkey.protocol import effects
 from peerkey.protocol.constants import Kind
-from peerkey.protocol.exchange import Phase
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import KeyRing
 from peerkey.protocol.messages import KeyEstablished, PeeringRemoved, encode_body
 from peerkey.protocol.path import PathState
+from peerkey.protocol.phases import Phase
 from peerkey.protocol.state import PeeringState, encode_state
 from peerkey.testing.observer import Arrival, Observer, Sighting, Violation
 from tests.protocol.examples import MESSAGES

@@ -366,6 +366,8 @@ def test_a_disabled_feature_sends_and_answers_nothing(end: str) -> None:
     assert node.paths["path0"].state is PathState.DISABLED
     assert node.peering.deadline() is None
     assert node.current is not None
+    for frame in {frame for _, frame in pair.other(node).sent}:
+        assert hand(node, frame) == [Count("disabled")]
 
     node.options.enabled = True
     node.reconfigure()
