@@ -105,7 +105,7 @@ class PeeringFailed(Event):
     peer: str
     reason: str
     detail_text: str
-    #: ``local``: we refused or noticed it. ``peer``: the peer said so and proved it. ``hint``: somebody said so.
+    #: ``local``: noticed here. ``peer``: the peer said so, with proof. ``hint``: somebody said so, without.
     told_by: str
 
     def description(self) -> str:
