@@ -74,6 +74,8 @@ def _stop_alike() -> None:
     """Let SIGTERM end the demonstration as SIGINT does, so that nothing is left behind."""
     import signal
 
+    # Also where a shell started this in the background, with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
