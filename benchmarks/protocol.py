@@ -3,9 +3,10 @@
 Both ends run in one thread, without loss, wire, store or actors: what is measured is the protocol. An
 *establishment* is everything between two nodes that know nothing of each other and two nodes that hold
 one key: announcements, request, response, confirm, established, records encoded, frames cut and
-put together again. A *rekey* is the same without the announcements, and with the activation, the probes
-and the erasure that follow. *Validated* judges the certificate chains anew each time; *cached* lets both
-examiners remember them, as a node does after the first path.
+put together again. A *rekey* is the same without the announcements, until both ends have accepted the key;
+the *whole life* of a key is a rekey with the activation, the probes and the erasure that follow it.
+*Validated* judges the certificate chains anew each time; *cached* lets both examiners remember them, as a
+node does after the first path.
 
 The straight line calls the same primitives on the same inputs with nothing around them, and is what a
 script without a protocol could reach::
@@ -13,6 +14,7 @@ script without a protocol could reach::
     validated   2 chains judged, 2 CERTIFICATE signed and verified, then as cached
     cached      2 CERTIFICATE signed and verified, then as a rekey
     rekey       2 signatures and verifications, key pair, answer, finish, 2 key schedules, 3 MACs
+    whole life  the same: what follows acceptance has no counterpart there
 
 The two alternate in short rounds, so that a busy machine hurts both alike; the median of the rounds is
 printed. A ratio of 1 would mean that the protocol costs nothing.
@@ -33,7 +35,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from peerkey.moment import Moment
@@ -41,10 +43,11 @@ from peerkey.pki.examination import Examiner
 from peerkey.pki.identity import PeerIdentity
 from peerkey.pki.revocation import NoRevocation
 from peerkey.protocol import effects, schedule
-from peerkey.protocol.constants import ACTIVATION_DELAY, DEFAULT_SEGMENT_BYTES, ERASURE_DELAY
+from peerkey.protocol.constants import ACTIVATION_DELAY, DEFAULT_SEGMENT_BYTES, ERASURE_DELAY, Kind
 from peerkey.protocol.core import Identity, PeeringConfig
 from peerkey.protocol.effects import Effect
 from peerkey.protocol.frame import Frame, decode_frame_untrusted
+from peerkey.protocol.messages import decode_body_untrusted
 from peerkey.protocol.peering import Peering
 from peerkey.protocol.segments import FRAME_ID_BYTES, Reassembly, Segment, cut, read_datagram_untrusted
 from peerkey.protocol.suites import ALL, Algorithm, KeyAgreement, agreement_for, signer_for, verifier_for
@@ -62,6 +65,7 @@ DEFAULT_ALGORITHMS: Final = (
     "diffie-hellman-1024",
     "diffie-hellman-4096",
 )
+Work: TypeAlias = Callable[[], object]
 #: After that long the same pair may be asked for its next key: activation, erasure and rates are behind it.
 _BETWEEN_REKEYS: Final = timedelta(minutes=10)
 
@@ -165,8 +169,14 @@ class Node:
         for datagram in self.inbox.popleft():
             segment = read_datagram_untrusted(datagram)
             encoded = self.reassembly.add(segment, now.instant) if isinstance(segment, Segment) else None
-            if encoded is not None:
-                self.carry(self.peering.receive("path", decode_frame_untrusted(encoded), now), other)
+            if encoded is None:
+                continue
+            frame = decode_frame_untrusted(encoded)
+            if frame.kind == Kind.ACK:
+                # The path's business: it looks the digest up and stops repeating.
+                decode_body_untrusted(frame)
+            else:
+                self.carry(self.peering.receive("path", frame, now), other)
 
 
 def connect(
@@ -184,11 +194,18 @@ def connect(
     return low, high
 
 
-def rekey(low: Node, high: Node, now: Moment) -> None:
-    """Let them replace their key: agreed, activated, probed, the old one erased."""
+def agree(low: Node, high: Node, now: Moment) -> None:
+    """Let them agree their next key: when this returns, both have accepted it."""
     high.carry(high.peering.rekey(now), low)
     high.carry(high.peering.tick(now), low)
     deliver(low, high, now)
+    if low.peering.ring.next is None or high.peering.ring.next is None:
+        message = "the next key was not accepted by both"
+        raise AssertionError(message)
+
+
+def replace(low: Node, high: Node, now: Moment) -> None:
+    """Let the accepted key take over: activated, probed, the old one erased."""
     for later in (now.after(ACTIVATION_DELAY), now.after(ACTIVATION_DELAY + ERASURE_DELAY)):
         low.carry(low.peering.tick(later), high)
         high.carry(high.peering.tick(later), low)
@@ -282,30 +299,54 @@ def measure(algorithm: Algorithm, *, rounds: int, seconds: float) -> list[Result
     low, high = connect(certificates, remembered, agreement)
     clock = [START]
 
-    def once_more() -> None:
+    def agreed() -> None:
         clock[0] = clock[0].after(_BETWEEN_REKEYS)
-        rekey(low, high, clock[0])
+        agree(low, high, clock[0])
 
-    modes: tuple[tuple[str, Callable[[], object], Callable[[], object]], ...] = (
-        ("validated", lambda: connect(certificates, certificates.examiners(), agreement), straight.validated),
-        ("cached", lambda: connect(certificates, remembered, agreement), straight.cached),
-        ("rekey", once_more, straight.rekeyed),
+    def replaced() -> None:
+        replace(low, high, clock[0])
+
+    def whole_life() -> None:
+        agreed()
+        replaced()
+
+    def nothing() -> None:
+        """Follow a call that needs nothing afterwards."""
+
+    modes: tuple[tuple[str, Work, Work, Work], ...] = (
+        (
+            "validated",
+            lambda: connect(certificates, certificates.examiners(), agreement),
+            nothing,
+            straight.validated,
+        ),
+        ("cached", lambda: connect(certificates, remembered, agreement), nothing, straight.cached),
+        ("rekey", agreed, replaced, straight.rekeyed),
+        ("whole life", whole_life, nothing, straight.rekeyed),
     )
     return [
-        Result(algorithm.name, mode, *alternate(machines, line, rounds=rounds, seconds=seconds))
-        for mode, machines, line in modes
+        Result(
+            algorithm.name,
+            mode,
+            *alternate((machines, after), (line, nothing), rounds=rounds, seconds=seconds),
+        )
+        for mode, machines, after, line in modes
     ]
 
 
 def alternate(
-    first: Callable[[], object], second: Callable[[], object], *, rounds: int, seconds: float
+    first: tuple[Work, Work], second: tuple[Work, Work], *, rounds: int, seconds: float
 ) -> tuple[float, float, float, float]:
-    """Run both in turn; return for each the median rate by the clock and by CPU time."""
-    counts = tuple(max(1, round(seconds / max(elapsed(work, 2)[0] / 2, 1e-6))) for work in (first, second))
+    """Run both in turn; return for each the median rate by the clock and by CPU time.
+
+    Each is what is measured, and what follows it unmeasured.
+    """
+    both = (first, second)
+    counts = tuple(max(1, round(seconds / max(elapsed(*work, 2)[0] / 2, 1e-6))) for work in both)
     rates: tuple[list[tuple[float, float]], ...] = ([], [])
     for _ in range(rounds):
-        for work, count, into in zip((first, second), counts, rates, strict=True):
-            wall, cpu = elapsed(work, count)
+        for work, count, into in zip(both, counts, rates, strict=True):
+            wall, cpu = elapsed(*work, count)
             into.append((count / wall, count / cpu))
     (wall_1, cpu_1), (wall_2, cpu_2) = (
         tuple(map(statistics.median, zip(*measured, strict=True))) for measured in rates
@@ -313,12 +354,16 @@ def alternate(
     return wall_1, cpu_1, wall_2, cpu_2
 
 
-def elapsed(work: Callable[[], object], count: int) -> tuple[float, float]:
-    """Return the wall clock and CPU seconds that ``count`` calls take."""
-    wall, cpu = time.perf_counter(), time.process_time()
+def elapsed(work: Work, after: Work, count: int) -> tuple[float, float]:
+    """Return the wall clock and CPU seconds of ``count`` calls of ``work``, without those of ``after``."""
+    wall = cpu = 0
     for _ in range(count):
+        wall_start, cpu_start = time.perf_counter_ns(), time.process_time_ns()
         work()
-    return time.perf_counter() - wall, max(time.process_time() - cpu, 1e-9)
+        wall += time.perf_counter_ns() - wall_start
+        cpu += time.process_time_ns() - cpu_start
+        after()
+    return wall / 1e9, max(cpu / 1e9, 1e-9)
 
 
 def measure_memory(algorithm: Algorithm, pairs: int = 100) -> Memory:
