@@ -20,6 +20,7 @@ the clock may have changed: a CA that arrives a minute later heals the peering b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 from typing import final
@@ -31,6 +32,7 @@ from peerkey.observe.events import (
     PeerCertificateRefused,
     PeerCertificateWentBad,
 )
+from peerkey.pki.certificate import parse_chain_untrusted
 from peerkey.pki.examination import Examination
 from peerkey.protocol.constants import IMMEDIATE_RETRIES, PROTOCOL_VERSION, Kind
 from peerkey.protocol.core import CertificateFault, Core, Identity, Ignored
@@ -86,7 +88,7 @@ class Authentication:
             return
         if self._outdated():
             self._renew()
-        elif core.peer_holds == identity.fingerprint:
+        elif core.state.peer_holds == identity.fingerprint:
             self._retries = 0
             if self._showing:
                 self._show(None)
@@ -156,7 +158,7 @@ class Authentication:
             return False
         return self._announced_leaf != identity.fingerprint or (
             self._announced_algorithm != core.config.algorithm.name
-            and core.peer_holds != identity.fingerprint
+            and core.state.peer_holds != identity.fingerprint
         )
 
     def _renew(self) -> None:
@@ -167,6 +169,8 @@ class Authentication:
             return
         state = core.state
         state.announcement_number += 1
+        if state.peer_holds != identity.fingerprint:
+            state.peer_holds = b""
         state.challenge = core.announced_challenge = core.fresh_challenge()
         self._announced_leaf, self._announced_algorithm = identity.fingerprint, core.config.algorithm.name
         self.announcement = self._announcement(identity, state.peer_challenge)
@@ -220,14 +224,31 @@ class Authentication:
                 self._introduce(path, message.challenge)
             raise Ignored("repeated-certificate")
         fingerprint = hashlib.sha256(message.chain[0]).digest()
-        bucket = (
-            core.buckets.known_certificate
-            if known is not None and known.fingerprint == fingerprint
-            else core.buckets.unknown_certificate
-        )
+        if known is not None and known.fingerprint == fingerprint:
+            bucket = core.buckets.known_certificate
+        else:
+            self._require_holder(frame, message, now)
+            echoes = hmac.compare_digest(message.echo, core.state.challenge)
+            bucket = core.buckets.echoing_certificate if echoes else core.buckets.unknown_certificate
         if not bucket.take(now.instant):
             raise Ignored("certificate-rate")
         return self._judge(path, frame, message, now)
+
+    def _require_holder(self, frame: Frame, message: Certificate, now: Moment) -> None:
+        """Check that whoever announces an unknown certificate holds its key, before its chain is judged.
+
+        That is much cheaper than judging, so that junk cannot use up what an honest announcement needs.
+
+        Raises:
+            Ignored, Malformed, BadSignature: where it does not.
+
+        """
+        if not self._core.buckets.unread_certificate.take(now.instant):
+            raise Ignored("certificate-rate")
+        public_key = parse_chain_untrusted(message.chain).public_key
+        signature = decode_signatures_untrusted(frame.auth)[0]
+        with contextlib.suppress(UnsupportedKey):  # judging says what is wrong with such a key
+            verifier_for(public_key).verify(signature, frame.signed)
 
     def judge_again(self, now: Moment) -> bool:
         """Judge again what may have changed: the certificate in force, or the last one refused.
@@ -364,7 +385,7 @@ class Authentication:
         core = self._core
         detail = "announce again with this challenge"
         core.refuse(path, frame, Reason.STALE, detail, now, authentic=proved)
-        unknown_to_peer = core.identity is None or core.peer_holds != core.identity.fingerprint
+        unknown_to_peer = core.identity is None or core.state.peer_holds != core.identity.fingerprint
         if proved and (not message.echo or unknown_to_peer):
             self._introduce(path, message.challenge)
 
@@ -398,7 +419,7 @@ class Authentication:
         reason, detail = verdict.reason, verdict.explain()
         news = self._refused is None or self._refused[2].chain != message.chain
         self._refused = (path, frame, message)
-        if news:
+        if news and core.buckets.refused_certificate_event.take(now.instant):
             fingerprint = examination.fingerprint.hex(":")
             core.emit(
                 PeerCertificateRefused(

@@ -112,14 +112,23 @@ class CertificateFault(NamedTuple):
 
 @dataclass(slots=True)
 class Buckets:
-    """One bucket for each class of work that a frame can ask for (protocol.md, D)."""
+    """One bucket for each class of work that a frame can ask for (protocol.md, D).
 
-    right_echo: Bucket = field(default_factory=lambda: Bucket(8, timedelta(seconds=0.25)))
+    A MAC over a short frame has none: checking it costs two microseconds, less than a datagram costs to
+    read, and a bucket would only let forged frames use up what the peer's need.
+    """
+
+    right_echo: Bucket = field(default_factory=lambda: Bucket(16, timedelta(seconds=0.1)))
     wrong_echo: Bucket = field(default_factory=lambda: Bucket(4, timedelta(seconds=1)))
     known_certificate: Bucket = field(default_factory=lambda: Bucket(8, timedelta(seconds=0.5)))
-    unknown_certificate: Bucket = field(default_factory=lambda: Bucket(4, timedelta(seconds=1)))
+    #: Reading a chain and one signature: what junk costs.
+    unread_certificate: Bucket = field(default_factory=lambda: Bucket(64, timedelta(seconds=0.01)))
+    #: Judging a chain whose holder has signed: with the right echo, and without.
+    echoing_certificate: Bucket = field(default_factory=lambda: Bucket(8, timedelta(seconds=0.5)))
+    unknown_certificate: Bucket = field(default_factory=lambda: Bucket(16, timedelta(seconds=0.05)))
+    #: What an operator is told of strangers' certificates.
+    refused_certificate_event: Bucket = field(default_factory=lambda: Bucket(4, timedelta(seconds=60)))
     refusals_received: Bucket = field(default_factory=lambda: Bucket(8, timedelta(seconds=1)))
-    mac: Bucket = field(default_factory=lambda: Bucket(64, timedelta(seconds=0.05)))
     refusal: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
     stale_refusal: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
     unproved_refusal: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
@@ -147,8 +156,6 @@ class Core:
     peer_fault: CertificateFault | None = None
     #: The challenge in our latest announcement; the current one is another as soon as that is spent.
     announced_challenge: bytes = b""
-    #: The leaf of ours that the peer has proved to hold, by naming it in an exchange that verified.
-    peer_holds: bytes = b""
     buckets: Buckets = field(default_factory=Buckets)
     out: list[Effect] = field(default_factory=list)
     _told: dict[str, str] = field(default_factory=dict)

@@ -181,13 +181,15 @@ class Initiator:
         request = self.request
         if request is None or not hmac.compare_digest(inner.request_digest, request.frame.digest):
             raise Ignored("unexpected-response")
+        if not core.may_exchange:
+            raise Ignored("no-certificate")
         if not core.buckets.right_echo.take(now.instant):
             raise Ignored("response-rate")
         core.verify(frame)
         asked = request.message
         if inner.sender_leaf != asked.receiver_leaf or inner.receiver_leaf != asked.sender_leaf:
             raise Ignored("other-certificate")
-        ceiling = min(MAXIMUM_INDEX - 1, state.highest_index + MAXIMUM_INDEX_JUMP)
+        ceiling = min(MAXIMUM_INDEX - MAXIMUM_INDEX_JUMP, state.highest_index + MAXIMUM_INDEX_JUMP)
         if not max(asked.proposed_index, state.ring.highest_index() + 1) <= inner.key_index <= ceiling:
             raise Ignored("index-jump")
         secret = request.ephemeral.finish(Shares(inner.dh_public, inner.kem_ciphertext))
@@ -214,7 +216,7 @@ class Initiator:
         state.challenge = challenge
         state.peer_challenge = inner.challenge
         state.highest_index = inner.key_index
-        core.peer_holds = asked.sender_leaf
+        core.state.peer_holds = asked.sender_leaf
         self.request, self._confirm = None, confirm
         self._repeat_at = now.instant + core.config.retransmit_interval
         self._retries = 0
@@ -264,8 +266,6 @@ class Initiator:
             raise Ignored("repeated-established")
         if held is None or self._confirm is None or message.confirm_digest != self._confirm.digest:
             raise Ignored("unexpected-established")
-        if not core.buckets.mac.take(now.instant):
-            raise Ignored("mac-rate")
         schedule.verify_mac(held.confirm_responder, frame.signed, frame.auth)
         self._established = frame.digest
         self.accepted_by_peer(now)

@@ -253,9 +253,7 @@ class Path:
             self._try_at_once(now)
         elif not up:
             self._leave(PathStep.INTERFACE_DOWN, "the interface is down", now)
-            self._transmissions.clear()
-            self._outstanding.clear()
-            self._acked.clear()
+            self._forget()
         return self.tick(now)
 
     def configured(self, config: PathConfig, now: Instant) -> list[PathEffect]:
@@ -263,7 +261,7 @@ class Path:
         self._config = config
         if not config.enabled:
             self._leave(PathStep.DISABLE, "key management is disabled", now)
-            self._transmissions.clear()
+            self._forget()
         elif self.state is PathState.DISABLED:
             self._move(PathStep.ENABLE)
             self._try_at_once(now)
@@ -493,10 +491,19 @@ class Path:
             self._transmit(hint, now, answering=True)
 
     def _fail(self, reason: str, detail: str, told_by: str) -> None:
-        if self._told.news(f"{told_by} {reason}"):
+        # What nobody proved may say anything: it is told once for each reason that is known here.
+        if self._told.news(f"{told_by} {reason if reason in set(Reason) else 'other'}"):
             self._out.append(Emit(PeeringFailed(self._config.peer_name, reason, detail, told_by)))
 
     # --- states -----------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """Forget what was under way: a path that cannot speak waits for nothing."""
+        self._transmissions.clear()
+        self._outstanding.clear()
+        self._acked.clear()
+        self._waiting_since = None
+        self._misses = 0
 
     def _move(self, step: PathStep) -> bool:
         after = PATH_EDGES.get((self.state, step))

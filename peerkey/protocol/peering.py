@@ -37,7 +37,7 @@ from peerkey.protocol.effects import Effect, Heard, SendAll
 from peerkey.protocol.exchange import Exchange
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import KeyRing
-from peerkey.protocol.messages import Refusal, decode_body_untrusted
+from peerkey.protocol.messages import Refusal, Role, decode_body_untrusted
 from peerkey.protocol.phases import Phase
 from peerkey.protocol.rotation import Rotation
 from peerkey.protocol.state import PeeringState, encode_state
@@ -106,18 +106,17 @@ class Peering:
     def start(self, now: Moment) -> list[Effect]:
         """Begin, or go on after a restart."""
         core, state = self._core, self._core.state
-        identity = core.identity
         if not self._remembers:
             # The first challenge may leave in a REFUSAL before anything else is stored.
             core.store()
         if state.peer is not None:
             examination = core.examiner.examine(state.peer.chain, now.wall)
             core.verifier = verifier_for(examination.public_key) if state.peer.in_force else None
-        if identity is not None and any(key.local_leaf == identity.fingerprint for _, key in state.ring):
-            core.peer_holds = identity.fingerprint
+        # Before anything is said of a key: one that fail-hard forbids must not be used even for a moment.
+        self._judge(now)
         self._rotation.start(now)
         self._exchange.start(now)
-        return self._look_again(now)
+        return self._settled(now)
 
     def receive(self, path: str, frame: Frame, now: Moment) -> list[Effect]:
         """Deal with one frame that came by ``path`` from the peer's configured address."""
@@ -184,24 +183,44 @@ class Peering:
 
         "A replaced certificate restarts C and then K"; the key in use stays until its successor is accepted.
         """
-        core = self._core
-        before, core.identity = core.identity, identity
-        if before is None or identity is None or before.fingerprint != identity.fingerprint:
-            self._exchange.abort()
-        if identity is not None and any(key.local_leaf == identity.fingerprint for _, key in core.state.ring):
-            core.peer_holds = identity.fingerprint
+        self._take_identity(identity)
         return self._look_again(now)
 
     def configured(self, config: PeeringConfig, agreement: KeyAgreement, now: Moment) -> list[Effect]:
         """Take up a changed configuration. Another algorithm restarts K only."""
+        return self.reconfigured(config, agreement, self._core.identity, self._core.examiner, now)
+
+    def reconfigured(
+        self,
+        config: PeeringConfig,
+        agreement: KeyAgreement,
+        identity: Identity | None,
+        examiner: Examiner,
+        now: Moment,
+    ) -> list[Effect]:
+        """Take up everything that a reload may have changed, then look once.
+
+        Nothing is judged in between: a reload that validates peers and softens what follows must not
+        remove a peering by the old rule.
+        """
         core = self._core
-        before, core.config, core.agreement = core.config, config, agreement
+        before = core.config
+        self._take_identity(identity)
+        core.config, core.agreement, core.examiner = config, agreement, examiner
         if before.algorithm != config.algorithm:
             self._exchange.abort()
-        self._rotation.schedule_rekey(now)
+        if before.rekey_interval != config.rekey_interval or before.preferred != config.preferred:
+            self._rotation.schedule_rekey(now)
+        self._judge(now)
         if before.enabled != config.enabled:
             core.out.append(self._rotation.usable())
-        return self._look_again(now)
+        return self._settled(now)
+
+    def _take_identity(self, identity: Identity | None) -> None:
+        """Show another certificate from now on. An exchange that names the one before is given up."""
+        before, self._core.identity = self._core.identity, identity
+        if before is None or identity is None or before.fingerprint != identity.fingerprint:
+            self._exchange.abort()
 
     def release_pin(self, now: Moment) -> list[Effect]:
         """Forget the pinned certificate at an operator's word: the next one that is announced is taken."""
@@ -270,7 +289,7 @@ class Peering:
             peer_seals_with=state.peer_seals_with,
             certificate_received=core.peer_in_force,
             certificate_acknowledged=core.identity is not None
-            and core.peer_holds == core.identity.fingerprint,
+            and core.state.peer_holds == core.identity.fingerprint,
             key_received=any(True for _ in state.ring),
             key_acknowledged=current is not None,
             key_changes=state.key_changes,
@@ -314,7 +333,7 @@ class Peering:
             case messages.Probe() as message:
                 self._probe_received(path, frame, message, now)
             case messages.PeeringRemoved() as message:
-                self._removed_by_peer(path, frame, message, now)
+                self._removed_by_peer(path, frame, message)
             case messages.Ack():
                 raise Ignored("ack-is-for-paths")
             case unreachable:
@@ -324,10 +343,6 @@ class Peering:
         if frame.kind == Kind.PROBE_REPLY:
             self._rotation.reply_received(path, frame, message, now)
             return
-        ring = self._core.state.ring
-        if not ring and self._core.state.key_changes == 0 and self._core.peer_in_force:
-            # The peer seals with a key that we do not have: our store was lost. Ask at once.
-            self._exchange.want()
         if self._rotation.probe_received(path, frame, message, now):
             self._exchange.initiator.accepted_by_peer(now)
             self._rotation.probe_received(path, frame, message, now)
@@ -351,19 +366,27 @@ class Peering:
             self._exchange.initiator.refused_by_peer(message, now)
 
     def _look_again(self, now: Moment) -> list[Effect]:
-        """Judge both certificates again; act on what has gone bad as ``fail-soft`` and ``fail-hard`` say."""
-        core, state = self._core, self._core.state
-        if core.config.enabled:
-            if self._authentication.judge_again(now):
-                self._exchange.abort()
-            bad = self._authentication.fault_in_force(now)
-            if bad is not None and core.config.fail_hard and core.peer_in_force:
-                state.peer, core.verifier = state.peer and state.peer.put_in_force(in_force=False), None
-                self._remove(bad.verdict.explain())
-            identity = core.identity
-            if identity is not None and identity.fault and core.config.fail_hard and state.ring:
-                self._remove(f"the certificate of this node is not valid: {identity.fault}")
+        """Judge both certificates again, and settle what follows."""
+        self._judge(now)
         return self._settled(now)
+
+    def _judge(self, now: Moment) -> None:
+        """Judge both certificates; act on what has gone bad as ``fail-soft`` and ``fail-hard`` say."""
+        core, state = self._core, self._core.state
+        if not core.config.enabled:
+            return
+        if self._authentication.judge_again(now):
+            self._exchange.abort()
+        bad = self._authentication.fault_in_force(now)
+        if bad is not None and core.config.fail_hard and core.peer_in_force:
+            state.peer, core.verifier = state.peer and state.peer.put_in_force(in_force=False), None
+            self._remove(bad.verdict.explain())
+        identity = core.identity
+        if identity is not None and identity.fault and core.config.fail_hard:
+            # A request in flight has no key yet, and must not get one either.
+            self._exchange.abort()
+            if state.ring:
+                self._remove(f"the certificate of this node is not valid: {identity.fault}")
 
     def _remove(self, reason: str) -> None:
         """Remove the peering: tell the peer under the key in use, then erase every key."""
@@ -383,16 +406,13 @@ class Peering:
             core.out.append(SendAll(farewell))
         core.emit(PeeringRemoved(core.config.peer_name, reason, by_peer=False))
 
-    def _removed_by_peer(
-        self, path: str, frame: Frame, message: messages.PeeringRemoved, now: Moment
-    ) -> None:
+    def _removed_by_peer(self, path: str, frame: Frame, message: messages.PeeringRemoved) -> None:
         """Stop using keys that the peer has erased, once it has proved that it is the peer who says so."""
         core = self._core
-        if not core.buckets.mac.take(now.instant):
-            raise Ignored("mac-rate")
         if not any(
             hmac.compare_digest(frame.auth, schedule.mac(key.probe, frame.signed))
-            for _, key in core.state.ring
+            for role, key in core.state.ring
+            if role is not Role.PENDING
         ):
             raise Ignored("bad-mac")
         core.state.removed = message.reason

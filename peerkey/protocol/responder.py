@@ -149,7 +149,7 @@ class Responder:
             detail = "the request names another certificate than the one in force"
             core.refuse(path, frame, Reason.CERTIFICATE_CHANGED, detail, now)
             raise Ignored("other-certificate")
-        core.peer_holds = identity.fingerprint
+        core.state.peer_holds = identity.fingerprint
         if message.algorithm != core.config.algorithm.name:
             ours = core.config.algorithm.name
             self._spend(path, frame, now)
@@ -157,7 +157,9 @@ class Responder:
             told = f"the peer is configured for {ours}, this node for {message.algorithm}"
             core.refuse(path, frame, Reason.ALGORITHM_MISMATCH, told, now)
             raise Ignored("algorithm-mismatch")
-        if not 0 < message.proposed_index <= min(MAXIMUM_INDEX - 1, state.highest_index + MAXIMUM_INDEX_JUMP):
+        claimed = max(message.proposed_index, *(entry.key_index for entry in message.summary), 0)
+        ceiling = min(MAXIMUM_INDEX - MAXIMUM_INDEX_JUMP, state.highest_index + MAXIMUM_INDEX_JUMP)
+        if not message.proposed_index or claimed > ceiling:
             raise Ignored("index-jump")
 
     def _spend(self, path: str, frame: Frame, now: Moment) -> None:
@@ -181,6 +183,7 @@ class Responder:
         seen = max(state.highest_index, *(entry.key_index for entry in message.summary), 0)
         index = message.proposed_index if message.proposed_index > seen else seen + 1
         challenge = core.fresh_challenge()
+        self._remember_pending()
         unaccepted = state.ring.without_unaccepted()
         inner = encode_body(
             ResponseInner(
@@ -253,8 +256,6 @@ class Responder:
         if key is None or key is state.ring.held:
             self._refuse_unknown(path, frame, named, now)
             raise Ignored("unknown-exchange")
-        if not core.buckets.mac.take(now.instant):
-            raise Ignored("mac-rate")
         schedule.verify_mac(key.confirm_initiator, frame.signed, frame.auth)
         established = core.maced(Kind.KEY_ESTABLISHED, KeyEstablished(frame.digest), key.confirm_responder)
         if key is not state.ring.pending:
@@ -278,8 +279,6 @@ class Responder:
             return
         authentic = dropped is not None and (dropped.request_digest, dropped.response_digest) == named
         if dropped is not None and authentic:
-            if not core.buckets.mac.take(now.instant):
-                raise Ignored("mac-rate")
             schedule.verify_mac(dropped.confirm_initiator, frame.signed, frame.auth)
         detail = "the key was not confirmed in time, or the exchange was replaced"
         core.refuse(path, frame, Reason.UNKNOWN_EXCHANGE, detail, now, authentic=authentic)

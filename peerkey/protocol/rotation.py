@@ -33,15 +33,18 @@ from peerkey.protocol.effects import Heard, ProbeAnswered, SendOn, SendProbe, Us
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import KeyRing, PeerKey
 from peerkey.protocol.messages import Probe, Role
+from peerkey.protocol.replay import ReplayWindow
 
 _JITTER_BYTES: Final = 4
+#: Paths of the peer whose probes are told apart: more than a peering has.
+_REMEMBERED_PATHS: Final = 256
 
 
 @final
 class Rotation:
     """The life of accepted keys: next, current, previous, gone."""
 
-    __slots__ = ("_activate_at", "_core", "_erase_at", "_nonces", "_probes", "rekey_at")
+    __slots__ = ("_activate_at", "_brought_by", "_core", "_erase_at", "_probes", "_window", "rekey_at")
 
     def __init__(self, core: Core) -> None:
         """Start with no deadline; :meth:`start` sets those that a stored ring needs."""
@@ -49,9 +52,9 @@ class Rotation:
         self._activate_at: Instant | None = None
         self._erase_at: Instant | None = None
         self._probes = 0
-        #: The key and nonce of the latest probe that each path brought. A peer that lost its store counts
-        #: its epochs from the beginning again, but never under a key of before.
-        self._nonces: dict[str, tuple[int, bytes]] = {}
+        self._window = ReplayWindow()
+        #: By which of our paths each of the peer's, by its id, brings its probes, and when it did last.
+        self._brought_by: dict[bytes, tuple[str, Instant]] = {}
         #: When the next regular rekey is due on the preferred side.
         self.rekey_at: Instant | None = None
 
@@ -171,7 +174,7 @@ class Rotation:
         state.ring = KeyRing()
         state.response = state.confirm = b""
         self._activate_at = self._erase_at = self.rekey_at = None
-        core.peer_holds = b""
+        core.state.peer_holds = b""
         core.store()
         for key in erased:
             self._tell_erased(key, reason)
@@ -220,20 +223,37 @@ class Rotation:
 
         """
         core, current = self._core, self._core.state.ring.current
-        role, key = self._authentic(frame, message, now)
+        role, key = self._authentic(frame, message)
         if role is Role.HELD:
             return True
         if role is Role.PENDING or current is None:
             raise Ignored("unaccepted-key")
-        place = (key.index, message.nonce)
-        if place <= self._nonces.get(path, (0, b"")):
+        self._require_own_path(path, message.path, now)
+        epoch, number = message.nonce[:8], int.from_bytes(message.nonce[8:], "big")
+        if not self._window.take((key.index, epoch), number):
             raise Ignored("replayed-probe")
-        self._nonces[path] = place
         core.out.append(Heard(path))
         self._peer_seals(message, now)
         answer = Probe(message.path, key.index, current.index, message.nonce)
         core.out.append(SendOn(path, core.maced(Kind.PROBE_REPLY, answer, key.probe)))
         return False
+
+    def _require_own_path(self, path: str, claimed: bytes, now: Moment) -> None:
+        """Check that the peer's path, by its id, is the one that brought its probes so far.
+
+        Else a probe of a living path that is delivered on a dead one would make that look alive. A path
+        that has brought none for a whole ``peer-key-timeout`` may have been renamed or moved.
+
+        Raises:
+            Ignored: where another path did.
+
+        """
+        known, last = self._brought_by.get(claimed, (path, now.instant))
+        if known != path and now.instant - last < self._core.config.timeout:
+            raise Ignored("rerouted-probe")
+        if claimed not in self._brought_by and len(self._brought_by) >= _REMEMBERED_PATHS:
+            del self._brought_by[next(iter(self._brought_by))]
+        self._brought_by[claimed] = (path, now.instant)
 
     def reply_received(self, path: str, frame: Frame, message: Probe, now: Moment) -> None:
         """Pass an authentic reply on to its path, which knows whether it waits for that nonce.
@@ -242,19 +262,17 @@ class Rotation:
             Ignored, BadMac: where it is not authentic or came by another path than its probe went.
 
         """
-        self._authentic(frame, message, now)
+        self._authentic(frame, message)
         if message.path != path_id(path):
             raise Ignored("rerouted-reply")
         self._core.out.append(ProbeAnswered(path, message.nonce, message.key_index))
         self._peer_seals(message, now)
 
-    def _authentic(self, frame: Frame, message: Probe, now: Moment) -> tuple[Role, PeerKey]:
+    def _authentic(self, frame: Frame, message: Probe) -> tuple[Role, PeerKey]:
         core = self._core
         found = core.state.ring.find(message.key_index)
         if found is None:
             raise Ignored("unknown-key")
-        if not core.buckets.mac.take(now.instant):
-            raise Ignored("mac-rate")
         schedule.verify_mac(found[1].probe, frame.signed, frame.auth)
         return found
 

@@ -82,6 +82,9 @@ class PeeringState:
     #: The key being computed is to be used at once: the peer lacks our current one.
     activate_at_once: bool = False
     peer: PeerCertificate | None = None
+    #: The leaf of ours that the peer has proved to hold, by naming it in an exchange that verified; none
+    #: from the moment on at which another is announced.
+    peer_holds: bytes = b""
     #: Why fail-hard or the peer removed the peering; empty while it stands.
     removed: str = ""
     #: How many keys have become current.
@@ -133,6 +136,7 @@ def encode_state(state: PeeringState) -> bytes:
             state.removed,
             state.key_changes,
             state.peer_seals_with,
+            state.peer_holds,
         ),
     )
     return record
@@ -153,7 +157,7 @@ def decode_state(record: bytes) -> PeeringState:
         )
         raise Misconfigured(message)
     (_, number, challenge, peer_challenge, highest, request, keys, response, confirm) = fields[:9]
-    dropped, at_once, peer, removed, changes, peer_seals = fields[9:]
+    dropped, at_once, peer, removed, changes, peer_seals, peer_holds = fields[9:]
     return PeeringState(
         announcement_number=number,
         challenge=challenge,
@@ -169,6 +173,7 @@ def decode_state(record: bytes) -> PeeringState:
         removed=removed,
         key_changes=changes,
         peer_seals_with=peer_seals,
+        peer_holds=peer_holds,
     )
 
 

@@ -634,8 +634,8 @@ def test_no_signature_is_checked_before_echo_and_rate() -> None:
     challenge = last_challenge(pair.low)
     for number in range(100):
         hand(pair.low, signed_request(pair, echo=challenge, nonce=bytes([number]) * 32).with_auth(b"forged"))
-    assert len(verified) <= 8
-    assert pair.low.counts["request-rate"] >= 90
+    assert len(verified) <= 16
+    assert pair.low.counts["request-rate"] >= 80
 
 
 def test_reason_a_spoofer_does_not_starve_the_real_peer() -> None:

@@ -47,6 +47,7 @@ FULL = PeeringState(
     removed="expired",
     key_changes=12,
     peer_seals_with=2,
+    peer_holds=b"l" * 32,
 )
 
 
