@@ -4,6 +4,10 @@ Desired state is the configuration; actual state is the router nodes that live. 
 compares the two when it starts, when a node ends for good, and when it is told to reload. It holds no
 other state: after a crash it reads the configuration and starts the nodes again.
 
+A node that stops takes its time, and only when it has ended is one of the same name started: after its
+router was removed and configured again, or under a UUID that has changed, with which nothing of the
+old identity goes on.
+
 A configuration that cannot be read or is wrong changes nothing: the nodes go on with the last good one.
 """
 
@@ -15,14 +19,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from actors.messages import Configure, GetFleet, GetStatus, NodeStatus, Rekey, Reload
+from actors.intake import NODE_MAILBOX
+from actors.messages import Configure, GetFleet, GetStatus, NodeStatus, Rekey, ReleasePin, Reload
 from actors.router_node import Ports, RouterNode
+from actors.work import computed
 from peerkey.observe.alarms import node_not_running
 from runtime.actor import Actor, Ending, ReplyToken, Terminated
 from runtime.errors import RuntimeFault
 from runtime.supervision import Supervision
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from peerkey.config.plan import NodePlan
     from runtime.ref import Ref
 
@@ -32,6 +40,8 @@ R = TypeVar("R")
 ANSWER_WITHIN: Final = timedelta(seconds=5)
 #: How long a node that failed for good is left alone before it is started again.
 START_AGAIN_AFTER: Final = timedelta(seconds=60)
+#: When a node whose mailbox was full is given its plan again.
+CONFIGURE_AGAIN_AFTER: Final = timedelta(seconds=1)
 
 #: A node that crashes too often fails alone: the others go on, and the alarm names it.
 NODE_SUPERVISION: Final = Supervision(escalate=False)
@@ -71,6 +81,13 @@ class StartAgain:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigureAgain:
+    """Give the plan again to a node that had no room for it."""
+
+    name: str
+
+
 class Authority(Actor):
     """Runs the router nodes that this process is responsible for."""
 
@@ -80,22 +97,26 @@ class Authority(Actor):
         self._ports = ports
         self._plans: dict[str, NodePlan] = {}
         self._nodes: dict[str, Ref] = {}
+        #: Under which UUID each node runs.
+        self._uuids: dict[str, UUID] = {}
+        #: The names of nodes that have been stopped and have not ended yet.
+        self._ending: dict[Ref, str] = {}
 
     async def started(self) -> None:
         """Read the configuration and start every node."""
-        self._reconcile(await self.ctx.execute(self._read_plans))
+        self._reconcile(await computed(self.ctx, self._read_plans))
 
     def receive(self, message: object) -> None:
         """Answer operators, and keep what runs equal to what should."""
         match message:
             case GetFleet():
                 self._gather(self.ctx.reply_token())
-            case Rekey(peer):
-                self._rekey(peer, self.ctx.reply_token())
+            case Rekey() | ReleasePin() as order:
+                self._pass_on(order, self.ctx.reply_token())
             case Reload():
                 token = self.ctx.reply_token()
                 self.ctx.pipe(
-                    self.ctx.execute(self._read_plans),
+                    computed(self.ctx, self._read_plans),
                     lambda plans: PlansRead(plans, token),
                     lambda error: Failure(token, error),
                 )
@@ -105,38 +126,54 @@ class Authority(Actor):
                 token.reply(value)
             case Failure(token, error):
                 token.fail(error)
+            case Terminated(ref) if ref in self._ending:
+                self._start(self._ending.pop(ref))
             case Terminated(ref, Ending.FAILED):
                 self._failed(ref)
             case Terminated():
                 self.ctx.log.debug("a node has stopped")
             case StartAgain(name):
                 self._start(name)
+            case ConfigureAgain(name):
+                self._configure(name)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
 
     def _reconcile(self, plans: tuple[NodePlan, ...]) -> tuple[str, ...]:
         """Start, reconfigure and stop nodes until what runs is what should; return the nodes concerned."""
         wanted = {plan.name: plan for plan in plans}
-        for name in [name for name in self._nodes if name not in wanted]:
-            self.ctx.stop(self._nodes.pop(name))
+        for name in list(self._nodes):
+            if name not in wanted or wanted[name].uuid != self._uuids[name]:
+                ref = self._nodes.pop(name)
+                self._ending[ref] = name
+                self.ctx.stop(ref)
         self._plans = wanted
-        for name, plan in wanted.items():
+        for name in wanted:
             if name in self._nodes:
                 # Also where the plan is the same: the certificates behind it may have been replaced.
-                self._nodes[name].tell(Configure(plan))
+                self._configure(name)
             else:
                 self._start(name)
         return tuple(wanted)
 
+    def _configure(self, name: str) -> None:
+        """Give a node its plan, again and again until its mailbox has room for it."""
+        ref = self._nodes.get(name)
+        if ref is not None and not ref.offer(Configure(self._plans[name])):
+            self.ctx.set_timer(("configure", name), CONFIGURE_AGAIN_AFTER, ConfigureAgain(name))
+
     def _start(self, name: str) -> None:
-        if name not in self._plans or name in self._nodes:
+        plan = self._plans.get(name)
+        if plan is None or name in self._nodes or name in self._ending.values():
             return
         ref = self.ctx.spawn(
             lambda: RouterNode(self._plans[name], self._ports),
             name.replace("/", "."),
             supervision=NODE_SUPERVISION,
+            mailbox=NODE_MAILBOX,
         )
         self._nodes[name] = ref
+        self._uuids[name] = plan.uuid
         self.ctx.watch(ref)
 
     def _failed(self, ref: Ref) -> None:
@@ -154,9 +191,9 @@ class Authority(Actor):
             _gathered(asked), lambda found: Answer(token, found), lambda error: Failure(token, error)
         )
 
-    def _rekey(self, peer: str | None, token: ReplyToken) -> None:
+    def _pass_on(self, order: Rekey | ReleasePin, token: ReplyToken) -> None:
         """Pass an operator's word on to every node; answer with the number of peerings that it reached."""
-        asked = [ref.ask(Rekey(peer), ANSWER_WITHIN) for ref in self._nodes.values()]
+        asked = [ref.ask(order, ANSWER_WITHIN) for ref in self._nodes.values()]
         self.ctx.pipe(
             _gathered(asked), lambda counts: Answer(token, sum(counts)), lambda error: Failure(token, error)
         )

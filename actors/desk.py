@@ -6,6 +6,10 @@ executor, and what arrives meanwhile waits here, so that a 4,096-bit agreement d
 Effects leave in the order in which they were returned. Behind a ``Store`` they wait until the write
 has succeeded, while further steps go on. A write that fails or is refused ends the incarnation of the
 whole node, and with it everything that waited.
+
+A desk that is closed deletes its record, after a step and a write that were under way have ended. Each
+desk has a number of its own, and what it has under way comes back under that number: a peering that is
+removed and configured again has another desk, which the outcome of the first must not reach.
 """
 
 from __future__ import annotations
@@ -15,20 +19,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from actors.messages import AnnounceThis, UseKey
+from actors.work import computed
 from peerkey.protocol import effects
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from actors.messages import PathReport
+    from actors.paths import Paths
     from peerkey.config.plan import PeeringPlan
     from peerkey.moment import Instant
-    from peerkey.pki.examination import Examiner
+    from peerkey.protocol.core import Examiner
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.peering import Peering, PeeringStatus
     from runtime.actor import Context
-    from runtime.ref import Ref
     from runtime.store.port import Store
 
 #: Steps that wait behind an expensive one. Beyond it frames are dropped and counted, as a network would.
@@ -44,6 +47,7 @@ class StepDone:
     """An expensive step has returned."""
 
     peer: UUID
+    desk: int
     wanted: list[Effect]
 
 
@@ -52,6 +56,7 @@ class Written:
     """A record was written; its new version."""
 
     peer: UUID
+    desk: int
     version: int
 
 
@@ -60,6 +65,7 @@ class Closed:
     """The record of a peering that is no longer configured is gone."""
 
     peer: UUID
+    desk: int
 
 
 class Desk:
@@ -71,6 +77,9 @@ class Desk:
         plan: PeeringPlan,
         peering: Peering,
         *,
+        number: int,
+        paths: Paths,
+        status: PeeringStatus,
         store: Store,
         owner: str,
         epoch: int,
@@ -80,23 +89,21 @@ class Desk:
     ) -> None:
         """Carry out what ``peering`` wants: writes here, everything else by ``perform``.
 
-        ``version`` is that of the stored record the peering was built from, 0 where there is none.
+        ``number`` is this desk's alone within the node. ``version`` is that of the stored record the peering
+        was built from, 0 where there is none.
         """
         self._ctx = ctx
+        self.number = number
         self.plan = plan
         self.peering = peering
-        self.paths: dict[str, Ref] = {}
-        self.reports: dict[str, PathReport] = {}
+        self.paths = paths
         self.dropped: Counter[str] = Counter()
         self.deadline: Instant | None = None
-        #: The levels that were carried out last: what a path that starts now is told.
-        self.announced = AnnounceThis(None)
-        self.used = UseKey(None, probing=False)
         #: Of the peer's certificate in force: the chain whose dates the node watches, and who judges it.
         self.watched_chain: tuple[bytes, ...] = ()
         self.examiner = examiner
         #: The last status, for the moments in which the machine is on the executor.
-        self.status: PeeringStatus | None = None
+        self.status = status
         self.closing = False
         self._store = store
         self._owner = owner
@@ -114,6 +121,11 @@ class Desk:
         return self.plan.peer_uuid
 
     @property
+    def peer_name(self) -> str:
+        """How operators name the peer: ``router/node``."""
+        return f"{self.plan.peer_router}/{self.plan.peer_node}"
+
+    @property
     def idle(self) -> bool:
         """Tell whether nothing is under way, so that the machine may be looked at."""
         return not self._computing
@@ -129,17 +141,20 @@ class Desk:
         self._go_on()
 
     def close(self) -> None:
-        """Give up what waits, and delete the record once a write under way has ended."""
+        """Give up what waits, and delete the record once what is under way has ended."""
+        if self.closing:
+            return
         self.closing = True
         self._steps.clear()
         self._effects.clear()
-        if not self._writing:
-            self._delete()
+        self.paths.close()
+        self._delete_if_still()
 
     def step_done(self, wanted: list[Effect]) -> None:
         """Take the effects of an expensive step."""
         self._computing = False
         if self.closing:
+            self._delete_if_still()
             return
         self._effects.extend(wanted)
         self._carry()
@@ -150,7 +165,7 @@ class Desk:
         self._version = version
         self._writing = False
         if self.closing:
-            self._delete()
+            self._delete_if_still()
         else:
             self._carry()
 
@@ -159,13 +174,13 @@ class Desk:
             step, heavy = self._steps.popleft()
             if heavy:
                 self._computing = True
-                self._ctx.pipe(self._ctx.execute(step), self._step_done_message)
+                self._ctx.pipe(computed(self._ctx, step), self._step_done_message)
                 return
             self._effects.extend(step())
             self._carry()
 
     def _step_done_message(self, wanted: list[Effect]) -> StepDone:
-        return StepDone(self.peer, wanted)
+        return StepDone(self.peer, self.number, wanted)
 
     def _carry(self) -> None:
         while self._effects and not self._writing:
@@ -177,17 +192,27 @@ class Desk:
 
     def _write(self, record: bytes) -> None:
         self._writing = True
-        peer = self.peer
+        peer, number = self.peer, self.number
         write = self._store.write(self._owner, self._epoch, record_name(peer), record, self._version)
-        self._ctx.pipe(write, lambda version: Written(peer, version))
+        self._ctx.pipe(write, lambda version: Written(peer, number, version))
 
-    def _delete(self) -> None:
+    def _delete_if_still(self) -> None:
+        if self._computing or self._writing:
+            return
         self._writing = True
-        peer = self.peer
+        peer, number = self.peer, self.number
         delete = self._store.delete(self._owner, self._epoch, record_name(peer), self._version)
-        self._ctx.pipe(delete, lambda _: Closed(peer))
+        self._ctx.pipe(delete, lambda _: Closed(peer, number))
+
+
+_RECORDS: Final = "peering:"
 
 
 def record_name(peer: UUID) -> str:
     """Return the name of a peering's record in its node's store."""
-    return f"peering:{peer}"
+    return f"{_RECORDS}{peer}"
+
+
+def is_peering(record: str) -> bool:
+    """Tell whether a record of that name is a peering's."""
+    return record.startswith(_RECORDS)

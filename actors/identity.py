@@ -3,6 +3,9 @@
 Reading files and loading keys may take a while, so it happens on the executor: :func:`load` is an
 ordinary function of values. What is wrong is part of the result, not an exception: a node whose
 certificate is missing or bad still runs, shows why, and recovers when a good one is there.
+
+What cannot be read is told apart from what was read and is bad: nothing is judged by what is missing
+(``docs/decisions/0060-what-cannot-be-read.md``).
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ class Credentials:
     trust: TrustAnchors
     #: What is wrong with trusted certificates; empty where nothing is.
     trust_fault: str
+    #: Whether a source of trusted certificates could not be read, so that ``trust`` may lack some.
+    trust_unread: bool
 
     @property
     def der(self) -> tuple[bytes, ...]:
@@ -48,7 +53,7 @@ class Credentials:
 
 def load(plan: NodePlan, keystore: KeyStore, read_file: ReadFile) -> Credentials:
     """Read a node's certificate, find its key, and read the trusted certificates."""
-    trust, trust_fault = _trust(plan.trusted, read_file)
+    found = _trust(plan.trusted, read_file)
     try:
         chain = read_bundle(*_content(plan.certificate, read_file))
         signer, public_key = keystore.signer(plan.key_file)
@@ -60,11 +65,11 @@ def load(plan: NodePlan, keystore: KeyStore, read_file: ReadFile) -> Credentials
             )
             raise Misconfigured(message)
     except Misconfigured as fault:
-        return Credentials((), None, str(fault), trust, trust_fault)
-    return Credentials(chain, signer, "", trust, trust_fault)
+        return Credentials((), None, str(fault), *found)
+    return Credentials(chain, signer, "", *found)
 
 
-def _trust(sources: tuple[CertificateSource, ...], read_file: ReadFile) -> tuple[TrustAnchors, str]:
+def _trust(sources: tuple[CertificateSource, ...], read_file: ReadFile) -> tuple[TrustAnchors, str, bool]:
     """Trust what can be read, and say what cannot: one bad file must not take the good ones away."""
     certificates: list[x509.Certificate] = []
     faults: list[str] = []
@@ -73,11 +78,12 @@ def _trust(sources: tuple[CertificateSource, ...], read_file: ReadFile) -> tuple
             certificates += read_bundle(*_content(source, read_file))
         except Misconfigured as fault:
             faults.append(str(fault))
+    unread = bool(faults)
     trust = TrustAnchors.of(certificates)
     for certificate, findings in trust.refused:
         name = certificate.subject.rfc4514_string()
         faults.append(f"{name} may not be trusted: {'; '.join(map(str, findings))}")
-    return trust, "; ".join(faults)
+    return trust, "; ".join(faults), unread
 
 
 def _content(source: CertificateSource, read_file: ReadFile) -> tuple[bytes, str]:

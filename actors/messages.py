@@ -132,6 +132,16 @@ class Rekey(Ask[int]):
 
 
 @dataclass(frozen=True, slots=True)
+class ReleasePin(Ask[int]):
+    """Forget the pinned certificate of the named peer: the next one that it shows is taken.
+
+    ``peer`` is as in :class:`Rekey`. Answered with the number of peerings that have a peer of that name.
+    """
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class GetStatus(Ask["NodeStatus"]):
     """Ask a node what an operator should see."""
 

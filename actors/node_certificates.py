@@ -4,12 +4,16 @@
 what the machines need of it: an :class:`~peerkey.protocol.core.Identity` to show, and an
 :class:`~peerkey.pki.examination.Examiner` for each peer. It has no timer and no file: the node reads, asks
 and comes back at :meth:`NodeCertificates.next_boundary`.
+
+What could not be read takes nothing away: the last good certificate and the last trust that was read as
+a whole stay in use, under an alarm (``docs/decisions/0060-what-cannot-be-read.md``).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -23,16 +27,37 @@ from peerkey.pki.expiry import severity
 from peerkey.pki.identity import PeerIdentity
 from peerkey.pki.revocation import NoRevocation
 from peerkey.pki.trust import TrustAnchors
+from peerkey.protocol.core import Examiner as Judge
 from peerkey.protocol.core import Identity
 from peerkey.protocol.suites import Signer
 
 if TYPE_CHECKING:
     from peerkey.config.plan import NodePlan, PeeringPlan
+    from peerkey.protocol.state import PeeringState
 
 #: Chains remembered for one peering: the one in force, and a few that are announced against it.
 _CHAINS_REMEMBERED: Final = 8
 #: Until the CRL manager is there, nothing is known to be revoked, and that is what is said.
 _NO_REVOCATION: Final = NoRevocation()
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutTrust:
+    """Judges a peer while the trusted certificates cannot be read and have not been read before.
+
+    The chain that was in force when the store was written stays: of it only what needs no trust is judged.
+    Whatever else is shown must lead to a CA that could be read.
+    """
+
+    examiner: Examiner
+    in_force: tuple[bytes, ...]
+
+    def examine(self, chain: tuple[bytes, ...], at: datetime) -> Examination:
+        """See :meth:`peerkey.protocol.core.Examiner.examine`."""
+        strict = self.examiner
+        return (replace(strict, peer_validation=False) if chain == self.in_force else strict).examine(
+            chain, at
+        )
 
 
 class NodeCertificates:
@@ -41,7 +66,12 @@ class NodeCertificates:
     def __init__(self, plan: NodePlan) -> None:
         """Know nothing yet but whose certificate it is."""
         self._plan = plan
-        self._credentials = Credentials((), None, "not read yet", TrustAnchors.of(()), "")
+        self._credentials = Credentials((), None, "not read yet", TrustAnchors.of(()), "", trust_unread=True)
+        #: Why the certificate in use could not be read again; empty where it was.
+        self._not_read_again = ""
+        #: Whether the trust in use was read as a whole.
+        self._trust_whole = False
+        self._unread = True
         self._previous_signer: Signer | None = None
         self._own: Examination | None = None
         self._cache = VerdictCache(_CHAINS_REMEMBERED)
@@ -51,6 +81,14 @@ class NodeCertificates:
     def take(self, plan: NodePlan, credentials: Credentials) -> None:
         """Take up what was read. The key of a replaced certificate goes on vouching for its successor."""
         before = self._credentials
+        self._not_read_again = ""
+        if before.chain and not credentials.chain:
+            self._not_read_again = credentials.missing
+            credentials = replace(credentials, chain=before.chain, signer=before.signer, missing="")
+        self._unread = credentials.trust_unread or bool(credentials.missing or self._not_read_again)
+        if credentials.trust_unread and self._trust_whole:
+            credentials = replace(credentials, trust=before.trust)
+        self._trust_whole = self._trust_whole or not credentials.trust_unread
         if before.chain and credentials.chain and before.der[0] != credentials.der[0]:
             self._previous_signer = before.signer
         self._plan, self._credentials = plan, credentials
@@ -63,8 +101,8 @@ class NodeCertificates:
         else:
             examiner = Examiner(
                 PeerIdentity(plan.uuid, plan.alias),
-                # Without any trusted CA there is nothing to judge the chain by.
-                peer_validation=bool(plan.trusted),
+                # Without any trusted CA, or while it is not known whom to trust, nothing judges the chain.
+                peer_validation=bool(plan.trusted) and self._trust_whole,
                 trust=credentials.trust,
                 revocation=_NO_REVOCATION,
                 cache=self._cache,
@@ -75,6 +113,11 @@ class NodeCertificates:
             return None
         state = "missing" if self._own is None else self._own.verdict.state.value
         return CertificateWentBad(state, self.fault, plan.policy.invalid_certificate_behavior.value)
+
+    @property
+    def unread(self) -> bool:
+        """Tell whether something could not be read, and should be tried again."""
+        return self._unread
 
     def next_boundary(self, at: datetime) -> datetime | None:
         """Return when the judgement may be another because of time alone."""
@@ -91,20 +134,26 @@ class NodeCertificates:
         fingerprint = hashlib.sha256(chain[0]).digest()
         return Identity(chain, fingerprint, credentials.signer, self._previous_signer, self.fault)
 
-    def examiner(self, peering: PeeringPlan, known: Examiner | None) -> Examiner:
-        """Return who judges the peer's certificates: ``known`` itself while nothing has changed for it."""
-        identity = PeerIdentity(peering.peer_uuid, peering.alias)
-        trust, peer_validation = self._credentials.trust, self._plan.peer_validation
-        if known is not None and (identity, trust, peer_validation) == (
-            known.identity,
-            known.trust,
-            known.peer_validation,
-        ):
-            return known
+    def first_examiner(self, peering: PeeringPlan, state: PeeringState | None) -> Judge:
+        """Return who judges the certificates of a peer that stands as its stored ``state`` says."""
+        examiner = self._examiner(peering)
+        peer = None if state is None else state.peer
+        if self._trust_whole or peer is None or not peer.in_force:
+            return examiner
+        return WithoutTrust(examiner, peer.chain)
+
+    def examiner(self, peering: PeeringPlan, known: Judge) -> Judge:
+        """Return who judges the peer's certificates now: ``known`` while nothing has changed for it."""
+        examiner = self._examiner(peering)
+        if isinstance(known, WithoutTrust) and not self._trust_whole:
+            return known if known.examiner == examiner else replace(known, examiner=examiner)
+        return known if known == examiner else examiner
+
+    def _examiner(self, peering: PeeringPlan) -> Examiner:
         return Examiner(
-            identity,
-            peer_validation=peer_validation,
-            trust=trust,
+            PeerIdentity(peering.peer_uuid, peering.alias),
+            peer_validation=self._plan.peer_validation,
+            trust=self._credentials.trust,
             revocation=_NO_REVOCATION,
             cache=VerdictCache(_CHAINS_REMEMBERED),
         )
@@ -141,5 +190,8 @@ class NodeCertificates:
                 yield alarms.certificate_expiring(name, 7, alarms.Severity.MAJOR)
             elif urgency is Urgency.MINOR:
                 yield alarms.certificate_expiring(name, 30, alarms.Severity.MINOR)
+        if own is not None and self._not_read_again:
+            detail = f"{self._not_read_again}; the certificate that was read before stays in use"
+            yield alarms.certificate_missing(name, detail)
         if self._credentials.trust_fault:
             yield alarms.trust_unreadable(name, self._credentials.trust_fault)

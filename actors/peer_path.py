@@ -2,7 +2,7 @@
 
 It guarantees nothing about delivery, and needs to: what must be repeated is repeated by the machine
 that wants it. It keeps nothing: after a restart it asks its node what to announce and which key is in
-use, and goes on. It never holds a key; the node makes and checks every MAC.
+use, until it is told, and goes on. It never holds a key; the node makes and checks every MAC.
 """
 
 from __future__ import annotations
@@ -33,17 +33,22 @@ from runtime.actor import Actor
 from runtime.wire.port import Address
 
 if TYPE_CHECKING:
+    from actors.intake import Intake
     from actors.journal import Journal
     from peerkey.config.plan import Endpoint as PlannedEndpoint
     from peerkey.config.plan import PathPlan, PeeringPlan, Policy
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import PathEffect
+    from peerkey.protocol.path import PathState
     from runtime.ref import Ref
     from runtime.wire.port import Endpoint, Wire
 
 #: IP and UDP headers.
 _IPV4_OVERHEAD: Final = 28
 _IPV6_OVERHEAD: Final = 48
+#: When a node whose mailbox was full, or that has not answered yet, is told again.
+TELL_AGAIN_AFTER: Final = timedelta(milliseconds=200)
+ASK_AGAIN_AFTER: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,16 @@ class LinkChanged:
     """The local interface went up or down."""
 
     up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDue:
+    """The node had no room for a report; it is due again."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskDue:
+    """The node has not said yet where the peering stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,7 @@ class PeerPath(Actor):
         plan: PathPlan,
         policy: Policy,
         enabled: bool,
+        intake: Intake,
         wire: Wire,
         entropy: Entropy,
         journal: Journal,
@@ -88,25 +104,26 @@ class PeerPath(Actor):
         self._local = local
         self._peering = peering
         self._plan = plan
+        self._intake = intake
         self._wire = wire
         self._journal = journal
         self._path = Path(self._config(policy, enabled=enabled), entropy)
         self._endpoint: Endpoint | None = None
         self._deadline: timedelta | None = None
-        self._reported = ""
+        self._reported: tuple[PathState, PathPlan] | None = None
         self._reason = ""
 
     async def started(self) -> None:
         """Open the wire, and ask the node where the peering stands."""
-        ref = self.ctx.ref
+        ref, intake = self.ctx.ref, self._intake
         self._endpoint = self._wire.open(
             _address(self._plan.local),
             _address(self._plan.peer),
-            lambda data: ref.offer(Arrived(data)),
+            lambda data: intake.datagram(lambda: ref.offer(Arrived(data))),
             lambda up: ref.offer(LinkChanged(up)),
         )
         self.ctx.defer(self._endpoint.close)
-        self._node.offer(PathStarted(self._peering.peer_uuid, self._plan.name))
+        self._ask()
         self._carry([])
 
     def receive(self, message: object) -> None:
@@ -115,6 +132,7 @@ class PeerPath(Actor):
         path = self._path
         match message:
             case Arrived(data):
+                self._intake.datagram_taken()
                 self._carry(path.datagram_received(data, now))
             case PathDue():
                 self._deadline = None
@@ -132,14 +150,24 @@ class PeerPath(Actor):
             case AnnounceThis(frame):
                 self._carry(path.announce(frame, now))
             case UseKey(index, probing):
+                self.ctx.cancel_timer("ask")
                 self._carry(path.usable(index, probing=probing, now=now))
             case LinkChanged(up):
                 self._carry(path.interface(now, up=up))
             case ConfigurePath(plan, policy, enabled):
                 self._plan = plan
                 self._carry(path.configured(self._config(policy, enabled=enabled), now))
+            case ReportDue():
+                self._report()
+            case AskDue():
+                self._ask()
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _ask(self) -> None:
+        """Ask the node where the peering stands, again and again until it says which key is in use."""
+        self._node.offer(PathStarted(self._peering.peer_uuid, self._plan.name))
+        self.ctx.set_timer("ask", ASK_AGAIN_AFTER, AskDue())
 
     def _carry(self, wanted: list[PathEffect]) -> None:
         peer, name = self._peering.peer_uuid, self._plan.name
@@ -149,7 +177,7 @@ class PeerPath(Actor):
                     if self._endpoint is not None:
                         self._endpoint.send(data)
                 case effects.Deliver(frame):
-                    self._node.offer(FrameArrived(peer, name, frame))
+                    self._deliver(FrameArrived(peer, name, frame))
                 case effects.WantProbe():
                     self._node.offer(ProbeWanted(peer, name))
                 case effects.Service(_, reason):
@@ -164,21 +192,27 @@ class PeerPath(Actor):
         self._arm()
 
     def _report(self) -> None:
-        """Tell the node when the state has changed."""
-        state = self._path.state.name.lower().replace("_", "-")
-        if state != self._reported:
-            self._reported = state
-            plan = self._plan
-            report = PathReport(
-                self._peering.peer_uuid,
-                plan.name,
-                state,
-                self._reason,
-                str(plan.local),
-                str(plan.peer),
-                plan.mtu,
-            )
-            self._node.tell(report)
+        """Tell the node when the state has changed; if it has no room for it, again and again."""
+        current = (self._path.state, self._plan)
+        if current == self._reported:
+            return
+        plan = self._plan
+        report = PathReport(
+            self._peering.peer_uuid,
+            plan.name,
+            self._path.state.name.lower().replace("_", "-"),
+            self._reason,
+            str(plan.local),
+            str(plan.peer),
+            plan.mtu,
+        )
+        if self._node.offer(report):
+            self._reported = current
+        else:
+            self.ctx.set_timer("report", TELL_AGAIN_AFTER, ReportDue())
+
+    def _deliver(self, arrived: FrameArrived) -> None:
+        self._intake.frame(lambda: self._node.offer(arrived))
 
     def _arm(self) -> None:
         """Keep exactly one timer, at the machine's deadline."""

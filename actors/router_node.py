@@ -2,7 +2,7 @@
 
 It guarantees what ``protocol.md`` section 6 says: nothing signed or MACed leaves before what it
 depends on is stored under this incarnation's epoch. After a crash it reads identity and key rings
-back; its peers notice nothing.
+back; its peers notice nothing. What is stored of a peer that is not configured any more is deleted.
 
 Its paths are its children. They hold no key; every frame that proves something is made and checked
 here, by the :class:`~peerkey.protocol.peering.Peering` machine of the peer concerned.
@@ -16,46 +16,42 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 from uuid import UUID
 
-from actors.desk import Closed, Desk, StepDone, Written, record_name
+from actors.desk import Closed, Desk, StepDone, Written, is_peering, record_name
 from actors.identity import Credentials, load
 from actors.messages import (
-    AnnounceThis,
     AnswerFrame,
     AuthenticFrame,
     AuthenticReply,
     Configure,
-    ConfigurePath,
     FrameArrived,
     GetStatus,
-    NodeStatus,
     PathReport,
     PathStarted,
-    PathStatus,
-    PeerStatus,
     ProbeWanted,
     Rekey,
+    ReleasePin,
     SendFrame,
     SendProbe,
-    UseKey,
 )
 from actors.node_certificates import NodeCertificates
+from actors.node_status import node_status
+from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
 from actors.time import moment
+from actors.work import computed
 from peerkey.config.plan import InvalidCertificateBehavior
-from peerkey.observe import alarms
 from peerkey.pki.examination import next_change
 from peerkey.protocol import effects
 from peerkey.protocol.core import PeeringConfig
 from peerkey.protocol.peering import Peering
 from peerkey.protocol.state import decode_state
 from peerkey.protocol.suites import Algorithm, agreement_for
-from runtime.actor import Actor
+from runtime.actor import Actor, Terminated
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from actors.identity import ReadFile
+    from actors.intake import Intake
     from actors.journal import Journal
     from actors.keystores.port import KeyStore
     from peerkey.config.plan import NodePlan, PathPlan, PeeringPlan
@@ -69,6 +65,8 @@ if TYPE_CHECKING:
 
 #: How often certificates are looked at even if no boundary is near: the wall clock may have been stepped.
 WATCH_INTERVAL: Final = timedelta(seconds=60)
+#: How long certificates that come into force are gathered before their dates are looked at, all at once.
+GATHERING: Final = timedelta(milliseconds=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +94,11 @@ class WatchDue:
 
 
 @dataclass(frozen=True, slots=True)
+class DatesDue:
+    """Certificates have come into force: it is time to see when the first begins or ends to be valid."""
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """Certificate, key and trust were read again, for this plan."""
 
@@ -112,6 +115,9 @@ class RouterNode(Actor):
         self._ports = ports
         self._certificates = NodeCertificates(plan)
         self._desks: dict[UUID, Desk] = {}
+        self._desks_made = 0
+        self._places = Places()
+        self._gathering = False
         self._epoch = 0
         self._loading = False
         self._load_again: NodePlan | None = None
@@ -125,10 +131,14 @@ class RouterNode(Actor):
     async def started(self) -> None:
         """Take a new epoch, read what is stored, and go on with every peering."""
         ports = self._ports
-        credentials = await self.ctx.execute(load, self._plan, ports.keystore, ports.read_file)
+        credentials = await computed(self.ctx, load, self._plan, ports.keystore, ports.read_file)
         self._certificates.take(self._plan, credentials)
         self._epoch = await ports.store.activate(self._owner)
         records = {record.name: record for record in await ports.store.scan(self._owner)}
+        wanted = {record_name(plan.peer_uuid) for plan in self._plan.peerings}
+        for orphan in records.values():
+            if is_peering(orphan.name) and orphan.name not in wanted:
+                await ports.store.delete(self._owner, self._epoch, orphan.name, orphan.version)
         now = moment(self.ctx.clock)
         self._look_at_own_certificate(now)
         for plan in self._plan.peerings:
@@ -143,29 +153,30 @@ class RouterNode(Actor):
             case FrameArrived(peer, path, frame):
                 self._frame_arrived(peer, path, frame, now)
             case ProbeWanted(peer, path):
-                self._run(peer, lambda peering: peering.probe(path, now), now)
-            case PathStarted(peer, path):
-                self._path_started(peer, path)
-            case PathReport(peer, path) as report:
-                self._path_reported(peer, path, report)
-            case StepDone(peer, wanted):
-                self._after(peer, lambda desk: desk.step_done(wanted), now)
-            case Written(peer, version):
-                self._after(peer, lambda desk: desk.written(version), now)
+                self._run(peer, lambda peering: peering.probe(path, now))
+            case PathStarted() | PathReport() | LevelsDue() | Terminated():
+                self._about_paths(message)
+            case StepDone(peer, number, wanted):
+                self._after(peer, lambda desk: desk.step_done(wanted), number)
+            case Written(peer, number, version):
+                self._after(peer, lambda desk: desk.written(version), number)
             case PeeringDue(peer):
                 self._due(peer, now)
-            case Closed(peer):
-                self._closed(peer, now)
+            case Closed(peer, number):
+                self._closed(peer, number, now)
+            case DatesDue():
+                self._watch(now)
             case WatchDue():
                 self._look_again(now)
             case Configure(plan):
                 self._load(plan)
             case Loaded(plan, credentials):
                 self._loaded(plan, credentials, now)
-            case Rekey(peer_name):
-                self.ctx.reply(self._rekey(peer_name, now))
+            case Rekey() | ReleasePin():
+                self.ctx.reply(self._ordered(message, now))
             case GetStatus():
-                self.ctx.reply(self._status(now))
+                desks = self._desks.values()
+                self.ctx.reply(node_status(self._plan, self._certificates, desks, now))
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
 
@@ -173,7 +184,8 @@ class RouterNode(Actor):
 
     def _open(self, plan: PeeringPlan, record: bytes | None, version: int, now: Moment) -> None:
         """Build the machine of one peering on its stored record, and start its paths."""
-        examiner = self._certificates.examiner(plan, None)
+        state = None if record is None else decode_state(record)
+        examiner = self._certificates.first_examiner(plan, state)
         peering = Peering(
             self._peering_config(plan),
             identity=self._certificates.identity(),
@@ -181,12 +193,22 @@ class RouterNode(Actor):
             agreement=agreement_for(Algorithm.parse(plan.algorithm_name), self._ports.entropy),
             entropy=self._ports.entropy,
             epoch=self._epoch,
-            state=None if record is None else decode_state(record),
+            state=state,
         )
-        desk = self._desks[plan.peer_uuid] = Desk(
+        paths = Paths(
+            self.ctx,
+            plan.peer_uuid,
+            self._places,
+            lambda path, intake: self._spawn_path(plan, path, intake),
+        )
+        self._desks_made += 1
+        self._desks[plan.peer_uuid] = Desk(
             self.ctx,
             plan,
             peering,
+            number=self._desks_made,
+            paths=paths,
+            status=peering.status(now),
             store=self._ports.store,
             owner=self._owner,
             epoch=self._epoch,
@@ -194,14 +216,12 @@ class RouterNode(Actor):
             examiner=examiner,
             perform=self._perform,
         )
-        for path in plan.paths:
-            self._spawn_path(desk, path)
-        self._after(plan.peer_uuid, lambda desk: desk.run(lambda: peering.start(now)), now)
+        paths.configure(plan.paths, self._plan.policy, enabled=self._plan.enabled)
+        self._after(plan.peer_uuid, lambda desk: desk.run(lambda: peering.start(now)))
 
-    def _spawn_path(self, desk: Desk, path: PathPlan) -> None:
+    def _spawn_path(self, peering: PeeringPlan, path: PathPlan, intake: Intake) -> Ref:
         plan, ports, ref = self._plan, self._ports, self.ctx.ref
-        peering = desk.plan
-        desk.paths[path.name] = self.ctx.spawn(
+        return self.ctx.spawn(
             lambda: PeerPath(
                 node=ref,
                 node_name=plan.name,
@@ -210,32 +230,37 @@ class RouterNode(Actor):
                 plan=path,
                 policy=plan.policy,
                 enabled=plan.enabled,
+                intake=intake,
                 wire=ports.wire,
                 entropy=ports.entropy,
                 journal=ports.journal,
             ),
-            _actor_name(path),
+            _actor_name(peering, path),
             supervision=PATIENT,
         )
 
     def _frame_arrived(self, peer: UUID, path: str, frame: Frame, now: Moment) -> None:
         desk = self._desks.get(peer)
         if desk is not None:
+            desk.paths.frame_taken(path)
             heavy = desk.peering.heavy(frame)
             step = lambda: desk.peering.receive(path, frame, now)  # noqa: E731 - a step is a call to make later
-            self._after(peer, lambda desk: desk.run(step, heavy=heavy, droppable=True), now)
+            self._after(peer, lambda desk: desk.run(step, heavy=heavy, droppable=True))
 
-    def _run(self, peer: UUID, step: Callable[[Peering], list[Effect]], now: Moment) -> None:
+    def _run(self, peer: UUID, step: Callable[[Peering], list[Effect]]) -> None:
         """Run a cheap step of one peering, if there is such a peering."""
-        self._after(peer, lambda desk: desk.run(lambda: step(desk.peering)), now)
+        self._after(peer, lambda desk: desk.run(lambda: step(desk.peering)))
 
-    def _after(self, peer: UUID, act: Callable[[Desk], None], now: Moment) -> None:
-        """Do something at a desk, then see what it changed: its deadline, and the certificate in force."""
+    def _after(self, peer: UUID, act: Callable[[Desk], None], number: int | None = None) -> None:
+        """Do something at a desk, then see what it changed: its deadline, and the certificate in force.
+
+        With a ``number``, only at the desk of that number: what another had under way concerns no other.
+        """
         desk = self._desks.get(peer)
-        if desk is None:
+        if desk is None or number not in {None, desk.number}:
             return
         act(desk)
-        if not desk.idle:
+        if not desk.idle or desk.closing:
             return
         deadline = desk.peering.deadline()
         if deadline != desk.deadline:
@@ -246,53 +271,51 @@ class RouterNode(Actor):
                 self.ctx.set_timer(peer, deadline - self.ctx.clock.monotonic(), PeeringDue(peer))
         if desk.peering.peer_chain is not desk.watched_chain:
             desk.watched_chain = desk.peering.peer_chain
-            self._watch(now)
+            if not self._gathering:
+                self._gathering = True
+                self.ctx.set_timer("dates", GATHERING, DatesDue())
 
     def _due(self, peer: UUID, now: Moment) -> None:
         """Let a peering do what is due."""
         desk = self._desks.get(peer)
         if desk is not None:
             desk.deadline = None
-            self._run(peer, lambda peering: peering.tick(now), now)
+            self._run(peer, lambda peering: peering.tick(now))
 
-    def _path_reported(self, peer: UUID, path: str, report: PathReport) -> None:
-        """Remember the state of a path for whoever asks."""
-        desk = self._desks.get(peer)
-        if desk is not None and path in desk.paths:
-            desk.reports[path] = report
-
-    def _path_started(self, peer: UUID, path: str) -> None:
-        """Tell a path that has just started where the peering stands."""
-        desk = self._desks.get(peer)
-        if desk is None or path not in desk.paths:
+    def _about_paths(self, message: PathStarted | PathReport | LevelsDue | Terminated) -> None:
+        """Give what concerns the paths to a peer to these, if there is such a peering."""
+        peer = self._places.ended(message.ref) if isinstance(message, Terminated) else message.peer
+        desk = None if peer is None else self._desks.get(peer)
+        if desk is None:
             return
-        # Only what has been carried out already: nothing is announced before it is stored.
-        for level in (desk.announced, desk.used):
-            desk.paths[path].offer(level)
+        match message:
+            case PathStarted(_, path):
+                desk.paths.started(path)
+            case PathReport():
+                desk.paths.reported(message)
+            case LevelsDue():
+                desk.paths.tell_again()
+            case Terminated():
+                desk.paths.open_missing()
 
     def _perform(self, desk: Desk, effect: Effect) -> None:
         """Carry out one effect of a peering whose turn has come."""
         paths = desk.paths
         match effect:
             case effects.SendAll(frame):
-                for ref in paths.values():
-                    ref.offer(SendFrame(frame))
+                paths.send_all(SendFrame(frame))
             case effects.SendOn(path, frame):
-                _offer(paths.get(path), AnswerFrame(frame))
+                paths.send(path, AnswerFrame(frame))
             case effects.SendProbe(path, frame, nonce):
-                _offer(paths.get(path), SendProbe(frame, nonce))
+                paths.send(path, SendProbe(frame, nonce))
             case effects.Announce(frame):
-                desk.announced = AnnounceThis(frame)
-                for ref in paths.values():
-                    ref.offer(desk.announced)
+                paths.announce(frame)
             case effects.Usable(index, probing):
-                desk.used = UseKey(index, probing)
-                for ref in paths.values():
-                    ref.offer(desk.used)
+                paths.use(index, probing=probing)
             case effects.Heard(path):
-                _offer(paths.get(path), AuthenticFrame())
+                paths.send(path, AuthenticFrame())
             case effects.ProbeAnswered(path, nonce, index):
-                _offer(paths.get(path), AuthenticReply(nonce, index))
+                paths.send(path, AuthenticReply(nonce, index))
             case effects.Emit(event):
                 self._ports.journal.record(self.ctx.clock.wall(), self._plan.name, event)
             case effects.Count(reason):
@@ -311,7 +334,7 @@ class RouterNode(Actor):
             self._load_again = plan
             return
         self._loading = True
-        work = self.ctx.execute(load, plan, self._ports.keystore, self._ports.read_file)
+        work = computed(self.ctx, load, plan, self._ports.keystore, self._ports.read_file)
         self.ctx.pipe(work, lambda credentials: Loaded(plan, credentials))
 
     def _loaded(self, plan: NodePlan, credentials: Credentials, now: Moment) -> None:
@@ -340,30 +363,22 @@ class RouterNode(Actor):
         config, identity = self._peering_config(plan), self._certificates.identity()
         examiner = desk.examiner = self._certificates.examiner(plan, desk.examiner)
         agreement = agreement_for(Algorithm.parse(plan.algorithm_name), self._ports.entropy)
-        self._run(plan.peer_uuid, lambda peering: peering.identity_changed(identity, now), now)
-        self._run(plan.peer_uuid, lambda peering: peering.examiner_changed(examiner, now), now)
-        if config != desk.peering.config:
-            self._run(plan.peer_uuid, lambda peering: peering.configured(config, agreement, now), now)
-        paths = {path.name: path for path in plan.paths}
-        for name in [name for name in desk.paths if name not in paths]:
-            self.ctx.stop(desk.paths.pop(name))
-            desk.reports.pop(name, None)
-        for name, path in paths.items():
-            if name in desk.paths:
-                desk.paths[name].offer(ConfigurePath(path, self._plan.policy, self._plan.enabled))
-            else:
-                self._spawn_path(desk, path)
+        self._run(
+            plan.peer_uuid,
+            lambda peering: peering.reconfigured(config, agreement, identity, examiner, now),
+        )
+        desk.paths.configure(plan.paths, self._plan.policy, enabled=self._plan.enabled)
 
     def _close(self, desk: Desk) -> None:
         """End a peering that is no longer configured: its paths, its keys, its record."""
-        for ref in desk.paths.values():
-            self.ctx.stop(ref)
-        desk.paths.clear()
         self.ctx.cancel_timer(desk.peer)
         desk.close()
 
-    def _closed(self, peer: UUID, now: Moment) -> None:
+    def _closed(self, peer: UUID, number: int, now: Moment) -> None:
         """Forget a peering whose record is gone, unless it has been configured again meanwhile."""
+        desk = self._desks.get(peer)
+        if desk is None or desk.number != number:
+            return
         del self._desks[peer]
         for plan in self._plan.peerings:
             if plan.peer_uuid == peer:
@@ -371,12 +386,14 @@ class RouterNode(Actor):
 
     def _look_again(self, now: Moment) -> None:
         """Judge every certificate again; verdicts that still hold cost a look-up."""
+        if self._certificates.unread:
+            self._load(self._plan)
         if self._look_at_own_certificate(now):
             identity = self._certificates.identity()
             for peer in list(self._desks):
-                self._run(peer, lambda peering: peering.identity_changed(identity, now), now)
+                self._run(peer, lambda peering: peering.identity_changed(identity, now))
         for peer in list(self._desks):
-            self._run(peer, lambda peering: peering.trust_changed(now), now)
+            self._run(peer, lambda peering: peering.trust_changed(now))
         self._watch(now)
 
     def _look_at_own_certificate(self, now: Moment) -> bool:
@@ -396,6 +413,8 @@ class RouterNode(Actor):
             if desk.watched_chain
         )
         due = [now.wall + WATCH_INTERVAL, *(boundary for boundary in boundaries if boundary is not None)]
+        self._gathering = False
+        self.ctx.cancel_timer("dates")
         self.ctx.set_timer("watch", max(min(due) - now.wall, timedelta(0)), WatchDue())
 
     def _peering_config(self, plan: PeeringPlan) -> PeeringConfig:
@@ -417,67 +436,21 @@ class RouterNode(Actor):
 
     # --- what an operator asks ----------------------------------------------------------------------
 
-    def _rekey(self, peer_name: str | None, now: Moment) -> int:
-        """Agree new keys with every peer, or with the peers of one name; return with how many."""
+    def _ordered(self, order: Rekey | ReleasePin, now: Moment) -> int:
+        """Do what an operator wants with every peer, or with those of one name; return with how many."""
         chosen = [
             desk.peer
             for desk in self._desks.values()
-            if peer_name in {None, desk.plan.peer_router, desk.peering.config.peer_name, str(desk.peer)}
+            if order.peer in {None, desk.plan.peer_router, desk.peer_name, str(desk.peer)}
         ]
         for peer in chosen:
-            self._run(peer, lambda peering: peering.rekey(now), now)
+            if isinstance(order, Rekey):
+                self._run(peer, lambda peering: peering.rekey(now))
+            else:
+                self._run(peer, lambda peering: peering.release_pin(now))
         return len(chosen)
 
-    def _status(self, now: Moment) -> NodeStatus:
-        plan = self._plan
-        interval = plan.policy.rekey_interval
-        return NodeStatus(
-            node=plan.name,
-            uuid=str(plan.uuid),
-            enabled=plan.enabled,
-            certificate=self._certificates.status(),
-            peers=tuple(self._peer_status(desk, now) for desk in self._desks.values()),
-            alarms=tuple(self._alarms(now)),
-            rekey_interval_hours=None if interval is None else interval / timedelta(hours=1),
-        )
 
-    def _peer_status(self, desk: Desk, now: Moment) -> PeerStatus:
-        if desk.idle or desk.status is None:
-            desk.status = desk.peering.status(now)
-        return PeerStatus(
-            peer=desk.peering.config.peer_name,
-            uuid=str(desk.peer),
-            security=desk.status,
-            paths=tuple(
-                PathStatus(report.path, report.state, report.reason, report.local, report.remote, report.mtu)
-                for report in desk.reports.values()
-            ),
-            dropped=tuple(sorted(desk.dropped.items())),
-        )
-
-    def _alarms(self, now: Moment) -> Iterator[alarms.Alarm]:
-        """Compute what is wrong from what is so."""
-        if not self._plan.enabled:
-            return
-        yield from self._certificates.alarms(now.wall)
-        for desk in self._desks.values():
-            name = desk.peering.config.peer_name
-            fault = desk.peering.peer_fault
-            if fault is not None:
-                yield alarms.peer_certificate_invalid(name, fault.state, fault.detail)
-            down = [report.path for report in desk.reports.values() if report.state != "in-service"]
-            if down and len(down) == len(desk.reports):
-                yield alarms.peer_unreachable(name)
-            else:
-                yield from (alarms.path_down(name, path) for path in down)
-
-
-def _actor_name(path: PathPlan) -> str:
-    """Return a path's name within an actor's; a path from another address is another actor."""
-    return f"{path.name}<{path.local}".replace("/", "~")
-
-
-def _offer(ref: Ref | None, message: object) -> None:
-    """Send to a path that may be gone."""
-    if ref is not None:
-        ref.offer(message)
+def _actor_name(peering: PeeringPlan, path: PathPlan) -> str:
+    """Return a path's name within an actor's; a path of another peer or address is another actor."""
+    return f"{peering.peer_uuid}:{path.name}<{path.local}".replace("/", "~")

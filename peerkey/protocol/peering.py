@@ -37,7 +37,7 @@ from peerkey.protocol.effects import Effect, Heard, SendAll
 from peerkey.protocol.exchange import Exchange
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import KeyRing
-from peerkey.protocol.messages import Refusal, Role, decode_body_untrusted
+from peerkey.protocol.messages import Refusal, Role, decode_body_untrusted, decode_inner_untrusted
 from peerkey.protocol.phases import Phase
 from peerkey.protocol.rotation import Rotation
 from peerkey.protocol.state import PeeringState, encode_state
@@ -267,12 +267,23 @@ class Peering:
     def heavy(self, frame: Frame) -> bool:
         """Tell whether receiving ``frame`` may cost more than a millisecond, so that it belongs off the loop.
 
-        A CERTIFICATE never does: reading certificates belongs on one thread.
+        Junk never does: only a request with the right echo, or a response to our request, gets as far as
+        the key agreement. Nor does a CERTIFICATE: reading certificates belongs on one thread.
         """
         core = self._core
-        return frame.kind in {Kind.KEY_REQUEST, Kind.KEY_RESPONSE} and (
-            core.agreement.heavy or (core.identity is not None and core.identity.signer.heavy)
-        )
+        if not (core.agreement.heavy or (core.identity is not None and core.identity.signer.heavy)):
+            return False
+        try:
+            match decode_body_untrusted(frame):
+                case messages.KeyRequest() as request:
+                    return hmac.compare_digest(request.echo, core.state.challenge)
+                case messages.KeyResponse() as response:
+                    digest = decode_inner_untrusted(response.inner).request_digest
+                    return self._exchange.initiator.names_ours(digest)
+                case _:
+                    return False
+        except Malformed:
+            return False
 
     def status(self, now: Moment) -> PeeringStatus:
         """Return what an operator is shown."""
