@@ -8,9 +8,13 @@ actor           one per                 owns
 ``PeerPath``    path to a peer node     the ``Path`` machine and one endpoint of a wire
 ==============  ======================  =====================================================================
 
-``messages``   what they say to each other
-``desk``       carries out a peering's effects in order, each behind the write that it depends on
-``identity``   a node's certificate, key and trust, as read from where the configuration says
-``journal``    where audit events go
-``keystores``  where private keys and the store's sealing key are
+``messages``     what they say to each other
+``desk``         carries out a peering's effects in order, each behind the write that it depends on
+``paths``        the paths of a peering as their node sees them, and what each must know
+``intake``       how much traffic may be under way, so that control messages find room
+``node_status``  what an operator is shown of a node
+``work``         work on the executor that waits for its turn
+``identity``     a node's certificate, key and trust, as read from where the configuration says
+``journal``      where audit events go
+``keystores``    where private keys and the store's sealing key are
 """

@@ -453,4 +453,4 @@ class RouterNode(Actor):
 
 def _actor_name(peering: PeeringPlan, path: PathPlan) -> str:
     """Return a path's name within an actor's; a path of another peer or address is another actor."""
-    return f"{peering.peer_uuid}:{path.name}<{path.local}".replace("/", "~")
+    return f"{peering.peer_uuid}:{path.name}<{path.local}>{path.peer}".replace("/", "~")

@@ -211,6 +211,19 @@ class Rekeyed(Document):
     peerings: int
 
 
+class PinRequest(Document):
+    """Whose pinned certificate to forget: a router, ``router/node``, or a UUID."""
+
+    peer: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)]
+
+
+class PinReleased(Document):
+    """In how many peerings the pinned certificate was forgotten."""
+
+    time: Time
+    peerings: int
+
+
 class Reloaded(Document):
     """The nodes that run after a reload."""
 

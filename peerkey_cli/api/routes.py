@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from actors.messages import GetFleet, Rekey, Reload
+from actors.messages import GetFleet, Rekey, ReleasePin, Reload
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli import documents, schemas
@@ -132,10 +132,16 @@ def _acts(running: Running) -> APIRouter:
     async def rekey(request: schemas.RekeyRequest) -> schemas.Rekeyed:
         """Agree new keys now, with every peer or with one."""
         peerings = await running.authority.ask(Rekey(request.peer), ANSWER_WITHIN)
-        if request.peer is not None and not peerings:
-            message = f"there is no peer {request.peer!r}; `peerkey show peers` lists them"
-            raise NotFound(message)
+        if request.peer is not None:
+            _require_peer(request.peer, peerings)
         return schemas.Rekeyed(time=running.system.clock.wall(), peerings=peerings)
+
+    @router.post("/release-pin", responses={404: {"model": schemas.Problem, "description": "No such peer."}})
+    async def release_pin(request: schemas.PinRequest) -> schemas.PinReleased:
+        """Forget a peer's pinned certificate: the next one that it shows is taken."""
+        peerings = await running.authority.ask(ReleasePin(request.peer), ANSWER_WITHIN)
+        _require_peer(request.peer, peerings)
+        return schemas.PinReleased(time=running.system.clock.wall(), peerings=peerings)
 
     @router.post(
         "/reload",
@@ -150,6 +156,13 @@ def _acts(running: Running) -> APIRouter:
         return schemas.Reloaded(time=running.system.clock.wall(), nodes=nodes)
 
     return router
+
+
+def _require_peer(peer: str, peerings: int) -> None:
+    """Refuse a name that no peer has."""
+    if not peerings:
+        message = f"there is no peer {peer!r}; `peerkey show peers` lists them"
+        raise NotFound(message)
 
 
 async def _tell_malformed(_: Request, error: Exception) -> JSONResponse:

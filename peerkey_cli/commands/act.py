@@ -1,4 +1,4 @@
-"""Commands that tell a running system to do something: ``rekey`` and ``reload``."""
+"""Commands that tell a running system to do something: ``rekey``, ``release-pin`` and ``reload``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from peerkey_cli.options import Api, Json, StateDir, client
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("rekey")(rekey)
+    app.command("release-pin")(release_pin)
     app.command("reload")(reload)
 
 
@@ -36,6 +37,26 @@ def rekey(
         say_json(done)
     else:
         say(f"Agreeing new keys for {done.peerings} peering{'s' if done.peerings != 1 else ''}.")
+
+
+def release_pin(
+    peer: Annotated[str, typer.Option("--peer", metavar="P", help="A router, router/node or UUID.")],
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Forget the pinned certificate of a peer: the next one that it shows is taken.
+
+    Only where `peer-validation` is off are certificates pinned. Be sure that the next one is the peer's.
+    """
+    from peerkey_cli.schemas import PinReleased, PinRequest
+    from peerkey_cli.terminal import say, say_json
+
+    done = client(state_dir, api).post("release-pin", PinReleased, PinRequest(peer=peer))
+    if json:
+        say_json(done)
+    else:
+        say(f"Released the pin in {done.peerings} peering{'s' if done.peerings != 1 else ''}.")
 
 
 def reload(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:

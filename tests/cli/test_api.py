@@ -86,6 +86,14 @@ def test_rekeying_a_peer_that_is_not_there_is_refused_in_one_line(keyed: Backgro
     assert refused.stdout == ""
 
 
+def test_releasing_a_pin_says_in_how_many_peerings(keyed: Background) -> None:
+    assert document(keyed, "release-pin", "--peer", "west")["peerings"] == 1
+
+    refused = peerkey(keyed, "release-pin", "--peer", "nobody")
+    assert refused.exit_code == 1
+    assert refused.stderr == "peerkey: there is no peer 'nobody'; `peerkey show peers` lists them\n"
+
+
 def test_a_reload_with_faults_lists_them_all_and_changes_nothing(
     keyed: Background, routers: TwoRouters
 ) -> None:

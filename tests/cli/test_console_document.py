@@ -25,6 +25,7 @@ DOCUMENTS = {
     "peerkey show events": schemas.Events,
     "peerkey show actors": schemas.Actors,
     "peerkey rekey": schemas.Rekeyed,
+    "peerkey release-pin": schemas.PinReleased,
     "peerkey reload": schemas.Reloaded,
     "The admin API": schemas.Health,
 }
