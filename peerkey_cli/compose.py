@@ -86,6 +86,12 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
 
 async def _store(stack: AsyncExitStack, state: StateDirectory, keystore: FileKeyStore) -> Store:
     """Open the store of the directory behind its seal."""
+    if state.store.exists() and not state.sealing_key.exists():
+        message = (
+            f"{state.sealing_key} is missing, and only it opens {state.store}; "
+            "restore it from a backup, or delete the store to start with new keys"
+        )
+        raise Misconfigured(message)
     key = keystore.sealing_key()
     try:
         inner = await SqliteStore.open(state.store)

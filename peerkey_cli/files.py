@@ -32,7 +32,9 @@ def read_configuration(path: Path) -> str:
         message = f"{path}: cannot be read: {fault.strerror}; name a configuration file that is there"
         raise Misconfigured(message) from fault
     except UnicodeDecodeError as fault:
-        message = f"{path}: byte {fault.start} is not UTF-8; save the file as UTF-8"
+        before = fault.object[: fault.start]
+        line, column = before.count(b"\n") + 1, fault.start - before.rfind(b"\n")
+        message = f"{path}:{line}:{column}: byte {fault.start} is not UTF-8; save the file as UTF-8"
         raise Misconfigured(message) from fault
 
 

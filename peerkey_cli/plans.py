@@ -39,7 +39,8 @@ class PlansReader:
         found = {plan.name: plan for plan in plans(loaded.authority, str(self._file.parent))}
         for name in self._nodes:
             if name not in found:
-                message = f"{self._file}: there is no node {name!r}{suggestion(name, found)}"
+                hint = suggestion(name, found) or ("" if "/" in name else "; it is written ROUTER/NODE")
+                message = f"{self._file}: there is no node {name!r}{hint}"
                 raise Misconfigured(message)
         self.warnings = loaded.warnings
         self.latest = tuple(plan for name, plan in found.items() if not self._nodes or name in self._nodes)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.support.skips import RefusedSkips
@@ -23,3 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse skips where ``PEERKEY_NO_SKIPS=1`` says that this machine can run everything."""
     if os.environ.get("PEERKEY_NO_SKIPS") == "1":
         config.pluginmanager.register(RefusedSkips(), "peerkey-refused-skips")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Take back what a command configured: its streams are those of one test, and closed after it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)

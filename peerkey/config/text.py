@@ -44,6 +44,8 @@ SYNONYMS: Final = {
 #: The end of every kind of PEM armour around a private key.
 _PRIVATE_KEY: Final = "PRIVATE KEY-----"
 _WHOLE_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
+#: What YAML does not allow in a text; whether it is there is the parser's to say, where it is, ours.
+_CONTROL: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _NAME: Final = re.compile("[A-Za-z0-9._<-]{1,64}", re.ASCII)
 _WORDS: Final[dict[str, bool | None]] = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
@@ -112,9 +114,11 @@ def read(text: str, source: str) -> tuple[Section, list[Finding]]:
         context = f"{error.context}: " if error.context else ""
         line = text.splitlines()[mark.line : mark.line + 1] if mark else []
         hint = "; an IPv6 address within braces needs quotes" if "::" in "".join(line) else ""
+        if mark and "".join(line)[mark.column : mark.column + 1] == "\t":
+            hint = "; a tab stands here: indent with spaces"
         raise reader.hopeless(place, f"not YAML: {context}{error.problem}{hint}") from error
     except yaml.reader.ReaderError as error:
-        raise reader.hopeless(None, f"not YAML: {error.reason} (position {error.position})") from error
+        raise reader.hopeless(_first_control(text), f"not YAML: {error.reason}") from error
     return reader.root, reader.findings
 
 
@@ -154,6 +158,15 @@ def _label(value: object, step: Step) -> str:
 def _place(event: Any) -> Place:  # noqa: ANN401 -- the parsers' events share no public type
     """Return where ``event`` begins."""
     return Place(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _first_control(text: str) -> Place | None:
+    """Return where the first character stands that YAML does not allow."""
+    found = _CONTROL.search(text)
+    if found is None:
+        return None
+    at = found.start()
+    return Place(text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
 
 
 class _Reader:

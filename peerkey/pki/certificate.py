@@ -46,6 +46,8 @@ _PEM_CERTIFICATE: Final = re.compile(
     rb"-----BEGIN (?:X509 |X\.509 )?CERTIFICATE-----(?P<body>[^-]{1,65536})"
     rb"-----END (?:X509 |X\.509 )?CERTIFICATE-----",
 )
+#: What every certificate in DER begins with.
+_DER_SEQUENCE: Final = b"\x30"
 _PEM_BEGIN: Final = re.compile(rb"-----BEGIN [A-Z0-9. ]{0,32}-----")
 _PEM_BEGIN_CERTIFICATE: Final = re.compile(rb"-----BEGIN (?:X509 |X\.509 )?CERTIFICATE-----")
 
@@ -126,6 +128,9 @@ def read_bundle(content: bytes, source: str) -> tuple[x509.Certificate, ...]:
         message = f"{source}: {len(content)} bytes; at most {MAXIMUM_BUNDLE_BYTES} are read"
         raise Misconfigured(message)
     if _PEM_BEGIN.search(content) is None:
+        if content[:1] != _DER_SEQUENCE:
+            message = f"{source}: holds no certificate, neither in PEM nor in DER"
+            raise Misconfigured(message)
         return (_operators_certificate(content, source, 1, pem=False),)
     blocks = list(_PEM_CERTIFICATE.finditer(content))
     begun = len(_PEM_BEGIN_CERTIFICATE.findall(content))

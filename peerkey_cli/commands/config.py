@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 @_group.command()
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration.", readable=False)],
     json: Json = False,
 ) -> None:
     """Report every fault of a configuration, and of the files that it names, with file and line.

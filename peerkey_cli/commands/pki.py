@@ -69,6 +69,7 @@ def issue(  # noqa: PLR0913, PLR0917 - the options of the command
         typer.Option(
             "--config",
             metavar="FILE",
+            readable=False,
             help="Issue to every node of a configuration that lacks a certificate.",
         ),
     ] = None,

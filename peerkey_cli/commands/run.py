@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration.", readable=False)],
     node: Annotated[
         list[str] | None,
         typer.Option(

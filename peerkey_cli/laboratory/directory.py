@@ -145,6 +145,9 @@ def opened(directory: Path) -> Laboratory:
     rank = _INTERMEDIATE if _files(directory, _INTERMEDIATE)[0].exists() else _ROOT
     certificate_file, key_file = _files(directory, rank)
     certificate = read_bundle(_content(certificate_file, directory), str(certificate_file))[0]
+    if not _may_issue(certificate):
+        message = f"{certificate_file}: not the certificate of an authority (CA:TRUE is missing)"
+        raise Misconfigured(message)
     try:
         key = load_pem_private_key(_content(key_file, directory), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -161,6 +164,13 @@ def opened(directory: Path) -> Laboratory:
 
 def _files(directory: Path, rank: str) -> tuple[Path, Path]:
     return directory / f"{rank}.pem", directory / f"{rank}.key"
+
+
+def _may_issue(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
 
 
 def _content(path: Path, directory: Path) -> bytes:

@@ -38,7 +38,7 @@ def write(path: Path, content: bytes, mode: int, *, force: bool) -> None:
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_directory(path)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -58,6 +58,15 @@ def write(path: Path, content: bytes, mode: int, *, force: bool) -> None:
     except OSError as fault:
         message = f"{path}: cannot be written: {fault.strerror}"
         raise Misconfigured(message) from fault
+
+
+def _make_directory(path: Path) -> None:
+    """Make the directory of a file, and those above it, where they are missing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        message = f"{path}: cannot be written: {path.parent} is not a directory"
+        raise Misconfigured(message) from None
 
 
 def remove(path: Path) -> None:

@@ -200,6 +200,7 @@ def test_the_api_describes_itself_and_says_that_it_is_well(keyed: Background) ->
         "/v1/actors",
         "/v1/health",
         "/v1/rekey",
+        "/v1/release-pin",
         "/v1/reload",
     }
     assert health["status"] == "ok"
