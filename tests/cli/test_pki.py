@@ -91,6 +91,31 @@ def test_the_alias_is_in_the_certificate(ca: Path) -> None:
     assert examined(ca / "hub.pem", ca).names.aliases == ("hub-1",)
 
 
+@pytest.mark.parametrize("words", [["init-ca"], ["issue", "--uuid", NODE, "--ca", "pki", "--out"]])
+def test_a_file_in_the_place_of_a_directory_is_one_line(
+    words: list[object], ca: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+
+    refused = peerkey("pki", *words, "file" if words[0] == "init-ca" else "file/x")
+
+    assert refused.exit_code == 1
+    assert refused.stderr.count("\n") == 1
+    assert "file is not a directory" in refused.stderr
+
+
+def test_what_is_no_authority_does_not_issue(ca: Path, tmp_path: Path) -> None:
+    assert peerkey("pki", "issue", "--ca", ca, "--uuid", NODE, "--out", tmp_path / "leaf").exit_code == 0
+    for suffix in (".pem", ".key"):
+        (tmp_path / "leaf").with_suffix(suffix).replace((ca / "ca").with_suffix(suffix))
+
+    refused = peerkey("pki", "issue", "--ca", ca, "--uuid", NODE)
+
+    assert refused.exit_code == 1
+    assert "ca.pem: not the certificate of an authority" in refused.stderr
+
+
 @pytest.mark.parametrize("words", [("init-ca",), ("issue", "--uuid", NODE, "--out"), ("issue", "--config")])
 def test_nothing_that_exists_is_replaced_without_force(
     words: tuple[object, ...], ca: Path, tmp_path: Path

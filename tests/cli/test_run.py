@@ -138,6 +138,18 @@ def test_a_second_process_is_kept_out_of_the_state_directory(
     )
 
 
+def test_a_store_whose_sealing_key_is_gone_is_not_opened(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path / "state")
+    state.path.mkdir(0o700)
+    state.store.touch(0o600)
+
+    refused = run("run", str(two_routers(tmp_path).file), "--state-dir", str(state.path))
+
+    assert refused.returncode == 1
+    assert "sealing.key is missing" in refused.stderr
+    assert not state.sealing_key.exists()
+
+
 def test_only_the_named_nodes_run(tmp_path: Path, start: Callable[..., Process]) -> None:
     process = start(two_routers(tmp_path).file, tmp_path / "state", "--node", "west/node0")
 

@@ -162,9 +162,9 @@ def test_a_file_is_read_up_to_its_limit_and_not_beyond(tmp_path: Path) -> None:
 
 def test_a_configuration_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "f"
-    file.write_bytes(b"authority: \xff")
+    file.write_bytes(b"# one\nauthority: \xff")
 
-    with pytest.raises(Misconfigured, match="byte 11 is not UTF-8"):
+    with pytest.raises(Misconfigured, match="f:2:12: byte 17 is not UTF-8"):
         read_configuration(file)
 
 

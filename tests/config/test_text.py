@@ -94,8 +94,16 @@ def test_an_ipv6_address_within_braces_gets_a_hint() -> None:
     assert "needs quotes" in refusal("a: {address: ::1}\n").message
 
 
-def test_a_control_character_is_refused() -> None:
-    assert "not YAML" in refusal("a: \x07\n").message
+def test_a_control_character_is_refused_with_its_place() -> None:
+    finding = refusal("ä: 1\nb: é\x07\n")
+    assert (finding.line, finding.column) == (2, 5)
+    assert "not YAML" in finding.message
+
+
+def test_a_tab_gets_a_hint() -> None:
+    finding = refusal("a:\n\tb: 1\n")
+    assert finding.line == 2
+    assert "indent with spaces" in finding.message
 
 
 def test_a_bomb_of_aliases_is_refused_and_never_expanded() -> None:

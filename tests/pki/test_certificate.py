@@ -249,8 +249,9 @@ def test_a_paste_that_lost_its_line_breaks_is_read() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "node.pem: certificate 1 cannot be read"),
-        (b"hello", "node.pem: certificate 1 cannot be read"),
+        (b"", "node.pem: holds no certificate, neither in PEM nor in DER"),
+        (b"hello", "node.pem: holds no certificate, neither in PEM nor in DER"),
+        (b"\x30\x03abc", "node.pem: certificate 1 cannot be read"),
         (GOOD.pem[:-30], "node.pem: 2 certificates begin but 1 end; was the text cut?"),
         (GOOD.pem.replace(b"MII", b"MI!"), "node.pem: certificate 1 cannot be read"),
         (b" " * (MAXIMUM_BUNDLE_BYTES + 1), "node.pem: 4194305 bytes; at most 4194304 are read"),
