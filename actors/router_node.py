@@ -124,7 +124,7 @@ class RouterNode(Actor):
 
     @property
     def _owner(self) -> str:
-        return f"node:{self._plan.uuid}"
+        return store_owner(self._plan.uuid)
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -454,3 +454,8 @@ class RouterNode(Actor):
 def _actor_name(peering: PeeringPlan, path: PathPlan) -> str:
     """Return a path's name within an actor's; a path of another peer or address is another actor."""
     return f"{peering.peer_uuid}:{path.name}<{path.local}>{path.peer}".replace("/", "~")
+
+
+def store_owner(node: UUID) -> str:
+    """Return the owner, in the store, of everything that a node keeps."""
+    return f"node:{node}"

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from actors.authority import Authority
 from actors.journal import FileJournal
 from actors.keystores.file import FileKeyStore
-from actors.router_node import Ports
+from actors.router_node import Ports, store_owner
 from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey_cli.files import read_file
 from runtime.backends.local import LocalSystem
-from runtime.errors import RuntimeFault, StoreUnavailable
+from runtime.errors import RuntimeFault, StoreUnavailable, Unsealable
 from runtime.store.sealed import AesGcmSealer, SealedStore
 from runtime.store.sqlite import SqliteStore
 from runtime.supervision import PATIENT
@@ -33,6 +33,7 @@ from runtime.wire.udp import UdpWire
 
 if TYPE_CHECKING:
     from actors.authority import ReadPlans
+    from peerkey.config.plan import NodePlan
     from peerkey_cli.state import StateDirectory
     from runtime.ref import Ref
     from runtime.store.port import Store
@@ -62,11 +63,12 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
         store cannot be opened.
     :raises Unavailable: the sealing key cannot be read or made.
     """
-    read_plans()
+    plans = read_plans()
     async with AsyncExitStack() as stack:
         stack.enter_context(state.held())
         keystore = FileKeyStore(state.sealing_key)
         store = await _store(stack, state, keystore)
+        await _require_unsealed(store, plans, state)
         journal = _journal(stack, state)
         wire = UdpWire()
         stack.push_async_callback(wire.close)
@@ -99,6 +101,19 @@ async def _store(stack: AsyncExitStack, state: StateDirectory, keystore: FileKey
         raise Misconfigured(str(fault)) from fault
     stack.push_async_callback(inner.close)
     return SealedStore(inner, AesGcmSealer(key.reveal(), os.urandom))
+
+
+async def _require_unsealed(store: Store, plans: tuple[NodePlan, ...], state: StateDirectory) -> None:
+    """Read what the nodes will read, so that a wrong sealing key is told here and not by crashes."""
+    try:
+        for plan in plans:
+            await store.scan(store_owner(plan.uuid))
+    except Unsealable as fault:
+        message = (
+            f"{state.sealing_key} does not open {state.store}: restore the key that belongs to it from a "
+            "backup, or delete both to start with new keys"
+        )
+        raise Misconfigured(message) from fault
 
 
 def _journal(stack: AsyncExitStack, state: StateDirectory) -> FileJournal:

@@ -258,7 +258,8 @@ class Authority(Container):
         Field(max_length=MAX_REVOCATION_LISTS, json_schema_extra={"x-single": True}),
         BeforeValidator(_one_or_many),
     ] = ()
-    """Certificate revocation lists to fetch: one container, or a list of them."""
+    """Certificate revocation lists to fetch: one container, or a list of them. They are not fetched
+    yet."""
     trusted_ca_certificate: Annotated[
         tuple[TrustedCaCertificate, ...], Field(max_length=MAX_CERTIFICATES)
     ] = ()

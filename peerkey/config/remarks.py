@@ -21,20 +21,31 @@ def remark(authority: Authority, report: Report) -> None:
     if not authority.enhanced_security_key_management:
         message = "false: no router sends or answers anything, and no peering is keyed"
         report.at(authority, "enhanced_security_key_management", message)
+    _revocation(authority, report)
     _policy(authority, report)
     _algorithms(authority, report)
     _validation(authority, report)
     _addresses(authority, report)
 
 
+def _revocation(authority: Authority, report: Report) -> None:
+    """Remark on settings of what is not built yet: an operator must not take a revocation for noticed."""
+    profile = authority.security_key_management.ca_profile
+    for holder, setting in (
+        (authority, "certificate_revocation"),
+        (profile, "url"),
+        (profile, "revocation_check_interval"),
+    ):
+        if holder.has(setting):
+            message = "accepted, but without effect yet: no revocation list is fetched, nothing is enrolled"
+            report.at(holder, setting, message)
+
+
 def _policy(authority: Authority, report: Report) -> None:
-    """Remark on intervals that switch something off, and on one that nothing here uses."""
+    """Remark on an interval that switches something off, and on one that nothing here uses."""
     policy = authority.security_key_management
     if policy.peer_key_rekey_interval is None:
         report.at(policy, "peer_key_rekey_interval", "peer keys are never replaced")
-    if policy.ca_profile.revocation_check_interval == 0:
-        message = "0: a node does not notice that its own certificate has been revoked"
-        report.at(policy.ca_profile, "revocation_check_interval", message)
     if policy.has("payload_key_rekey_interval"):
         message = "accepted, but without effect: payload keys are not made here"
         report.at(policy, "payload_key_rekey_interval", message)

@@ -150,6 +150,22 @@ def test_a_store_whose_sealing_key_is_gone_is_not_opened(tmp_path: Path) -> None
     assert not state.sealing_key.exists()
 
 
+def test_a_store_that_another_key_has_sealed_is_not_run_on(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
+    state = StateDirectory(tmp_path / "state")
+    process = start(two_routers(tmp_path).file, state.path)
+    process.wait_until_up()
+    process.end()
+    state.sealing_key.write_bytes(bytes(32))
+
+    refused = run("run", str(two_routers(tmp_path).file), "--state-dir", str(state.path))
+
+    assert refused.returncode == 1
+    assert "does not open" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_only_the_named_nodes_run(tmp_path: Path, start: Callable[..., Process]) -> None:
     process = start(two_routers(tmp_path).file, tmp_path / "state", "--node", "west/node0")
 
