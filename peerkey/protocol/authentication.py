@@ -20,7 +20,6 @@ the clock may have changed: a CA that arrives a minute later heals the peering b
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 from typing import final
@@ -224,20 +223,23 @@ class Authentication:
                 self._introduce(path, message.challenge)
             raise Ignored("repeated-certificate")
         fingerprint = hashlib.sha256(message.chain[0]).digest()
+        holder: Verifier | None = None
         if known is not None and known.fingerprint == fingerprint:
             bucket = core.buckets.known_certificate
         else:
-            self._require_holder(frame, message, now)
+            holder = self._require_holder(frame, message, now)
             echoes = hmac.compare_digest(message.echo, core.state.challenge)
             bucket = core.buckets.echoing_certificate if echoes else core.buckets.unknown_certificate
         if not bucket.take(now.instant):
             raise Ignored("certificate-rate")
-        return self._judge(path, frame, message, now)
+        return self._judge(path, frame, message, now, holder=holder)
 
-    def _require_holder(self, frame: Frame, message: Certificate, now: Moment) -> None:
+    def _require_holder(self, frame: Frame, message: Certificate, now: Moment) -> Verifier | None:
         """Check that whoever announces an unknown certificate holds its key, before its chain is judged.
 
         That is much cheaper than judging, so that junk cannot use up what an honest announcement needs.
+        Returns what has verified its signature; ``None`` for a kind of key that cannot be used, of which
+        judging says what is wrong.
 
         Raises:
             Ignored, Malformed, BadSignature: where it does not.
@@ -247,8 +249,12 @@ class Authentication:
             raise Ignored("certificate-rate")
         public_key = parse_chain_untrusted(message.chain).public_key
         signature = decode_signatures_untrusted(frame.auth)[0]
-        with contextlib.suppress(UnsupportedKey):  # judging says what is wrong with such a key
-            verifier_for(public_key).verify(signature, frame.signed)
+        try:
+            holder = verifier_for(public_key)
+        except UnsupportedKey:
+            return None
+        holder.verify(signature, frame.signed)
+        return holder
 
     def judge_again(self, now: Moment) -> bool:
         """Judge again what may have changed: the certificate in force, or the last one refused.
@@ -301,17 +307,21 @@ class Authentication:
         core.state.removed = ""
         core.store()
 
-    def _judge(self, path: str, frame: Frame, message: Certificate, now: Moment) -> bool:
+    def _judge(
+        self, path: str, frame: Frame, message: Certificate, now: Moment, *, holder: Verifier | None = None
+    ) -> bool:
+        """Judge an announcement, whose signature ``holder`` has verified already where it is given."""
         core = self._core
         state = core.state
         signatures = decode_signatures_untrusted(frame.auth)
         examination = core.examiner.examine(message.chain, now.wall)
-        try:
-            verifier = verifier_for(examination.public_key)
-        except UnsupportedKey:
-            self._refuse(path, frame, message, examination, now, authentic=False)
-            return False
-        verifier.verify(signatures[0], frame.signed)
+        if holder is None:
+            try:
+                holder = verifier_for(examination.public_key)
+            except UnsupportedKey:
+                self._refuse(path, frame, message, examination, now, authentic=False)
+                return False
+            holder.verify(signatures[0], frame.signed)
 
         known = state.peer
         same_leaf = known is not None and known.fingerprint == examination.fingerprint
@@ -329,13 +339,7 @@ class Authentication:
                 self._refuse(path, frame, message, examination, now, authentic=proved)
                 return False
             if known is not None and not proved:
-                detail = (
-                    "another certificate is pinned; release the pin, chain to a trusted CA, "
-                    "or sign with the pinned key too"
-                )
-                core.failed(Reason.PINNED, detail, "local")
-                core.refuse(path, frame, Reason.PINNED, detail, now, authentic=False)
-                self._refused = (path, frame, message)
+                self._refuse_unpinned(path, frame, message, now)
                 return False
 
         pinned = not core.config.peer_validation and not examination.chained
@@ -354,7 +358,7 @@ class Authentication:
         state.removed = ""
         if spent:
             state.challenge = core.fresh_challenge()
-        core.verifier = verifier
+        core.verifier = holder
         self._refused = None
         core.store()
         core.acknowledge(path, frame)
@@ -388,6 +392,16 @@ class Authentication:
         unknown_to_peer = core.identity is None or core.state.peer_holds != core.identity.fingerprint
         if proved and (not message.echo or unknown_to_peer):
             self._introduce(path, message.challenge)
+
+    def _refuse_unpinned(self, path: str, frame: Frame, message: Certificate, now: Moment) -> None:
+        """Refuse another certificate than the pinned one, and say what would make it acceptable."""
+        detail = (
+            "another certificate is pinned; release the pin, chain to a trusted CA, "
+            "or sign with the pinned key too"
+        )
+        self._core.failed(Reason.PINNED, detail, "local")
+        self._core.refuse(path, frame, Reason.PINNED, detail, now, authentic=False)
+        self._refused = (path, frame, message)
 
     def _is_vouched_for(self, frame: Frame, signatures: tuple[bytes, ...], examination: Examination) -> bool:
         """Tell whether another leaf may take the place of the one that was known."""
