@@ -130,6 +130,11 @@ class Desk:
         """Tell whether nothing is under way, so that the machine may be looked at."""
         return not self._computing
 
+    @property
+    def settled(self) -> bool:
+        """Tell whether the machine stands where its record does: nothing is under way and nothing waits."""
+        return not (self._computing or self._writing or self._steps or self._effects)
+
     def run(self, step: Step, *, heavy: bool = False, droppable: bool = False) -> None:
         """Run a step when its turn comes. A ``droppable`` one is given up where too much waits."""
         if self.closing:

@@ -113,6 +113,11 @@ class PeerPath(Actor):
         self._reported: tuple[PathState, PathPlan] | None = None
         self._reason = ""
 
+    @property
+    def machine(self) -> Path:
+        """The machine of this path, to be looked at."""
+        return self._path
+
     async def started(self) -> None:
         """Open the wire, and ask the node where the peering stands."""
         ref, intake = self.ctx.ref, self._intake

@@ -10,7 +10,7 @@ here, by the :class:`~peerkey.protocol.peering.Peering` machine of the peer conc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
@@ -40,16 +40,19 @@ from actors.peer_path import PeerPath
 from actors.time import moment
 from actors.work import computed
 from peerkey.config.plan import InvalidCertificateBehavior
+from peerkey.moment import EPOCH_START
 from peerkey.pki.examination import next_change
 from peerkey.protocol import effects
 from peerkey.protocol.core import PeeringConfig
 from peerkey.protocol.peering import Peering
 from peerkey.protocol.state import decode_state
-from peerkey.protocol.suites import Algorithm, agreement_for
+from peerkey.protocol.suites import Algorithm, KeyAgreement, agreement_for
 from runtime.actor import Actor, Terminated
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from actors.identity import ReadFile
     from actors.intake import Intake
     from actors.journal import Journal
@@ -63,8 +66,12 @@ if TYPE_CHECKING:
     from runtime.store.port import Store
     from runtime.wire.port import Wire
 
-#: How often certificates are looked at even if no boundary is near: the wall clock may have been stepped.
+#: How often it is looked whether the wall clock has been stepped or something can be read again,
+#: and how often certificates are judged again although nothing says that they must be.
 WATCH_INTERVAL: Final = timedelta(seconds=60)
+JUDGE_AGAIN_AFTER: Final = timedelta(hours=1)
+#: By how much the two clocks may come apart between two looks: a clock that is corrected is not stepped.
+CLOCK_TOLERANCE: Final = timedelta(seconds=1)
 #: How long certificates that come into force are gathered before their dates are looked at, all at once.
 GATHERING: Final = timedelta(milliseconds=200)
 
@@ -79,6 +86,10 @@ class Ports:
     read_file: ReadFile
     entropy: Entropy
     journal: Journal
+    #: How keys are agreed; a simulation has suites that do the same again for the same seed.
+    agreement: Callable[[Algorithm, Entropy], KeyAgreement] = agreement_for
+    #: What makes the machine of a peering, in the words of ``Peering``; a simulation watches each.
+    peering: Callable[..., Peering] = Peering
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +129,22 @@ class RouterNode(Actor):
         self._desks_made = 0
         self._places = Places()
         self._gathering = False
+        #: When every certificate was judged last, and when the first of them begins or ends to be valid.
+        self._judged = EPOCH_START
+        self._boundary: datetime | None = None
         self._epoch = 0
         self._loading = False
         self._load_again: NodePlan | None = None
+
+    @property
+    def desks(self) -> Mapping[UUID, Desk]:
+        """The desk of each peer, by its UUID, to be looked at."""
+        return self._desks
+
+    @property
+    def fault(self) -> str:
+        """Why this node should not use its certificate; empty while it may."""
+        return self._certificates.fault
 
     @property
     def _owner(self) -> str:
@@ -186,11 +210,11 @@ class RouterNode(Actor):
         """Build the machine of one peering on its stored record, and start its paths."""
         state = None if record is None else decode_state(record)
         examiner = self._certificates.first_examiner(plan, state)
-        peering = Peering(
+        peering = self._ports.peering(
             self._peering_config(plan),
             identity=self._certificates.identity(),
             examiner=examiner,
-            agreement=agreement_for(Algorithm.parse(plan.algorithm_name), self._ports.entropy),
+            agreement=self._agreement(plan),
             entropy=self._ports.entropy,
             epoch=self._epoch,
             state=state,
@@ -362,7 +386,7 @@ class RouterNode(Actor):
         desk.plan = plan
         config, identity = self._peering_config(plan), self._certificates.identity()
         examiner = desk.examiner = self._certificates.examiner(plan, desk.examiner)
-        agreement = agreement_for(Algorithm.parse(plan.algorithm_name), self._ports.entropy)
+        agreement = self._agreement(plan)
         self._run(
             plan.peer_uuid,
             lambda peering: peering.reconfigured(config, agreement, identity, examiner, now),
@@ -385,9 +409,12 @@ class RouterNode(Actor):
                 self._open(plan, None, 0, now)
 
     def _look_again(self, now: Moment) -> None:
-        """Judge every certificate again; verdicts that still hold cost a look-up."""
+        """Judge every certificate again, unless nothing has passed but time, and no boundary with it."""
         if self._certificates.unread:
             self._load(self._plan)
+        elif self._still_judged(now):
+            self._watch_again(now)
+            return
         if self._look_at_own_certificate(now):
             identity = self._certificates.identity()
             for peer in list(self._desks):
@@ -395,6 +422,13 @@ class RouterNode(Actor):
         for peer in list(self._desks):
             self._run(peer, lambda peering: peering.trust_changed(now))
         self._watch(now)
+
+    def _still_judged(self, now: Moment) -> bool:
+        """Tell whether the clocks have gone on alike since the last judgement, and reached no date."""
+        passed = now.instant - self._judged.instant
+        apart = now.wall - self._judged.wall - passed
+        before_boundary = self._boundary is None or now.wall < self._boundary
+        return before_boundary and passed < JUDGE_AGAIN_AFTER and abs(apart) < CLOCK_TOLERANCE
 
     def _look_at_own_certificate(self, now: Moment) -> bool:
         """Judge this node's own certificate; return whether the judgement is another than before."""
@@ -405,17 +439,30 @@ class RouterNode(Actor):
         return self._certificates.fault != before
 
     def _watch(self, now: Moment) -> None:
-        """Look again when the first certificate begins or ends to be valid, and within a minute anyway."""
+        """See when the first certificate begins or ends to be valid; everything has just been judged."""
         boundaries = [self._certificates.next_boundary(now.wall)]
         boundaries += (
             next_change(desk.examiner.examine(desk.watched_chain, now.wall), now.wall)
             for desk in self._desks.values()
             if desk.watched_chain
         )
-        due = [now.wall + WATCH_INTERVAL, *(boundary for boundary in boundaries if boundary is not None)]
+        self._boundary = min((boundary for boundary in boundaries if boundary is not None), default=None)
+        self._judged = now
         self._gathering = False
         self.ctx.cancel_timer("dates")
-        self.ctx.set_timer("watch", max(min(due) - now.wall, timedelta(0)), WatchDue())
+        self._watch_again(now)
+
+    def _watch_again(self, now: Moment) -> None:
+        """Look again at the boundary, and within a minute anyway."""
+        due = (
+            now.wall + WATCH_INTERVAL
+            if self._boundary is None
+            else min(self._boundary, now.wall + WATCH_INTERVAL)
+        )
+        self.ctx.set_timer("watch", max(due - now.wall, timedelta(0)), WatchDue())
+
+    def _agreement(self, plan: PeeringPlan) -> KeyAgreement:
+        return self._ports.agreement(Algorithm.parse(plan.algorithm_name), self._ports.entropy)
 
     def _peering_config(self, plan: PeeringPlan) -> PeeringConfig:
         node, policy = self._plan, self._plan.policy

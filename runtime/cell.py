@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from runtime.system import ActorSystem
     from runtime.timers import Alarm
 
-#: So many messages are handled before the next actor has its turn.
-TURN_MESSAGES: Final = 32
-
 #: How long ``ctx.stop`` lets an actor take.
 STOP_DEADLINE: Final = timedelta(seconds=10)
 
@@ -146,7 +143,7 @@ class Cell:
         receive = incarnation.receive
         item: object = None
         try:
-            for _ in range(min(len(queue), TURN_MESSAGES)):
+            for _ in range(min(len(queue), self.system.turn_messages)):
                 item = queue.popleft()
                 if isinstance(item, Parcel):
                     item.open(incarnation)

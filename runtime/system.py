@@ -34,7 +34,7 @@ from runtime.message import Ask
 from runtime.parcels import Notice, Question
 from runtime.ref import Ref
 from runtime.supervision import DEFAULT_SUPERVISION, Supervision
-from runtime.timers import TimerQueue
+from runtime.timers import Timeline, TimerQueue
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -60,6 +60,9 @@ _CANCEL_GRACE: Final = timedelta(seconds=1)
 class ActorSystem:
     """A set of named actors on one event loop. An asynchronous context manager."""
 
+    #: So many messages an actor handles before the next one has its turn.
+    turn_messages: int = 32
+
     def __init__(
         self,
         *,
@@ -68,16 +71,18 @@ class ActorSystem:
         random: Random,
         observer: Observer | None = None,
         speakable: tuple[type[BaseException], ...] = (),
+        log: FilteringBoundLogger | None = None,
     ) -> None:
         """Take over what the backend provides.
 
         ``observer`` is told of deaths and returns. ``speakable`` names kinds of errors whose text never
-        holds contents of messages and may be logged (see :mod:`runtime.crash`).
+        holds contents of messages and may be logged (see :mod:`runtime.crash`). ``log`` is where the system
+        and its actors log; structlog's logger ``runtime`` unless given.
         """
         self.clock = clock
         self.executor = executor
         self.random = random
-        self.log: FilteringBoundLogger = structlog.get_logger("runtime")
+        self.log: FilteringBoundLogger = log if log is not None else structlog.get_logger("runtime")
         self.dead_letters = DeadLetters(clock, self.log)
         self.crashes = 0
         self.restarts = 0
@@ -100,8 +105,7 @@ class ActorSystem:
 
     async def __aenter__(self) -> Self:
         """Begin, on the running event loop."""
-        self._loop = asyncio.get_running_loop()
-        self._timers = TimerQueue(self._loop)
+        self.begin(asyncio.get_running_loop())
         return self
 
     async def __aexit__(
@@ -109,6 +113,11 @@ class ActorSystem:
     ) -> None:
         """Stop, gracefully if the block ended well and at once if it did not."""
         await self.stop(STOP_DEADLINE if error is None else timedelta(0))
+
+    def begin(self, loop: asyncio.AbstractEventLoop, timeline: Timeline | None = None) -> None:
+        """Live on ``loop`` from now on, as entering does. Timers follow ``timeline``, or the loop."""
+        self._loop = loop
+        self._timers = TimerQueue(loop if timeline is None else timeline)
 
     def spawn(
         self,

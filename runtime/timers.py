@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 #: Below this number of entries it is not worth while to sweep out cancelled ones.
 _SWEEP_FROM: Final = 64
@@ -43,16 +43,30 @@ class Alarm:
         return callback
 
 
+class Timeline(Protocol):
+    """What timers need of an event loop: a clock, and one call at a time of it."""
+
+    def time(self) -> float:
+        """Return the time in seconds, since any origin."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> asyncio.TimerHandle:
+        """Call ``callback`` at ``when``, unless the handle returned is cancelled."""
+        ...
+
+
 class TimerQueue:
-    """Deadlines on the clock of one event loop, be it real or virtual."""
+    """Deadlines on one timeline: that of an event loop, be it real or virtual, or of a simulated machine."""
 
-    __slots__ = ("_cancelled", "_handle", "_heap", "_loop", "_number")
+    __slots__ = ("_cancelled", "_due", "_handle", "_heap", "_number", "_timeline")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Use ``loop.time`` and ``loop.call_at`` and nothing else of the loop."""
-        self._loop = loop
+    def __init__(self, timeline: Timeline) -> None:
+        """Set timers on ``timeline``."""
+        self._timeline = timeline
         self._heap: list[tuple[float, int, Alarm]] = []
         self._handle: asyncio.TimerHandle | None = None
+        #: When the handle is due.
+        self._due = 0.0
         self._number = 0
         self._cancelled = 0
 
@@ -68,7 +82,7 @@ class TimerQueue:
     def arm(self, seconds: float, callback: Callable[[], object]) -> Alarm:
         """Call ``callback`` in so many seconds; at once, but not from within this call, if not positive."""
         alarm = Alarm(self, callback)
-        when = self._loop.time() + max(0.0, seconds)
+        when = self._timeline.time() + max(0.0, seconds)
         self._number += 1
         heapq.heappush(self._heap, (when, self._number, alarm))
         if self._heap[0][2] is alarm:
@@ -92,7 +106,7 @@ class TimerQueue:
     def _fire(self) -> None:
         """Call what is due by now, then wait for the next."""
         # The loop may call a moment early, by no more than the resolution of its clock.
-        now = max(self._loop.time(), self._handle.when() if self._handle is not None else 0.0)
+        now = max(self._timeline.time(), self._due)
         self._handle = None
         # What the callbacks arm waits for the next round, even if it is due at once.
         newest = self._number
@@ -109,7 +123,8 @@ class TimerQueue:
 
     def _set(self, when: float) -> None:
         self._unset()
-        self._handle = self._loop.call_at(when, self._fire)
+        self._due = when
+        self._handle = self._timeline.call_at(when, self._fire)
 
     def _unset(self) -> None:
         if self._handle is not None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import assert_never, final
+from typing import assert_never
 
 from peerkey.errors import Malformed
 from peerkey.moment import Instant, Moment
@@ -68,7 +68,6 @@ class PeeringStatus:
     peer_certificate_fault: str
 
 
-@final
 class Peering:
     """The machine of one peering."""
 

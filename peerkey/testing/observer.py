@@ -21,8 +21,11 @@ stored ``next`` or else ``current``, so the peer must be able to open with that 
 
 from __future__ import annotations
 
+import hashlib
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, assert_never, final
 
 from peerkey.moment import Instant
@@ -39,6 +42,12 @@ from peerkey.secret import Secret
 
 #: A machine that is due at one instant more often than this is not getting anywhere.
 _STEPS_AT_ONE_INSTANT: Final = 10_000
+
+#: Keys that are looked for in datagrams: all that two rings can hold, and some that they held before.
+_SOUGHT_KEYS: Final = 16
+
+#: What two frames are told apart by; an encoding as a whole would be remembered for ever.
+_FRAME_HASH_BYTES: Final = 16
 
 #: States in which a path is not meant to do anything by itself.
 _RESTING: Final = frozenset({PathState.DISABLED, PathState.DOWN})
@@ -62,7 +71,7 @@ class Sighting:
 
     name: str
     alive: bool
-    #: What it holds in memory; ``None`` where it is not running.
+    #: What it holds in memory; ``None`` where it is not running, or is not settled.
     ring: KeyRing | None
     #: What its store holds; ``None`` where nothing was stored.
     stored: PeeringState | None
@@ -74,6 +83,8 @@ class Sighting:
     wants_key: bool
     #: Whether it has seen a bad certificate, under ``fail-hard``, and no other has been accepted since.
     condemned: bool
+    #: Whether all that it decided is stored: no write is under way, and nothing waits behind one.
+    settled: bool = True
 
     @property
     def keys(self) -> KeyRing:
@@ -107,9 +118,11 @@ class _End:
     excused: set[bytes] = field(default_factory=set)
     #: When it last sealed with each key.
     sealed: dict[bytes, Instant] = field(default_factory=dict)
-    #: Encodings of all frames that left it.
+    #: Whether it was alive when it was last seen, and so has sealed with its current key until now.
+    alive: bool = False
+    #: Hashes of all frames that left it.
     frames: set[bytes] = field(default_factory=set)
-    #: Encodings of frames that changed its keys.
+    #: Hashes of frames that changed its keys.
     used: set[bytes] = field(default_factory=set)
     #: Those of this step, with the keys they led to: a crash before the write undoes it.
     changing: list[tuple[bytes, tuple[object, ...]]] = field(default_factory=list)
@@ -123,11 +136,14 @@ class _End:
 class Observer:
     """Watches the two ends of one peering."""
 
-    def __init__(self) -> None:
-        """Begin having seen nothing."""
+    def __init__(self, slack: timedelta = timedelta(0)) -> None:
+        """Begin having seen nothing. ``slack`` is by how much the clocks of the ends may differ in 30 s."""
+        self._erasure_delay = ERASURE_DELAY - slack
         self._ends: dict[str, _End] = {}
         #: Key material by key id, of every key that any end ever had.
         self._material: dict[bytes, tuple[int, tuple[Secret, ...]]] = {}
+        #: The latest of them: what no datagram may carry.
+        self._sought: deque[tuple[int, tuple[Secret, ...]]] = deque(maxlen=_SOUGHT_KEYS)
         self._instant: Instant | None = None
         self._steps = 0
         self._seen: tuple[Sighting, Sighting] | None = None
@@ -143,7 +159,7 @@ class Observer:
 
     def leaves(self, node: str, frame: Frame, stored: PeeringState | None) -> None:
         """Check that what a frame presupposes was stored before it leaves (protocol.md, section 6)."""
-        self._end(node).frames.add(frame.encode())
+        self._end(node).frames.add(_hash(frame))
         message = decode_body_untrusted(frame)
         if isinstance(message, messages.Ack):
             return
@@ -187,7 +203,7 @@ class Observer:
 
     def on_the_wire(self, data: bytes) -> None:
         """Check that a datagram shows no key to anybody."""
-        for index, secrets in self._material.values():
+        for index, secrets in self._sought:
             if any(secret.reveal() in data for secret in secrets):
                 raise Violation(2, f"a datagram carries key material of key {index}")
 
@@ -195,17 +211,17 @@ class Observer:
         """Check that a frame which the peer never sent, or which has had its effect, has none."""
         end = self._end(arrival.node)
         changed = arrival.before != arrival.after
-        encoded = arrival.frame.encode()
-        honest = any(encoded in sender.frames for name, sender in self._ends.items() if name != arrival.node)
+        frame = _hash(arrival.frame)
+        honest = any(frame in sender.frames for name, sender in self._ends.items() if name != arrival.node)
         if not honest:
             harmless = all(isinstance(effect, _HARMLESS) or _is_hint(effect) for effect in arrival.wanted)
             if changed or not harmless:
                 detail = f"it asked for {arrival.wanted}" if not harmless else _difference(arrival)
                 raise Violation(6, f"{arrival.frame} is not the peer's and changed {arrival.node}: {detail}")
         if arrival.before[0] != arrival.after[0] and _ring(arrival.before) != _ring(arrival.after):
-            if encoded in end.used:
+            if frame in end.used:
                 raise Violation(6, f"{arrival.frame} changed the keys of {arrival.node} a second time")
-            end.changing.append((encoded, _ring(arrival.after)))
+            end.changing.append((frame, _ring(arrival.after)))
 
     # --- what is there ----------------------------------------------------------------------------
 
@@ -213,6 +229,7 @@ class Observer:
         """Check everything that can be seen of both ends between two steps."""
         self._progresses(now)
         for seen in (one, other):
+            self._note_sealed_until(now, self._end(seen.name))
             self._note_changes(seen)
         if self._seen == (one, other):
             self._note_sealing(now, one, other)
@@ -231,6 +248,7 @@ class Observer:
         for seen in (one, other):
             end = self._end(seen.name)
             end.keys, end.was_removed, end.lost_store = seen.keys, seen.removed, False
+            end.alive = seen.alive
 
     def _end(self, name: str) -> _End:
         return self._ends.setdefault(name, _End())
@@ -252,7 +270,10 @@ class Observer:
         """2, over time: a key id stands for one index and one set of bytes, wherever it is seen."""
         for _, key in seen.keys:
             material = (key.index, (key.peer_key, key.confirm_initiator, key.confirm_responder, key.probe))
-            if self._material.setdefault(key.key_id, material) != material:
+            if key.key_id not in self._material:
+                self._material[key.key_id] = material
+                self._sought.append(material)
+            elif self._material[key.key_id] != material:
                 raise Violation(2, f"{seen.name} holds {key} with other bytes than were seen before")
 
     def _both_ends_agree(self, one: Sighting, other: Sighting) -> None:
@@ -283,15 +304,26 @@ class Observer:
             if role not in ACCEPTED:
                 continue
             sealed = peer_end.sealed.get(key.key_id)
-            if sealed is not None and now - sealed < ERASURE_DELAY and key.key_id not in peer_end.excused:
+            if (
+                sealed is not None
+                and now - sealed < self._erasure_delay
+                and key.key_id not in peer_end.excused
+            ):
                 ago = (now - sealed).total_seconds()
                 raise Violation(1, f"{seen.name} erased {key} that {peer.name} sealed with {ago} s ago")
 
     def _note_changes(self, seen: Sighting) -> None:
         """Remember which frames have had their effect: those whose keys were stored before any crash."""
         end = self._end(seen.name)
+        if seen.alive and not seen.settled:
+            return
         end.used |= {frame for frame, keys in end.changing if seen.alive or tuple(seen.keys) == keys}
         end.changing.clear()
+
+    def _note_sealed_until(self, now: Instant, end: _End) -> None:
+        """Take note that an end has gone on sealing with the key it had, up to this moment."""
+        if end.alive and end.keys.current is not None:
+            end.sealed[end.keys.current.key_id] = now
 
     def _note_sealing(self, now: Instant, *ends: Sighting) -> None:
         for seen in ends:
@@ -340,6 +372,10 @@ def _roles(keys: KeyRing) -> str:
 
 def _ring(state: tuple[bytes, Phase, Instant | None]) -> tuple[object, ...]:
     return tuple(decode_state(state[0]).ring)
+
+
+def _hash(frame: Frame) -> bytes:
+    return hashlib.blake2b(frame.encode(), digest_size=_FRAME_HASH_BYTES).digest()
 
 
 def _is_hint(effect: Effect) -> bool:

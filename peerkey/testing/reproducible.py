@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,19 +22,35 @@ from peerkey.testing.ca import Issued, TestCA
 _SHARE_BYTES: Final = 32
 _FIRST_KEY: Final = 1_000_003
 
+#: Encapsulation key and ciphertext of each parameter set of ML-KEM, and its shared secret (FIPS 203, table 3).
+_KEM_BYTES: Final = {512: (800, 768), 768: (1184, 1088), 1024: (1568, 1568)}
+_KEM_SECRET_BYTES: Final = 32
+
+
+class _Sizes(NamedTuple):
+    """How long the values of one agreement are: (Diffie-Hellman, ML-KEM), 0 where a half is absent."""
+
+    offer: tuple[int, int]
+    answer: tuple[int, int]
+    secret: tuple[int, int]
+
 
 @final
 @dataclass(frozen=True, slots=True)
 class PlainAgreement:
-    """Offers and answers with random bytes; the secret is the hash of both. Secret from nobody."""
+    """Offers and answers with random bytes; the secret is the hash of both. Secret from nobody.
+
+    Where ``life_size`` is set everything is as long as the real thing, so that frames have as many segments.
+    """
 
     algorithm: Algorithm
     entropy: Entropy
     heavy: bool = False
+    life_size: bool = False
 
     def offer(self) -> tuple[Shares, PlainEphemeral]:
         """Draw a share for each half of the algorithm."""
-        shares = self._shares()
+        shares = Shares(*map(self.entropy, self.sizes().offer))
         return shares, PlainEphemeral(self, shares)
 
     def check_offer(self, offer: Shares) -> None:
@@ -44,28 +60,29 @@ class PlainAgreement:
             BadShare: where they are not.
 
         """
-        lengths = tuple(map(len, offer))
-        if lengths != self._lengths():
-            message = f"shares of {lengths} bytes"
-            raise BadShare(message)
+        _check(offer, self.sizes().offer)
 
     def answer(self, offer: Shares) -> tuple[Shares, SharedSecret]:
         """Answer an offer of the right shape."""
         self.check_offer(offer)
-        shares = self._shares()
+        shares = Shares(*map(self.entropy, self.sizes().answer))
         return shares, self.agreed(offer, shares)
 
     def agreed(self, offer: Shares, answer: Shares) -> SharedSecret:
         """Return what both ends make of the four shares."""
-        digest = hashlib.sha256(b"".join((*offer, *answer))).digest()
-        return SharedSecret(*(digest[:length] for length in self._lengths()))
+        stream = hashlib.shake_128(b"".join((*offer, *answer)))
+        return SharedSecret(*(stream.digest(length) for length in self.sizes().secret))
 
-    def _lengths(self) -> tuple[int, int]:
+    def sizes(self) -> _Sizes:
+        """Return how long everything is."""
         algorithm = self.algorithm
-        return (_SHARE_BYTES * bool(algorithm.dh_bits), _SHARE_BYTES * bool(algorithm.kem_size))
-
-    def _shares(self) -> Shares:
-        return Shares(*map(self.entropy, self._lengths()))
+        if not self.life_size:
+            short = (_SHARE_BYTES * bool(algorithm.dh_bits), _SHARE_BYTES * bool(algorithm.kem_size))
+            return _Sizes(short, short, short)
+        group = algorithm.dh_bits // 8
+        encapsulation_key, ciphertext = _KEM_BYTES.get(algorithm.kem_size, (0, 0))
+        kem_secret = _KEM_SECRET_BYTES * bool(algorithm.kem_size)
+        return _Sizes((group, encapsulation_key), (group, ciphertext), (group, kem_secret))
 
 
 @final
@@ -83,8 +100,15 @@ class PlainEphemeral:
             BadShare: where the answer is not of the algorithm's shape.
 
         """
-        self.agreement.check_offer(answer)
+        _check(answer, self.agreement.sizes().answer)
         return self.agreement.agreed(self.shares, answer)
+
+
+def _check(shares: Shares, expected: tuple[int, int]) -> None:
+    lengths = tuple(map(len, shares))
+    if lengths != expected:
+        message = f"shares of {lengths} bytes"
+        raise BadShare(message)
 
 
 @final

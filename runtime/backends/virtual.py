@@ -2,32 +2,46 @@
 
 With this loop, :class:`VirtualClock` and an executor that computes in place, a whole system of actors runs
 through hours in milliseconds, the same way each time. Tests use it through :mod:`runtime.testing`, and
-a simulation is built on it.
+the simulation (:mod:`runtime.backends.sim`) is built on it.
+
+The loop has no selector, no self-pipe and no threads: a socket, a file, a signal, a sub-process or another
+thread cannot be waited for on it, and whoever tries is told. What it does have is asyncio's own, so that
+futures, tasks and callbacks take the turns that they take in production.
 """
 
 from __future__ import annotations
 
 import asyncio
-import selectors
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any, Final, NoReturn
 
-if TYPE_CHECKING:
-    from _typeshed import FileDescriptorLike
+#: What two instants must differ by to be told apart. asyncio takes it from the machine's clock otherwise.
+_RESOLUTION_SECONDS: Final = 1e-9
 
 
 class NothingWillHappen(RuntimeError):
     """Somebody waits, but there is no timer and no work: it would be for ever."""
 
 
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop that never waits. Sockets work if they are ready at once; they cannot be waited for."""
+class OutsideVirtualTime(RuntimeError):
+    """Something was asked for that happens in the world and not on the loop: a thread, a socket, a signal."""
+
+    def __init__(self, what: str) -> None:
+        """Name what was asked for."""
+        super().__init__(f"{what}: there is no such thing in virtual time")
+
+
+class VirtualTimeLoop(asyncio.BaseEventLoop):
+    """An event loop that never waits, and on which nothing of the world can be waited for."""
 
     def __init__(self) -> None:
         """Start at time zero."""
+        super().__init__()
         self._now = 0.0
-        super().__init__(_JumpingSelector(self))
+        self._clock_resolution = _RESOLUTION_SECONDS
+        # What asyncio's loop asks, once a round, how long it may wait and for what.
+        self._selector = _Jump(self)
 
     def time(self) -> float:
         """Return the virtual time in seconds."""
@@ -36,6 +50,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def jump(self, seconds: float) -> None:
         """Let time pass."""
         self._now += seconds
+
+    def run_in_executor(self, executor: object, func: Callable[..., Any], *args: object) -> NoReturn:  # noqa: ARG002
+        """Refuse: a thread would decide the order of events."""
+        raise OutsideVirtualTime("a thread")
+
+    def _process_events(self, event_list: list[object]) -> None:
+        """Take what the selector found, which is nothing."""
+
+    def _write_to_self(self) -> None:
+        """Wake the loop from another thread, or from a signal: it never sleeps."""
 
 
 class VirtualClock:
@@ -61,35 +85,19 @@ class VirtualClock:
         self._wall += delay
 
 
-class _JumpingSelector(selectors.BaseSelector):
-    """Looks at sockets without waiting, and jumps instead of waiting."""
+class _Jump:
+    """Stands where asyncio expects a selector: it has nothing to wait for, and jumps instead."""
+
+    __slots__ = ("_loop",)
 
     def __init__(self, loop: VirtualTimeLoop) -> None:
         self._loop = loop
-        self._inner = selectors.DefaultSelector()
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = self._inner.select(0)
-        if not ready and timeout is None:
+    def select(self, timeout: float | None) -> list[object]:
+        """Return at once, later."""
+        if timeout is None:
             message = "every task waits, and there is nothing that could wake one"
             raise NothingWillHappen(message)
-        if not ready and timeout is not None and timeout > 0:
+        if timeout > 0:
             self._loop.jump(timeout)
-        return ready
-
-    def register(
-        self, fileobj: FileDescriptorLike, events: int, data: object = None
-    ) -> selectors.SelectorKey:
-        return self._inner.register(fileobj, events, data)
-
-    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
-        return self._inner.unregister(fileobj)
-
-    def modify(self, fileobj: FileDescriptorLike, events: int, data: object = None) -> selectors.SelectorKey:
-        return self._inner.modify(fileobj, events, data)
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
-        return self._inner.get_map()
+        return []

@@ -1,0 +1,196 @@
+"""What can go wrong, as values, and a schedule of it drawn from a seed.
+
+A :class:`Fault` says when, what, where, for how long and how much. The whole schedule is drawn before the
+run begins, so that a failing run can be repeated with fewer and fewer of its faults until only those
+are left that matter. :mod:`peerkey_cli.simulation.injector` says what each kind does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from random import Random
+
+
+class FaultKind(StrEnum):
+    """Everything that can go wrong."""
+
+    #: An actor raises; its supervisor restarts it.
+    ACTOR_CRASH = "actor-crash"
+    #: The process is killed between two messages and started again.
+    CRASH = "crash"
+    #: The machine loses power: what its disk had not synced is lost or torn.
+    POWER_LOSS = "power-loss"
+    #: The process is stopped in good order and started again, as for an upgrade.
+    RESTART = "restart"
+    #: The machine comes back with an empty disk.
+    STORE_LOST = "store-lost"
+    DISK_FULL = "disk-full"
+    DISK_SLOW = "disk-slow"
+    #: The disk refuses to sync.
+    DISK_FAILING = "disk-failing"
+    #: Much of what a node sends and receives is lost, doubled, changed, late and out of order.
+    BAD_WEATHER = "bad-weather"
+    #: Nothing passes between two nodes.
+    PARTITION = "partition"
+    #: Nothing passes from one node to another; what that sends arrives.
+    ONE_WAY = "one-way"
+    INTERFACE_DOWN = "interface-down"
+    #: Somebody sets the wall clock.
+    CLOCK_STEP = "clock-step"
+    #: An operator replaces the node's certificate and key.
+    CERTIFICATE_REPLACED = "certificate-replaced"
+    #: The node's certificate is one that expires soon; a good one replaces it later.
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    #: The certificate's file is gone for a while.
+    CERTIFICATE_MISSING = "certificate-missing"
+    #: The algorithm of one peering is changed, at one end first.
+    ALGORITHM = "algorithm"
+    #: ``invalid-certificate-behavior`` is the other one for a while.
+    BEHAVIOR = "behavior"
+    #: ``enhanced-security-key-management`` is false for a while.
+    DISABLED = "disabled"
+    #: The node speaks a version that nobody else understands, until it is upgraded.
+    OTHER_VERSION = "other-version"
+    #: An operator asks for new keys.
+    REKEY = "rekey"
+    #: An attacker sends again what was sent before: as it was, changed, or by another path.
+    REPLAY = "replay"
+    #: An attacker sends what nobody has sent.
+    FORGERY = "forgery"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong."""
+
+    at: timedelta
+    kind: FaultKind
+    #: Where: ``router/node``.
+    node: str
+    #: Between there and whom, where it is about two.
+    peer: str = ""
+    lasts: timedelta = timedelta(0)
+    #: Which of several possibilities, from 0 up to and without 1.
+    choice: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        between = f" - {self.peer}" if self.peer else ""
+        lasts = f" for {self.lasts.total_seconds():g} s" if self.lasts else ""
+        return f"{_clock(self.at)} {self.kind.value} {self.node}{between}{lasts} (choice {self.choice:.6f})"
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON's types."""
+        return {
+            "at": self.at.total_seconds(),
+            "kind": self.kind.value,
+            "node": self.node,
+            "peer": self.peer,
+            "lasts": self.lasts.total_seconds(),
+            "choice": self.choice,
+        }
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Fault:
+        """Return the fault that :meth:`document` describes."""
+        return cls(
+            timedelta(seconds=document["at"]),
+            FaultKind(document["kind"]),
+            document["node"],
+            document["peer"],
+            timedelta(seconds=document["lasts"]),
+            document["choice"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """How often a kind happens to a node, and how long it lasts."""
+
+    per_day: float
+    shortest: timedelta = timedelta(0)
+    longest: timedelta = timedelta(0)
+    #: Whether it is about a node and one of its peers.
+    between: bool = False
+
+
+_SECOND: Final = timedelta(seconds=1)
+_MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
+
+HABITS: Final = {
+    FaultKind.ACTOR_CRASH: Habit(2),
+    FaultKind.CRASH: Habit(1, _SECOND, 10 * _MINUTE),
+    FaultKind.POWER_LOSS: Habit(0.2, 10 * _SECOND, _HOUR),
+    FaultKind.RESTART: Habit(0.1, _SECOND, _MINUTE),
+    FaultKind.STORE_LOST: Habit(0.02, _SECOND, _HOUR),
+    FaultKind.DISK_FULL: Habit(0.1, _SECOND, _HOUR),
+    FaultKind.DISK_SLOW: Habit(0.2, _MINUTE, _HOUR),
+    FaultKind.DISK_FAILING: Habit(0.1, _SECOND, 5 * _MINUTE),
+    FaultKind.BAD_WEATHER: Habit(0.5, _MINUTE, 2 * _HOUR),
+    FaultKind.PARTITION: Habit(0.5, _SECOND, 6 * _HOUR, between=True),
+    FaultKind.ONE_WAY: Habit(0.3, _SECOND, _HOUR, between=True),
+    FaultKind.INTERFACE_DOWN: Habit(0.5, _SECOND, _HOUR),
+    FaultKind.CLOCK_STEP: Habit(0.1),
+    FaultKind.CERTIFICATE_REPLACED: Habit(0.1),
+    FaultKind.CERTIFICATE_EXPIRED: Habit(0.05, _MINUTE, 6 * _HOUR),
+    FaultKind.CERTIFICATE_MISSING: Habit(0.05, _MINUTE, _HOUR),
+    FaultKind.ALGORITHM: Habit(0.05, _SECOND, _HOUR, between=True),
+    FaultKind.BEHAVIOR: Habit(0.1, _MINUTE, 12 * _HOUR),
+    FaultKind.DISABLED: Habit(0.05, _SECOND, _HOUR),
+    FaultKind.OTHER_VERSION: Habit(0.05, _MINUTE, _HOUR),
+    FaultKind.REKEY: Habit(0.5),
+    FaultKind.REPLAY: Habit(5),
+    FaultKind.FORGERY: Habit(2),
+}
+
+
+def schedule(
+    random: Random,
+    nodes: Sequence[tuple[str, Sequence[str]]],
+    lasts: timedelta,
+    kinds: Collection[FaultKind],
+    intensity: float = 1.0,
+) -> tuple[Fault, ...]:
+    """Draw what goes wrong, in order of time. ``nodes`` are names, each with the names of its peers."""
+    faults: list[Fault] = []
+    for kind in FaultKind:
+        habit = HABITS[kind]
+        rate = habit.per_day * intensity / timedelta(days=1).total_seconds()
+        if kind not in kinds or rate <= 0:
+            continue
+        for node, peers in nodes:
+            if habit.between and not peers:
+                continue
+            at = random.expovariate(rate)
+            while at < lasts.total_seconds():
+                spread = (habit.longest - habit.shortest).total_seconds()
+                # Short ones are likelier than long ones, as in life.
+                length = habit.shortest.total_seconds() + spread * random.random() ** 3
+                faults.append(
+                    Fault(
+                        timedelta(seconds=round(at, 6)),
+                        kind,
+                        node,
+                        random.choice(peers) if habit.between else "",
+                        timedelta(seconds=round(length, 3)),
+                        round(random.random(), 6),
+                    )
+                )
+                at += random.expovariate(rate)
+    return tuple(sorted(faults, key=lambda fault: fault.at))
+
+
+def _clock(at: timedelta) -> str:
+    """Return ``12d 03:04:05.678``."""
+    seconds = at.total_seconds()
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{int(days)}d {int(hours):02}:{int(minutes):02}:{rest:06.3f}"

@@ -1,0 +1,409 @@
+"""The nodes of an authority, each on a simulated machine of its own, with throw-away certificates.
+
+The plans are those of the configuration file; only the certificates are replaced, by ones of a laboratory CA
+that every node trusts if it trusts anybody. Files exist in memory alone. Keys, signatures and key
+agreements do the same again for the same seed (:mod:`peerkey.testing.reproducible`), with the sizes of the
+real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from actors.authority import Authority
+from actors.desk import record_name
+from actors.journal import MemoryJournal
+from actors.messages import GetFleet, NodeStatus, Reload
+from actors.router_node import Ports, RouterNode, store_owner
+from peerkey.config.plan import CertificateSource, NodePlan, ValidationMode
+from peerkey.errors import Misconfigured, PeerkeyError
+from peerkey.protocol.state import PeeringState, decode_state
+from peerkey.secret import Secret
+from peerkey.testing.ca import Issued, TestCA
+from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
+from peerkey_cli.compose import AUTHORITY
+from peerkey_cli.simulation.watch import WatchedPeering
+from runtime.backends.sim import Machine, Process
+from runtime.backends.sim.machine import BEGINNING
+from runtime.errors import RuntimeFault, StoreUnavailable
+from runtime.store.sealed import AesGcmSealer, SealedStore
+from runtime.supervision import PATIENT
+from runtime.wire.simulated import Network, Weather
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import datetime
+
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+    from peerkey.observe.events import Event
+    from peerkey.protocol.core import Entropy
+    from peerkey.protocol.suites import Algorithm, KeyAgreement, Signer
+    from peerkey_cli.simulation.trace import Trace
+    from peerkey_cli.simulation.watch import Watch
+    from runtime.backends.sim import SimulatedSystem
+    from runtime.events import RuntimeEvent
+    from runtime.store.port import Record
+
+#: A certificate of the laboratory is valid for so long, unless a fault makes it shorter.
+LIFETIME: Final = timedelta(days=3 * 365)
+#: A certificate begins this long before it is made: clocks differ.
+BACKDATED: Final = timedelta(days=30)
+
+#: How long a machine that cannot read its disk waits before it tries again.
+BOOT_AGAIN_AFTER: Final = timedelta(seconds=10)
+#: What an operator waits for an answer.
+ANSWER_WITHIN: Final = timedelta(seconds=10)
+#: How long a graceful stop may take.
+STOP_WITHIN: Final = timedelta(seconds=8)
+
+_ROOT: Final = "/etc/peerkey/ca.pem"
+_CERTIFICATE: Final = "/etc/peerkey/node.pem"
+_KEY: Final = "/etc/peerkey/node.key"
+#: The first key of a node; those of the CA come before it.
+_FIRST_NODE_KEY: Final = 10
+_SEALING_KEY_BYTES: Final = 32
+
+
+class SimulatedKeyStore:
+    """The keys of one machine, in memory. See :class:`actors.keystores.port.KeyStore`."""
+
+    def __init__(self, site: Site) -> None:
+        """Keep the keys of ``site``."""
+        self._site = site
+
+    def signer(self, name: str) -> tuple[Signer, PublicKeyTypes]:
+        """See :meth:`actors.keystores.port.KeyStore.signer`."""
+        issued = self._site.issued
+        if issued is None:
+            message = f"{name}: there is no such key"
+            raise Misconfigured(message)
+        return DeterministicSigner(issued), issued.key.public_key()
+
+    def sealing_key(self) -> Secret:
+        """See :meth:`actors.keystores.port.KeyStore.sealing_key`."""
+        return Secret(self._site.sealing_key)
+
+
+class TracedJournal(MemoryJournal):
+    """The audit log of one machine: the latest events, and how many there were of each type."""
+
+    def __init__(self, trace: Trace) -> None:
+        """Tell ``trace`` of each event."""
+        super().__init__()
+        self._trace = trace
+        self.counts: Counter[str] = Counter()
+
+    def record(self, time: datetime, node: str, event: Event) -> None:
+        """See :class:`actors.journal.Journal`."""
+        super().record(time, node, event)
+        self.counts[event.TYPE] += 1
+        self._trace.note("event", node, f"{event.TYPE}: {event.description()}")
+
+
+class Site:
+    """One node, its machine, its files and its operator."""
+
+    def __init__(self, fleet: Fleet, plan: NodePlan) -> None:
+        """Stand ready, switched off, with a good certificate."""
+        self.fleet = fleet
+        self.name, self.uuid = plan.name, plan.uuid
+        #: What the configuration says, and what it says at the moment.
+        self.base = self.plan = plan
+        self.files: dict[str, bytes] = {}
+        self.issued: Issued | None = None
+        self.journal = TracedJournal(fleet.trace)
+        #: Crashes of actors and processes.
+        self.deaths: Counter[str] = Counter()
+        self._records: dict[str, Record] = {}
+        self._states: dict[UUID, tuple[Record, PeeringState]] = {}
+        random = Random(fleet.random.getrandbits(64))  # noqa: S311 - a simulation is to be repeated
+        self.sealing_key = random.randbytes(_SEALING_KEY_BYTES)
+        self._owner = store_owner(plan.uuid)
+        self.machine = Machine(
+            plan.name,
+            random,
+            fleet.network,
+            log=fleet.trace.logger(plan.name),
+            watcher=self,
+            observer=self._observe,
+            on_durable=self._durable,
+            speakable=(PeerkeyError, RuntimeFault),
+        )
+        #: How many faults want the machine to be off.
+        self._held_off = 0
+        self._switch = asyncio.Lock()
+        self._sealed: SealedStore | None = None
+        self.certify()
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    @property
+    def system(self) -> SimulatedSystem | None:
+        """The actors, while a process runs."""
+        process = self.machine.process
+        return None if process is None else process.system
+
+    @property
+    def actor(self) -> RouterNode | None:
+        """The actor of the node, while it lives."""
+        system = self.system
+        actor = None if system is None else system.instance(f"{AUTHORITY}/{self.name.replace('/', '.')}")
+        return actor if isinstance(actor, RouterNode) else None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of its interfaces that paths use, each once."""
+        paths = (path for peering in self.base.peerings for path in peering.paths)
+        return tuple(dict.fromkeys(path.local.address for path in paths))
+
+    def stored(self, peer: UUID) -> PeeringState | None:
+        """Return what is durable of the peering with ``peer``."""
+        record = self._records.get(record_name(peer))
+        if record is None:
+            return None
+        known = self._states.get(peer)
+        if known is None or known[0] is not record:
+            known = self._states[peer] = (record, decode_state(self._opened(record)))
+        return known[1]
+
+    async def status(self) -> NodeStatus | None:
+        """Return what the node says of itself; ``None`` where nothing runs."""
+        system = self.system
+        if system is None:
+            return None
+        try:
+            (status,) = await system.ref(AUTHORITY).ask(GetFleet(), ANSWER_WITHIN)
+        except RuntimeFault:
+            return None
+        return status
+
+    # --- a watcher of its actors ------------------------------------------------------------------
+
+    def handed(self, receiver: str, message: object) -> None:
+        """See :meth:`runtime.backends.sim.Watcher.handed`."""
+        self.fleet.watch.handed(self, receiver, message)
+
+    def turn(self, name: str) -> None:
+        """See :meth:`runtime.backends.sim.Watcher.turn`."""
+        self.fleet.watch.turn(self, name)
+
+    # --- the machine ------------------------------------------------------------------------------
+
+    async def boot(self) -> None:
+        """Start the process, again and again until the disk lets it, unless a fault wants it to be off."""
+        async with self._switch:
+            while not self.machine.running and not self._held_off:
+                try:
+                    await self.machine.boot(self._program)
+                except StoreUnavailable as fault:
+                    self.fleet.trace.explain(self.name, f"cannot start: {fault}")
+                    await asyncio.sleep(BOOT_AGAIN_AFTER.total_seconds())
+        self._touched()
+
+    def kill(self, *, power: bool = False) -> None:
+        """Kill the process, or cut the power. Where nothing runs, what is about to start does not."""
+        if self.machine.running:
+            self.deaths["Power" if power else "Process"] += 1
+        self.machine.kill(power=power)
+        self._touched()
+
+    @asynccontextmanager
+    async def held_off(self, *, power: bool = False) -> AsyncIterator[None]:
+        """Kill the process and let nothing start before the block ends; then it starts again."""
+        self._held_off += 1
+        self.kill(power=power)
+        try:
+            yield
+        finally:
+            self._held_off -= 1
+        await self.boot()
+
+    async def restart(self) -> None:
+        """Stop the process in good order, and start it again."""
+        async with self._switch:
+            await self.machine.stop(STOP_WITHIN)
+            self._touched()
+        await self.boot()
+
+    def lose_store(self) -> None:
+        """Kill the process and give the machine an empty disk."""
+        self.kill(power=True)
+        self.machine.disk.wipe()
+        self._records.clear()
+        self._states.clear()
+        self.fleet.watch.store_lost(self)
+        self.fleet.watch.look()
+
+    # --- its operator -----------------------------------------------------------------------------
+
+    def certify(self, lifetime: timedelta = LIFETIME) -> None:
+        """Put a new certificate and key where the configuration expects them."""
+        now = BEGINNING + timedelta(seconds=asyncio.get_running_loop().time())
+        self.issued = self.fleet.issue(self.base, now.replace(microsecond=0), lifetime)
+        self.files[_CERTIFICATE] = self.issued.pem
+        self.files[_ROOT] = self.fleet.root_pem
+
+    def hide_certificate(self) -> None:
+        """Lose the file of the certificate."""
+        self.files.pop(_CERTIFICATE, None)
+
+    def show_certificate(self) -> None:
+        """Find the file of the certificate again."""
+        if self.issued is not None:
+            self.files[_CERTIFICATE] = self.issued.pem
+
+    async def reload(self) -> None:
+        """Have configuration and certificates read again."""
+        if self.system is not None:
+            await self.ask(Reload())
+
+    async def ask(self, order: Any) -> object:  # noqa: ANN401 - any question to the authority
+        """Give an operator's word; where nobody answers, that is that."""
+        system = self.system
+        if system is None:
+            return None
+        try:
+            return await system.ref(AUTHORITY).ask(order, ANSWER_WITHIN)
+        except (RuntimeFault, PeerkeyError) as fault:
+            self.fleet.trace.explain(self.name, f"{type(order).__name__}: {fault}")
+            return None
+
+    def read(self, path: str) -> bytes:
+        """Return a file of the machine."""
+        content = self.files.get(path)
+        if content is None:
+            raise FileNotFoundError(2, "no such file", path)
+        return content
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    async def _program(self, process: Process) -> None:
+        """What a composition root does."""
+        entropy = self.machine.random.randbytes
+        ports = Ports(
+            store=self._seal(process),
+            wire=process.wire,
+            keystore=SimulatedKeyStore(self),
+            read_file=self.read,
+            entropy=entropy,
+            journal=self.journal,
+            agreement=_agreement,
+            peering=self._peering,
+        )
+        process.system.spawn(lambda: Authority(lambda: (self.plan,), ports), AUTHORITY, supervision=PATIENT)
+
+    def _seal(self, process: Process) -> SealedStore:
+        self._sealed = SealedStore(process.store, self._sealer())
+        return self._sealed
+
+    def _sealer(self) -> AesGcmSealer:
+        return AesGcmSealer(self.sealing_key, self.machine.random.randbytes)
+
+    def _opened(self, record: Record) -> bytes:
+        sealed = self._sealed
+        if sealed is None:
+            message = "a record before any process"
+            raise AssertionError(message)
+        return sealed.opened(self._owner, record).value
+
+    def _peering(self, config: Any, **named: Any) -> WatchedPeering:  # noqa: ANN401 - as ``Peering`` says
+        return WatchedPeering(self.fleet.watch, self.name, UUID(bytes=config.peer), config, **named)
+
+    def _durable(self, owner: str, changes: Mapping[str, Record | None]) -> None:
+        """Take note of records that have become durable."""
+        for name, record in changes.items():
+            if record is None:
+                self._records.pop(name, None)
+            else:
+                self._records[name] = record
+            version = "gone" if record is None else f"version {record.version}"
+            self.fleet.trace.note("stored", self.name, f"{name} {version}")
+            kind, _, peer = name.partition(":")
+            if kind == "peering" and owner == self._owner:
+                self.fleet.watch.touched(self.name, UUID(peer))
+
+    def _observe(self, event: RuntimeEvent) -> None:
+        self.deaths[type(event).__name__] += 1
+        self.fleet.trace.note("actor", self.name, f"{type(event).__name__} {event.name}")
+        self.fleet.watch.crashed(self, event)
+
+    def _touched(self) -> None:
+        self.fleet.watch.touched_all(self)
+        self.fleet.watch.look()
+
+
+class Fleet:
+    """All nodes, and the network between them."""
+
+    def __init__(
+        self, plans: Sequence[NodePlan], random: Random, trace: Trace, watch: Watch, *, loss: float
+    ) -> None:
+        """Make a machine for each plan, switched off. The network loses a share ``loss`` at all times."""
+        self.random = random
+        self.trace = trace
+        self.watch = watch
+        self.weather = Weather(loss=loss)
+        self.network = Network(
+            Random(random.getrandbits(64)),  # noqa: S311
+            weather=self.weather,
+            on_sent=self._sent,
+            on_delivered=self._delivered,
+        )
+        self._ca = TestCA(
+            "simulation", now=BEGINNING, root_key=numbered_key(1), intermediate_key=numbered_key(2)
+        )
+        self._keys = _FIRST_NODE_KEY
+        self.root_pem = self._ca.root.certificate.public_bytes(Encoding.PEM)
+        self.sites = {plan.name: Site(self, _simulated(plan)) for plan in plans}
+        self._by_uuid = {site.uuid: site for site in self.sites.values()}
+        self._by_address = {address: site for site in self.sites.values() for address in site.addresses}
+        watch.over(self)
+
+    def by_uuid(self, uuid: UUID) -> Site | None:
+        """Return the node of that UUID, if it is one of the fleet."""
+        return self._by_uuid.get(uuid)
+
+    def issue(self, plan: NodePlan, now: datetime, lifetime: timedelta) -> Issued:
+        """Return a new certificate on a new key for the node of ``plan``."""
+        self._keys += 1
+        return self._ca.issue(
+            plan.uuid,
+            alias=plan.alias,
+            key=numbered_key(self._keys),
+            not_before=now - BACKDATED,
+            not_after=now + lifetime,
+        )
+
+    def _sent(self, source: str, destination: str, data: bytes) -> None:
+        one, other = self._by_address.get(source), self._by_address.get(destination)
+        if one is not None and other is not None:
+            self.watch.on_the_wire(one, other, data)
+
+    def _delivered(self, source: str, destination: str, data: bytes) -> None:
+        self.trace.datagram("datagram", source, destination, data)
+
+
+def _agreement(algorithm: Algorithm, entropy: Entropy) -> KeyAgreement:
+    return PlainAgreement(algorithm, entropy, heavy=True, life_size=True)
+
+
+def _simulated(plan: NodePlan) -> NodePlan:
+    """Return the plan with the laboratory's certificates instead of those that files would hold."""
+    source = partial(CertificateSource, content=None, validation_mode=ValidationMode.STRICT)
+    return replace(
+        plan,
+        certificate=source(plan.certificate.name, _CERTIFICATE),
+        key_file=_KEY,
+        trusted=(source("laboratory", _ROOT),) if plan.trusted else (),
+    )

@@ -1,0 +1,173 @@
+"""What should be true once everything is put right, said again in a few sentences.
+
+This is the specification in small: it knows the plans and nothing of the machines. A run is compared with
+it when all faults have ended and the fleet has had its time (:func:`bound`) to come to rest: who shares a
+key with whom, agreed under what, on which paths, how old, and what an operator is told of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from actors.authority import START_AGAIN_AFTER
+from actors.router_node import WATCH_INTERVAL
+from peerkey.protocol.constants import (
+    ACTIVATION_DELAY,
+    ERASURE_DELAY,
+    EXCHANGE_TIMEOUT_INTERVALS,
+    EXCHANGE_TIMEOUT_MINIMUM,
+)
+from peerkey_cli.simulation.fleet import BOOT_AGAIN_AFTER
+from runtime.supervision import DEFAULT_SUPERVISION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from actors.messages import NodeStatus, PeerStatus
+    from peerkey.config.plan import NodePlan, PeeringPlan
+
+#: What a full set of short waits comes to: latencies, supervision of paths, gathering.
+_SHORT_WAITS: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What should be so between two nodes, seen from one of them."""
+
+    node: str
+    peer: str
+    #: Whether they share a key.
+    keyed: bool
+    #: Why not.
+    why: str
+    #: The paths that should be in service.
+    paths: frozenset[str]
+    algorithm: str
+    #: No key is older than this; ``None``: keys are never replaced.
+    oldest_key: timedelta | None
+
+
+def expected(plans: Iterable[NodePlan]) -> tuple[Expected, ...]:
+    """Say what should be so, of each peering of each node whose peer is among ``plans`` too."""
+    known = {plan.uuid: plan for plan in plans}
+    return tuple(
+        _expected(plan, peering, known[peering.peer_uuid])
+        for plan in known.values()
+        for peering in plan.peerings
+        if peering.peer_uuid in known
+    )
+
+
+def _expected(plan: NodePlan, peering: PeeringPlan, peer: NodePlan) -> Expected:
+    back = next((each for each in peer.peerings if each.peer_uuid == plan.uuid), None)
+    mirrored = set() if back is None else {(path.peer, path.local) for path in back.paths}
+    paths = frozenset(path.name for path in peering.paths if (path.local, path.peer) in mirrored)
+    reasons = [
+        why
+        for why, holds in (
+            ("key management is disabled here", not plan.enabled),
+            ("key management is disabled there", not peer.enabled),
+            ("the peer is not configured for this node", back is None),
+            ("no path leads there and back", not paths),
+            (
+                "the algorithms differ",
+                back is not None and back.algorithm_name != peering.algorithm_name,
+            ),
+            ("peers are validated and no authority is trusted here", _trusts_nobody(plan)),
+            ("peers are validated and no authority is trusted there", _trusts_nobody(peer)),
+        )
+        if holds
+    ]
+    interval = _earlier(plan.policy.rekey_interval, peer.policy.rekey_interval)
+    return Expected(
+        plan.name,
+        peer.name,
+        keyed=not reasons,
+        why="; ".join(reasons),
+        paths=frozenset() if reasons else paths,
+        algorithm=peering.algorithm_name,
+        oldest_key=None if interval is None else interval + bound((plan, peer)),
+    )
+
+
+def bound(plans: Iterable[NodePlan]) -> timedelta:
+    """How long it may take until everything is as it should be, once all faults have ended.
+
+    An actor that crashed too often is left alone for a while. An exchange that was cut short may have to run
+    out, and a path that was given up tries again every time-out; then one exchange of certificates and one of
+    keys, each perhaps put off by an interval, and the delays of activation and erasure of a rekey before it.
+    """
+    policies = [plan.policy for plan in plans]
+    timeout = max((policy.timeout for policy in policies), default=timedelta(0))
+    interval = max((policy.retransmit_interval for policy in policies), default=timedelta(0))
+    exchange = max(EXCHANGE_TIMEOUT_MINIMUM, EXCHANGE_TIMEOUT_INTERVALS * interval)
+    restart = START_AGAIN_AFTER + DEFAULT_SUPERVISION.maximum + WATCH_INTERVAL + BOOT_AGAIN_AFTER
+    return (
+        restart
+        + 3 * timeout
+        + exchange
+        + 8 * interval
+        + 2 * (ACTIVATION_DELAY + ERASURE_DELAY)
+        + _SHORT_WAITS
+    )
+
+
+def differences(
+    wanted: Iterable[Expected],
+    statuses: Mapping[str, NodeStatus | None],
+    key_ages: Mapping[str, timedelta],
+) -> Iterator[tuple[Expected, str]]:
+    """Compare with what the nodes say. ``key_ages`` says, by key id, for how long a key has been known."""
+    peers = {
+        (name, peer.peer): peer
+        for name, status in statuses.items()
+        if status is not None
+        for peer in status.peers
+    }
+    for want in wanted:
+        here, there = peers.get((want.node, want.peer)), peers.get((want.peer, want.node))
+        if here is None:
+            yield want, "the node does not answer, or does not know of the peering"
+        elif want.keyed:
+            yield from ((want, what) for what in _not_as_keyed(want, here, there, key_ages))
+        elif here.security.key_index is not None:
+            yield want, f"there is a key although {want.why}"
+    for name, status in statuses.items():
+        mine = [want for want in wanted if want.node == name]
+        if status is not None and mine and all(want.keyed for want in mine):
+            known = {want.peer for want in mine}
+            for alarm in status.alarms:
+                if alarm.source == name or alarm.source in known:
+                    yield mine[0], f"everything is as it should be, and there is the alarm: {alarm.message}"
+
+
+def _not_as_keyed(
+    want: Expected, here: PeerStatus, there: PeerStatus | None, key_ages: Mapping[str, timedelta]
+) -> Iterator[str]:
+    security = here.security
+    current = {role: key_id for role, _, key_id in security.keys}.get("current")
+    if security.security_status != "MKEY_EXCH_COMP" or current is None:
+        yield f"there is no key: {security.security_status}, {security.last_error or 'no error'}"
+        return
+    if there is not None and current != {r: k for r, _, k in there.security.keys}.get("current"):
+        yield f"the two ends use different keys: {security.keys} and {there.security.keys}"
+    if security.algorithm != want.algorithm:
+        yield f"the key was agreed by {security.algorithm}, and {want.algorithm} is configured"
+    if not security.certificate_received:
+        yield f"the peer's certificate is not accepted: {security.peer_certificate_fault}"
+    serving = {path.name for path in here.paths if path.state == "in-service"}
+    if missing := sorted(want.paths - serving):
+        yield f"out of service: {', '.join(missing)}"
+    age = key_ages.get(current)
+    if want.oldest_key is not None and age is not None and age > want.oldest_key:
+        yield f"the key is {age} old, and may be {want.oldest_key} at the most"
+
+
+def _trusts_nobody(plan: NodePlan) -> bool:
+    return plan.peer_validation and not plan.trusted
+
+
+def _earlier(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return min((each for each in (one, other) if each is not None), default=None)

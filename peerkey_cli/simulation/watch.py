@@ -1,0 +1,323 @@
+"""Sees both ends of every peering after every step: the seven invariants of protocol.md, section 5.
+
+There is one :class:`~peerkey.testing.observer.Observer` for each peering. What it is shown is gathered here:
+the machines are looked at where they are (:class:`WatchedPeering` tells when one has moved), stored
+records when they become durable, frames when a node hands them to a path, datagrams when they leave.
+
+A step is one message handled by one actor; only the peerings that it touched are looked at. The first
+violation ends the run: what comes after it would be the consequence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from actors.messages import AnnounceThis, AnswerFrame, SendFrame, SendProbe
+from actors.peer_path import PeerPath
+from actors.router_node import RouterNode
+from peerkey.moment import Instant, Moment
+from peerkey.protocol.path import PathState
+from peerkey.protocol.peering import Peering
+from peerkey.protocol.phases import Phase
+from peerkey.testing.observer import Arrival, Observer, Sighting, Violation
+from runtime.crash import error_type
+from runtime.errors import ChildFailed, StoreUnavailable
+from runtime.events import Crashed, Failed
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from peerkey.protocol.effects import Effect
+    from peerkey.protocol.frame import Frame
+    from peerkey_cli.simulation.fleet import Fleet, Site
+    from peerkey_cli.simulation.trace import Trace
+    from runtime.events import RuntimeEvent
+
+
+class Injected(Exception):
+    """An actor crashes because a schedule says so."""
+
+
+#: What actors may crash of while actors are made to crash, disks refuse, and children fail of that; anything
+#: else is a mistake of ours.
+EXPECTED_CRASHES: Final = frozenset(
+    error_type(error) for error in (Injected(), StoreUnavailable(), ChildFailed("", ""))
+)
+
+#: By how much thirty seconds on one machine may differ from thirty on another, with room to spare.
+_CLOCK_SLACK: Final = timedelta(milliseconds=50)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that must not be."""
+
+    #: The number of the invariant; 0 where it is another rule: that nobody crashes without a cause, say.
+    invariant: int
+    what: str
+    #: Whom it concerns: nodes, as ``router/node``.
+    nodes: tuple[str, ...]
+    #: When, since the simulation began.
+    at: timedelta
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        rule = f"invariant {self.invariant}" if self.invariant else "broken rule"
+        return f"{rule}, {' and '.join(self.nodes)}: {self.what}"
+
+
+class Watch:
+    """The observers of all peerings, and whatever they find."""
+
+    def __init__(self, trace: Trace) -> None:
+        """Begin with no peering; :meth:`over` says of which fleet."""
+        self._trace = trace
+        self._loop = asyncio.get_running_loop()
+        self._pairs: dict[tuple[str, UUID], Pair] = {}
+        self._dirty: dict[int, Pair] = {}
+        self._receivers: dict[str, tuple[Site, Pair] | None] = {}
+        #: When each key was first seen to be stored, by its id.
+        self._keys_seen: dict[str, timedelta] = {}
+        #: The first violation, when there is one.
+        self.found: asyncio.Future[Finding] = self._loop.create_future()
+        self.steps = 0
+
+    def over(self, fleet: Fleet) -> None:
+        """Watch every peering that two nodes of ``fleet`` are both configured for."""
+        for site in fleet.sites.values():
+            for plan in site.base.peerings:
+                other = fleet.by_uuid(plan.peer_uuid)
+                if other is None or (site.name, plan.peer_uuid) in self._pairs:
+                    continue
+                pair = Pair(len(self._pairs), (site, other), Observer(_CLOCK_SLACK))
+                self._pairs[site.name, other.uuid] = self._pairs[other.name, site.uuid] = pair
+
+    def key_ages(self) -> dict[str, timedelta]:
+        """Return for how long each key has been known, by its id."""
+        now = timedelta(seconds=self._loop.time())
+        return {key_id: now - seen for key_id, seen in self._keys_seen.items()}
+
+    def crashed(self, site: Site, event: RuntimeEvent) -> None:
+        """See that an actor died, came back or was given up: nobody may crash of a mistake of ours."""
+        if isinstance(event, Crashed | Failed) and event.error not in EXPECTED_CRASHES:
+            self.fail(0, f"{event.name} crashed: {event.error}", site.name)
+
+    def fail(self, invariant: int, what: str, *nodes: str) -> None:
+        """Take note of something that must not be."""
+        if not self.found.done():
+            at = timedelta(seconds=self._loop.time())
+            self.found.set_result(Finding(invariant, what, nodes, at))
+
+    # --- what is told -----------------------------------------------------------------------------
+
+    def touched(self, node: str, peer: UUID) -> None:
+        """Look at this peering when the step is over: it may have changed."""
+        pair = self._pairs.get((node, peer))
+        if pair is not None:
+            self._dirty[pair.number] = pair
+
+    def touched_all(self, site: Site) -> None:
+        """Look at every peering of a node."""
+        for plan in site.base.peerings:
+            self.touched(site.name, plan.peer_uuid)
+
+    def arrived(self, node: str, peer: UUID, arrival: Arrival) -> None:
+        """See what a frame did to the machine that it was given to."""
+        pair = self._pairs.get((node, peer))
+        if pair is not None:
+            self._checked(pair, lambda: pair.observer.arrived(arrival))
+
+    def handed(self, site: Site, receiver: str, message: object) -> None:
+        """See a message on its way: a frame that is handed to a path has left its node."""
+        if (
+            not isinstance(message, SendFrame | AnswerFrame | SendProbe | AnnounceThis)
+            or message.frame is None
+        ):
+            return
+        frame: Frame = message.frame
+        found = self._receiver(site, receiver)
+        if found is not None:
+            other, pair = found
+            stored = site.stored(other.uuid)
+            self._checked(pair, lambda: pair.observer.leaves(site.name, frame, stored))
+
+    def on_the_wire(self, one: Site, other: Site, data: bytes) -> None:
+        """See a datagram that leaves."""
+        pair = self._pairs.get((one.name, other.uuid))
+        if pair is not None:
+            self._checked(pair, lambda: pair.observer.on_the_wire(data))
+
+    def store_lost(self, site: Site) -> None:
+        """Take note that a node's memory was taken from it."""
+        for plan in site.base.peerings:
+            pair = self._pairs.get((site.name, plan.peer_uuid))
+            if pair is not None:
+                pair.observer.store_lost(site.name)
+        self.touched_all(site)
+
+    def turn(self, site: Site, name: str) -> None:
+        """See that an actor has had its turn."""
+        actor = None if site.system is None else site.system.instance(name)
+        if isinstance(actor, PeerPath):
+            found = self._receiver(site, name)
+            if found is not None:
+                _, pair = found
+                state = (actor.machine.state, actor.machine.deadline() is None)
+                if pair.paths.get(name) != state:
+                    pair.paths[name] = state
+                    self._dirty[pair.number] = pair
+        elif isinstance(actor, RouterNode):
+            for plan in site.base.peerings:
+                pair = self._pairs.get((site.name, plan.peer_uuid))  # type: ignore[assignment]
+                if pair is not None and pair.unsettled:
+                    self._dirty[pair.number] = pair
+        elif actor is None:
+            self.touched_all(site)
+        self.look()
+
+    def look(self) -> None:
+        """Look at every peering that has been touched."""
+        self.steps += 1
+        dirty, self._dirty = self._dirty, {}
+        now = timedelta(seconds=self._loop.time())
+        for pair in dirty.values():
+            one, other = pair.sites
+            sightings = sighting(one, other.uuid), sighting(other, one.uuid)
+            pair.unsettled = not all(seen.settled for seen in sightings)
+            for seen in sightings:
+                for _, key in seen.keys:
+                    self._keys_seen.setdefault(key.key_id.hex(), now)
+            self._checked(pair, lambda pair=pair, seen=sightings: pair.observer.see(now, *seen))  # type: ignore[misc]
+
+    def _receiver(self, site: Site, name: str) -> tuple[Site, Pair] | None:
+        """Return whom a path, by the name of its actor, leads to."""
+        if name not in self._receivers:
+            peer = name.rpartition("/")[2].partition(":")[0]
+            self._receivers[name] = next(
+                (
+                    (pair.other(site), pair)
+                    for (node, uuid), pair in self._pairs.items()
+                    if node == site.name and str(uuid) == peer
+                ),
+                None,
+            )
+        return self._receivers[name]
+
+    def _checked(self, pair: Pair, check: Any) -> None:  # noqa: ANN401 - any call that may find something
+        try:
+            check()
+        except Violation as violation:
+            self.fail(violation.invariant, violation.what, *(site.name for site in pair.sites))
+
+
+@dataclass(slots=True)
+class Pair:
+    """The two ends of one peering."""
+
+    number: int
+    sites: tuple[Site, Site]
+    observer: Observer
+    #: The state of each path, by its actor's name, and whether it waits for nothing.
+    paths: dict[str, tuple[PathState, bool]] = field(default_factory=dict)
+    #: An end was in the middle of something when it was looked at last.
+    unsettled: bool = False
+
+    def other(self, site: Site) -> Site:
+        """Return the other end."""
+        one, other = self.sites
+        return other if site is one else one
+
+
+class WatchedPeering(Peering):
+    """The very machine, which tells the watch whenever it has moved, and what each frame did to it."""
+
+    def __init__(self, watch: Watch, node: str, peer: UUID, *args: Any, **named: Any) -> None:  # noqa: ANN401
+        """Build the machine as :class:`Peering` says, watched as ``node``'s peering with ``peer``."""
+        super().__init__(*args, **named)
+        self._watch, self._node, self._peer = watch, node, peer
+        self._condemned_chain: tuple[bytes, ...] | None = None
+        self._seen = self._look()
+
+    @property
+    def condemned(self) -> bool:
+        """Tell whether it has seen a bad certificate, under fail-hard, and has accepted no other since."""
+        return (
+            self._condemned_chain is not None
+            and self._fails_hard()
+            and self._condemned_chain == self.peer_chain
+        )
+
+    @property
+    def wants_key(self) -> bool:
+        """Tell whether it is configured for keys and has a certificate that it may use."""
+        return self._core.config.enabled and self._core.identity_usable
+
+    def receive(self, path: str, frame: Frame, now: Moment) -> list[Effect]:
+        """See :meth:`Peering.receive`."""
+        before = self._seen
+        wanted = super().receive(path, frame, now)
+        self._watch.arrived(
+            self._node, self._peer, Arrival(self._node, frame, before, self._seen, tuple(wanted))
+        )
+        return wanted
+
+    def _judge(self, now: Moment) -> None:
+        super()._judge(now)
+        core, chain = self._core, self.peer_chain
+        bad = bool(core.identity is not None and core.identity.fault) or (
+            bool(chain) and not core.examiner.examine(chain, now.wall).verdict.valid
+        )
+        self._condemned_chain = chain if bad and self._fails_hard() else None
+
+    def _settled(self, now: Moment) -> list[Effect]:
+        wanted = super()._settled(now)
+        self._seen = self._look()
+        self._watch.touched(self._node, self._peer)
+        return wanted
+
+    def _look(self) -> tuple[bytes, Phase, Instant | None]:
+        return self.record, self.phase, self.deadline()
+
+    def _fails_hard(self) -> bool:
+        return self._core.config.fail_hard and self._core.config.enabled
+
+
+def sighting(site: Site, peer: UUID) -> Sighting:
+    """Return what an observer may see of one end now."""
+    stored = site.stored(peer)
+    actor = site.actor
+    desk = None if actor is None else actor.desks.get(peer)
+    if site.system is None or desk is None or desk.closing:
+        return Sighting(
+            site.name,
+            alive=False,
+            ring=None,
+            stored=stored,
+            phase=Phase.IDLE,
+            deadline=None,
+            paths={},
+            wants_key=False,
+            condemned=False,
+        )
+    peering, settled = desk.peering, desk.settled
+    assert isinstance(peering, WatchedPeering)  # noqa: S101 - the fleet gave the node this factory
+    paths: dict[str, tuple[PathState, Instant | None]] = {}
+    for line in desk.paths:
+        path = site.system.instance(line.ref.name)
+        if isinstance(path, PeerPath):
+            paths[line.plan.name] = (path.machine.state, path.machine.deadline())
+    return Sighting(
+        site.name,
+        alive=True,
+        ring=peering.ring if settled else None,
+        stored=stored,
+        phase=peering.phase,
+        deadline=peering.deadline(),
+        paths=paths,
+        wants_key=settled and peering.wants_key,
+        condemned=settled and peering.condemned,
+        settled=settled,
+    )
