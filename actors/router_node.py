@@ -142,9 +142,9 @@ class RouterNode(Actor):
         return self._desks
 
     @property
-    def fault(self) -> str:
-        """Why this node should not use its certificate; empty while it may."""
-        return self._certificates.fault
+    def epoch(self) -> int:
+        """The epoch of this incarnation, from the store; 0 before it has one."""
+        return self._epoch
 
     @property
     def _owner(self) -> str:

@@ -63,6 +63,7 @@ class Violation(AssertionError):
         """Name the invariant and what broke it."""
         super().__init__(f"invariant {invariant}: {what}")
         self.invariant = invariant
+        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,13 @@ class Observer:
         self._seen = None
         end.used.clear()
 
+    def left(self, node: str, frame: Frame) -> None:
+        """Take note of a frame of an incarnation that is not the newest: it is the node's, and proves nothing."""
+        self._end(node).frames.add(_hash(frame))
+
     def leaves(self, node: str, frame: Frame, stored: PeeringState | None) -> None:
         """Check that what a frame presupposes was stored before it leaves (protocol.md, section 6)."""
-        self._end(node).frames.add(_hash(frame))
+        self.left(node, frame)
         message = decode_body_untrusted(frame)
         if isinstance(message, messages.Ack):
             return
@@ -342,7 +347,7 @@ class Observer:
 
     def _fail_hard_holds(self, seen: Sighting) -> None:
         """5: "After fail-hard no frame is sealed to a peer concerned"."""
-        if seen.alive and seen.condemned and seen.keys:
+        if seen.alive and seen.settled and seen.condemned and seen.keys:
             raise Violation(5, f"{seen.name} knows of a bad certificate and still has {_roles(seen.keys)}")
         if seen.removed and seen.keys.current is not None:
             raise Violation(5, f"{seen.name} removed the peering and seals with {seen.keys.current}")

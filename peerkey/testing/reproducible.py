@@ -22,7 +22,7 @@ from peerkey.testing.ca import Issued, TestCA
 _SHARE_BYTES: Final = 32
 _FIRST_KEY: Final = 1_000_003
 
-#: Encapsulation key and ciphertext of each parameter set of ML-KEM, and its shared secret (FIPS 203, table 3).
+#: Encapsulation key and ciphertext of each parameter set of ML-KEM; its shared secret (FIPS 203, table 3).
 _KEM_BYTES: Final = {512: (800, 768), 768: (1184, 1088), 1024: (1568, 1568)}
 _KEM_SECRET_BYTES: Final = 32
 

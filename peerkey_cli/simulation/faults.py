@@ -22,6 +22,8 @@ class FaultKind(StrEnum):
 
     #: An actor raises; its supervisor restarts it.
     ACTOR_CRASH = "actor-crash"
+    #: A second incarnation of the node's actor lives beside the first, as after a partition of a cluster.
+    TWIN = "twin"
     #: The process is killed between two messages and started again.
     CRASH = "crash"
     #: The machine loses power: what its disk had not synced is lost or torn.
@@ -126,6 +128,7 @@ _HOUR: Final = timedelta(hours=1)
 
 HABITS: Final = {
     FaultKind.ACTOR_CRASH: Habit(2),
+    FaultKind.TWIN: Habit(0.1, _SECOND, 10 * _MINUTE),
     FaultKind.CRASH: Habit(1, _SECOND, 10 * _MINUTE),
     FaultKind.POWER_LOSS: Habit(0.2, 10 * _SECOND, _HOUR),
     FaultKind.RESTART: Habit(0.1, _SECOND, _MINUTE),

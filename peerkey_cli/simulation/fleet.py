@@ -9,6 +9,7 @@ real ones.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,7 +22,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from actors.authority import Authority
-from actors.desk import record_name
+from actors.desk import is_peering, record_name
 from actors.journal import MemoryJournal
 from actors.messages import GetFleet, NodeStatus, Reload
 from actors.router_node import Ports, RouterNode, store_owner
@@ -32,16 +33,18 @@ from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
 from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
 from peerkey_cli.compose import AUTHORITY
-from peerkey_cli.simulation.watch import WatchedPeering
+from peerkey_cli.simulation.model import BOOT_AGAIN_AFTER
+from peerkey_cli.simulation.watch import Injected, WatchedPeering
 from runtime.backends.sim import Machine, Process
 from runtime.backends.sim.machine import BEGINNING
 from runtime.errors import RuntimeFault, StoreUnavailable
 from runtime.store.sealed import AesGcmSealer, SealedStore
 from runtime.supervision import PATIENT
-from runtime.wire.simulated import Network, Weather
+from runtime.wire.network import Network
+from runtime.wire.weather import Weather
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -54,18 +57,20 @@ if TYPE_CHECKING:
     from runtime.backends.sim import SimulatedSystem
     from runtime.events import RuntimeEvent
     from runtime.store.port import Record
+    from runtime.wire.port import Address
 
 #: A certificate of the laboratory is valid for so long, unless a fault makes it shorter.
 LIFETIME: Final = timedelta(days=3 * 365)
 #: A certificate begins this long before it is made: clocks differ.
 BACKDATED: Final = timedelta(days=30)
 
-#: How long a machine that cannot read its disk waits before it tries again.
-BOOT_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: What an operator waits for an answer.
 ANSWER_WITHIN: Final = timedelta(seconds=10)
 #: How long a graceful stop may take.
 STOP_WITHIN: Final = timedelta(seconds=8)
+
+#: The name of a second incarnation of a node's actor, beside the authority.
+_TWIN: Final = "twin"
 
 _ROOT: Final = "/etc/peerkey/ca.pem"
 _CERTIFICATE: Final = "/etc/peerkey/node.pem"
@@ -125,11 +130,14 @@ class Site:
         self.journal = TracedJournal(fleet.trace)
         #: Crashes of actors and processes.
         self.deaths: Counter[str] = Counter()
-        self._records: dict[str, Record] = {}
         self._states: dict[UUID, tuple[Record, PeeringState]] = {}
         random = Random(fleet.random.getrandbits(64))  # noqa: S311 - a simulation is to be repeated
         self.sealing_key = random.randbytes(_SEALING_KEY_BYTES)
         self._owner = store_owner(plan.uuid)
+        self._names = (f"{AUTHORITY}/{plan.name.replace('/', '.')}", _TWIN)
+        #: The newest epoch of which an incarnation was seen.
+        self._epoch = 0
+        self._ports: Ports | None = None
         self.machine = Machine(
             plan.name,
             random,
@@ -156,10 +164,24 @@ class Site:
 
     @property
     def actor(self) -> RouterNode | None:
-        """The actor of the node, while it lives."""
+        """The actor of the node, while it lives: of two incarnations, the one with the newest epoch."""
         system = self.system
-        actor = None if system is None else system.instance(f"{AUTHORITY}/{self.name.replace('/', '.')}")
-        return actor if isinstance(actor, RouterNode) else None
+        if system is None:
+            return None
+        living = [actor for name in self._names if isinstance(actor := system.instance(name), RouterNode)]
+        newest = max(living, key=lambda actor: actor.epoch, default=None)
+        if newest is None or newest.epoch < self._epoch:
+            return None
+        self._epoch = newest.epoch
+        return newest
+
+    def is_newest(self, actor_name: str) -> bool:
+        """Tell whether an actor, by its name, is the node's newest incarnation or below it."""
+        system, newest = self.system, self.actor
+        return newest is not None and any(
+            actor_name.startswith(name) and system is not None and system.instance(name) is newest
+            for name in self._names
+        )
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -167,9 +189,14 @@ class Site:
         paths = (path for peering in self.base.peerings for path in peering.paths)
         return tuple(dict.fromkeys(path.local.address for path in paths))
 
+    @property
+    def leaf(self) -> bytes:
+        """The fingerprint of the certificate that it should show."""
+        return b"" if self.issued is None else hashlib.sha256(self.issued.chain[0]).digest()
+
     def stored(self, peer: UUID) -> PeeringState | None:
         """Return what is durable of the peering with ``peer``."""
-        record = self._records.get(record_name(peer))
+        record = self.machine.disk.acknowledged.read(self._owner, record_name(peer))
         if record is None:
             return None
         known = self._states.get(peer)
@@ -236,12 +263,25 @@ class Site:
             self._touched()
         await self.boot()
 
+    async def twinned(self, lasts: timedelta) -> None:
+        """Let a second incarnation of the node live beside the first for a while; the first dies of it."""
+        system, ports = self.system, self._ports
+        if system is None or ports is None or _TWIN in {info.name for info in system.actors()}:
+            return
+        twin = system.spawn(lambda: RouterNode(self.plan, ports), _TWIN, supervision=PATIENT)
+        try:
+            await asyncio.sleep(lasts.total_seconds())
+        finally:
+            if self.system is system:
+                await system.stop_actor(twin, STOP_WITHIN)
+                system.crash(system.ref(self._names[0]), Injected())
+
     def lose_store(self) -> None:
         """Kill the process and give the machine an empty disk."""
         self.kill(power=True)
-        self.machine.disk.wipe()
-        self._records.clear()
+        self.machine.replace_disk()
         self._states.clear()
+        self._epoch = 0
         self.fleet.watch.store_lost(self)
         self.fleet.watch.look()
 
@@ -291,7 +331,7 @@ class Site:
     async def _program(self, process: Process) -> None:
         """What a composition root does."""
         entropy = self.machine.random.randbytes
-        ports = Ports(
+        ports = self._ports = Ports(
             store=self._seal(process),
             wire=process.wire,
             keystore=SimulatedKeyStore(self),
@@ -320,18 +360,19 @@ class Site:
     def _peering(self, config: Any, **named: Any) -> WatchedPeering:  # noqa: ANN401 - as ``Peering`` says
         return WatchedPeering(self.fleet.watch, self.name, UUID(bytes=config.peer), config, **named)
 
-    def _durable(self, owner: str, changes: Mapping[str, Record | None]) -> None:
-        """Take note of records that have become durable."""
-        for name, record in changes.items():
-            if record is None:
-                self._records.pop(name, None)
-            else:
-                self._records[name] = record
-            version = "gone" if record is None else f"version {record.version}"
-            self.fleet.trace.note("stored", self.name, f"{name} {version}")
-            kind, _, peer = name.partition(":")
-            if kind == "peering" and owner == self._owner:
-                self.fleet.watch.touched(self.name, UUID(peer))
+    def _durable(self, owner: str, names: tuple[str, ...]) -> None:
+        """Take note of what has become durable: records, or no more than a new epoch."""
+        image = self.machine.disk.acknowledged
+        for name in names:
+            record = image.read(owner, name)
+            what = "gone" if record is None else f"version {record.version}, epoch {record.epoch}"
+            self.fleet.trace.note("stored", self.name, f"{name}: {what}")
+            if record is not None and record.epoch != image.epoch(owner):
+                self.fleet.watch.fail(0, f"{name} was written under a stale epoch", self.name)
+            if owner == self._owner and is_peering(name):
+                self.fleet.watch.touched(self.name, UUID(name.partition(":")[2]))
+        if not names:
+            self.fleet.trace.note("stored", self.name, f"epoch {image.epoch(owner)}")
 
     def _observe(self, event: RuntimeEvent) -> None:
         self.deaths[type(event).__name__] += 1
@@ -354,12 +395,9 @@ class Fleet:
         self.trace = trace
         self.watch = watch
         self.weather = Weather(loss=loss)
-        self.network = Network(
-            Random(random.getrandbits(64)),  # noqa: S311
-            weather=self.weather,
-            on_sent=self._sent,
-            on_delivered=self._delivered,
-        )
+        self.network = Network(Random(random.getrandbits(64)), weather=self.weather)  # noqa: S311
+        self.network.on_sent = self._sent
+        self.network.on_delivered = self._delivered
         self._ca = TestCA(
             "simulation", now=BEGINNING, root_key=numbered_key(1), intermediate_key=numbered_key(2)
         )
@@ -385,13 +423,13 @@ class Fleet:
             not_after=now + lifetime,
         )
 
-    def _sent(self, source: str, destination: str, data: bytes) -> None:
-        one, other = self._by_address.get(source), self._by_address.get(destination)
+    def _sent(self, source: Address, destination: Address, data: bytes) -> None:
+        one, other = self._by_address.get(source.host), self._by_address.get(destination.host)
         if one is not None and other is not None:
             self.watch.on_the_wire(one, other, data)
 
-    def _delivered(self, source: str, destination: str, data: bytes) -> None:
-        self.trace.datagram("datagram", source, destination, data)
+    def _delivered(self, source: Address, destination: Address, data: bytes) -> None:
+        self.trace.datagram("datagram", str(source), str(destination), data)
 
 
 def _agreement(algorithm: Algorithm, entropy: Entropy) -> KeyAgreement:

@@ -18,7 +18,7 @@ from peerkey.protocol.segments import MAGIC
 from peerkey_cli.simulation.faults import Fault, FaultKind
 from peerkey_cli.simulation.watch import Injected
 from runtime.wire.port import Address
-from runtime.wire.simulated import Weather
+from runtime.wire.weather import FINE, Weather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,6 +66,8 @@ class Injector:
         self._fleet = fleet
         self._random = random
         self._tasks: dict[asyncio.Task[None], None] = {}
+        #: Addresses of nodes of another version.
+        self._translated: set[str] = set()
 
     async def run(self, schedule: Sequence[Fault]) -> None:
         """Begin each fault when its time comes; return when the last has begun."""
@@ -91,9 +93,14 @@ class Injector:
         """End every fault and put everything right, as operators would."""
         await self.stop()
         fleet = self._fleet
-        fleet.network.mend(Weather())
+        network = fleet.network
+        network.weather, network.gateway = FINE, None
+        network.links.clear()
+        self._translated.clear()
         for site in fleet.sites.values():
-            site.machine.disk.mend()
+            for address in site.addresses:
+                network.set_interface(address, up=True)
+            _mend(site)
             site.machine.oscillator.offset = timedelta(0)
             site.plan = site.base
             site.certify()
@@ -112,17 +119,10 @@ class Injector:
         match fault.kind:
             case FaultKind.ACTOR_CRASH:
                 _crash_an_actor(site, fault.choice)
-            case FaultKind.CRASH | FaultKind.POWER_LOSS:
-                power = fault.kind is FaultKind.POWER_LOSS
-                await _burnt_down(site, fault.choice, power=power)
-                async with site.held_off(power=power):
-                    await _pass(fault.lasts)
-            case FaultKind.RESTART:
-                await site.restart()
-            case FaultKind.STORE_LOST:
-                async with site.held_off(power=True):
-                    await _pass(fault.lasts)
-                    site.lose_store()
+            case FaultKind.TWIN:
+                await site.twinned(fault.lasts)
+            case FaultKind.CRASH | FaultKind.POWER_LOSS | FaultKind.RESTART | FaultKind.STORE_LOST:
+                await _bad_process(fault, site)
             case FaultKind.DISK_FULL | FaultKind.DISK_SLOW | FaultKind.DISK_FAILING:
                 await _bad_disk(fault, site)
             case FaultKind.BAD_WEATHER | FaultKind.PARTITION | FaultKind.ONE_WAY | FaultKind.INTERFACE_DOWN:
@@ -142,9 +142,7 @@ class Injector:
             case FaultKind.DISABLED:
                 await _reconfigured(fault, site, lambda plan: replace(plan, enabled=not plan.enabled))
             case FaultKind.OTHER_VERSION:
-                self._fleet.network.translate(site.addresses, _in_another_version)
-                await _pass(fault.lasts)
-                self._fleet.network.translate(site.addresses, None)
+                await self._other_version(fault, site)
             case FaultKind.REKEY:
                 await site.ask(Rekey())
             case FaultKind.REPLAY | FaultKind.FORGERY:
@@ -169,26 +167,38 @@ class Injector:
                     )
                 ]
                 for link in links:
-                    network.set_weather(*link, _STORM)
+                    network.links.set_weather(*link, _STORM)
                 await _pass(fault.lasts)
                 for link in links:
-                    network.set_weather(*link, None)
+                    network.links.set_weather(*link, None)
             case FaultKind.PARTITION:
-                network.partition(own, theirs)
+                partition = network.links.partition(own, theirs)
                 await _pass(fault.lasts)
-                network.heal(own, theirs)
+                network.links.heal(partition)
             case FaultKind.ONE_WAY:
                 address = own[int(fault.choice * len(own))]
                 for other in theirs:
-                    network.cut(address, other)
+                    network.links.cut(address, other)
                 await _pass(fault.lasts)
                 for other in theirs:
-                    network.uncut(address, other)
+                    network.links.mend(address, other)
             case _:
                 address = own[int(fault.choice * len(own))]
                 network.set_interface(address, up=False)
                 await _pass(fault.lasts)
                 network.set_interface(address, up=True)
+
+    async def _other_version(self, fault: Fault, site: Site) -> None:
+        """Let a node and all others speak in versions that differ, until the node is upgraded."""
+        translated = self._translated
+        translated.update(site.addresses)
+        self._fleet.network.gateway = lambda source, destination, data: (
+            _in_another_version(data)
+            if (source.host in translated) != (destination.host in translated)
+            else data
+        )
+        await _pass(fault.lasts)
+        translated.difference_update(site.addresses)
 
     async def _other_algorithm(self, fault: Fault, site: Site) -> None:
         """Change the algorithm of one peering, here first and at the peer when the fault ends."""
@@ -214,11 +224,11 @@ class Injector:
             for _ in range(_REPLAYS):
                 network.inject(local, peer, b"PK\x01" + random.randbytes(random.randrange(64)))
             return
-        earlier = network.remembered(path.peer.address, path.local.address)
+        earlier = network.links.seen(path.peer.address, path.local.address)
         target = paths[random.randrange(len(paths))]
         for _ in range(min(_REPLAYS, len(earlier))):
-            data = earlier[random.randrange(len(earlier))]
-            if random.random() < 0.3:  # noqa: PLR2004 - a share, as good as any
+            data = earlier[random.randrange(len(earlier))].data
+            if data and random.random() < 0.3:  # noqa: PLR2004 - a share, as good as any
                 place = random.randrange(len(data))
                 data = data[:place] + bytes((data[place] ^ 1 << random.randrange(8),)) + data[place + 1 :]
             network.inject(Address(*target.local), Address(*target.peer), data)
@@ -254,8 +264,22 @@ async def _burnt_down(site: Site, choice: float, *, power: bool) -> None:
             dead.set_result(None)
 
     system.fuse = (int(choice * _LONGEST_FUSE), burn)
-    await asyncio.wait((dead,), timeout=_FUSE_SECONDS)
-    system.fuse = None
+    try:
+        await asyncio.wait((dead,), timeout=_FUSE_SECONDS)
+    finally:
+        system.fuse = None
+
+
+async def _bad_process(fault: Fault, site: Site) -> None:
+    if fault.kind is FaultKind.RESTART:
+        await site.restart()
+        return
+    power = fault.kind is not FaultKind.CRASH
+    await _burnt_down(site, fault.choice, power=power)
+    async with site.held_off(power=power):
+        await _pass(fault.lasts)
+        if fault.kind is FaultKind.STORE_LOST:
+            site.lose_store()
 
 
 async def _bad_disk(fault: Fault, site: Site) -> None:
@@ -268,7 +292,12 @@ async def _bad_disk(fault: Fault, site: Site) -> None:
         case _:
             disk.failing = True
     await _pass(fault.lasts)
-    disk.mend()
+    _mend(site)
+
+
+def _mend(site: Site) -> None:
+    disk = site.machine.disk
+    disk.full = disk.slow = disk.failing = False
 
 
 async def _bad_certificate(fault: Fault, site: Site) -> None:

@@ -19,7 +19,6 @@ from peerkey.protocol.constants import (
     EXCHANGE_TIMEOUT_INTERVALS,
     EXCHANGE_TIMEOUT_MINIMUM,
 )
-from peerkey_cli.simulation.fleet import BOOT_AGAIN_AFTER
 from runtime.supervision import DEFAULT_SUPERVISION
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from actors.messages import NodeStatus, PeerStatus
     from peerkey.config.plan import NodePlan, PeeringPlan
 
+#: How long a machine that cannot read its disk waits before it tries again.
+BOOT_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: What a full set of short waits comes to: latencies, supervision of paths, gathering.
 _SHORT_WAITS: Final = timedelta(seconds=30)
 
@@ -47,6 +48,16 @@ class Expected:
     algorithm: str
     #: No key is older than this; ``None``: keys are never replaced.
     oldest_key: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What an outsider knows of a key."""
+
+    #: How long ago it was stored anywhere for the first time.
+    age: timedelta
+    #: Whether the leaves that it was agreed under are those that both nodes show now.
+    of_certificates_in_use: bool
 
 
 def expected(plans: Iterable[NodePlan]) -> tuple[Expected, ...]:
@@ -117,9 +128,9 @@ def bound(plans: Iterable[NodePlan]) -> timedelta:
 def differences(
     wanted: Iterable[Expected],
     statuses: Mapping[str, NodeStatus | None],
-    key_ages: Mapping[str, timedelta],
+    keys: Mapping[str, KeyFacts],
 ) -> Iterator[tuple[Expected, str]]:
-    """Compare with what the nodes say. ``key_ages`` says, by key id, for how long a key has been known."""
+    """Compare with what the nodes say, and with what is known of the keys that they name by their ids."""
     peers = {
         (name, peer.peer): peer
         for name, status in statuses.items()
@@ -131,7 +142,7 @@ def differences(
         if here is None:
             yield want, "the node does not answer, or does not know of the peering"
         elif want.keyed:
-            yield from ((want, what) for what in _not_as_keyed(want, here, there, key_ages))
+            yield from ((want, what) for what in _not_as_keyed(want, here, there, keys))
         elif here.security.key_index is not None:
             yield want, f"there is a key although {want.why}"
     for name, status in statuses.items():
@@ -144,7 +155,7 @@ def differences(
 
 
 def _not_as_keyed(
-    want: Expected, here: PeerStatus, there: PeerStatus | None, key_ages: Mapping[str, timedelta]
+    want: Expected, here: PeerStatus, there: PeerStatus | None, keys: Mapping[str, KeyFacts]
 ) -> Iterator[str]:
     security = here.security
     current = {role: key_id for role, _, key_id in security.keys}.get("current")
@@ -160,9 +171,14 @@ def _not_as_keyed(
     serving = {path.name for path in here.paths if path.state == "in-service"}
     if missing := sorted(want.paths - serving):
         yield f"out of service: {', '.join(missing)}"
-    age = key_ages.get(current)
-    if want.oldest_key is not None and age is not None and age > want.oldest_key:
-        yield f"the key is {age} old, and may be {want.oldest_key} at the most"
+    facts = keys.get(current)
+    if facts is None:
+        yield f"nobody has seen the key {current} being stored"
+        return
+    if not facts.of_certificates_in_use:
+        yield "the key was agreed under a certificate that has been replaced"
+    if want.oldest_key is not None and facts.age > want.oldest_key:
+        yield f"the key is {facts.age} old, and may be {want.oldest_key} at the most"
 
 
 def _trusts_nobody(plan: NodePlan) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -135,7 +135,7 @@ class _Run:
             ),
             event_counts=sum((site.journal.counts for site in fleet.sites.values()), Counter()),
             deaths=sum((site.deaths for site in fleet.sites.values()), Counter()),
-            datagrams=Counter(fleet.network.counters.as_dict()),
+            datagrams=Counter(asdict(fleet.network.counters)),
             steps=watch.steps,
         )
         for site in fleet.sites.values():
@@ -177,7 +177,7 @@ class _Run:
         self, fleet: Fleet, watch: Watch, wanted: tuple[model.Expected, ...]
     ) -> list[tuple[model.Expected, str]]:
         statuses = {name: await site.status() for name, site in fleet.sites.items()}
-        return list(model.differences(wanted, statuses, watch.key_ages()))
+        return list(model.differences(wanted, statuses, watch.key_facts()))
 
     async def _progress(self) -> None:
         """Tell once a virtual hour how far the run has come."""

@@ -19,12 +19,14 @@ from actors.messages import AnnounceThis, AnswerFrame, SendFrame, SendProbe
 from actors.peer_path import PeerPath
 from actors.router_node import RouterNode
 from peerkey.moment import Instant, Moment
+from peerkey.protocol.constants import ACTIVATION_DELAY
 from peerkey.protocol.path import PathState
 from peerkey.protocol.peering import Peering
 from peerkey.protocol.phases import Phase
 from peerkey.testing.observer import Arrival, Observer, Sighting, Violation
+from peerkey_cli.simulation.model import KeyFacts
 from runtime.crash import error_type
-from runtime.errors import ChildFailed, StoreUnavailable
+from runtime.errors import ChildFailed, StaleEpoch, StoreUnavailable, WireUnavailable
 from runtime.events import Crashed, Failed
 
 if TYPE_CHECKING:
@@ -41,10 +43,17 @@ class Injected(Exception):
     """An actor crashes because a schedule says so."""
 
 
-#: What actors may crash of while actors are made to crash, disks refuse, and children fail of that; anything
-#: else is a mistake of ours.
+#: What actors may crash of: a schedule, a disk that refuses, a newer incarnation, a pair of addresses that
+#: the older one holds, and children that gave up for one of these. Anything else is a mistake of ours.
 EXPECTED_CRASHES: Final = frozenset(
-    error_type(error) for error in (Injected(), StoreUnavailable(), ChildFailed("", ""))
+    error_type(error)
+    for error in (
+        Injected(),
+        StoreUnavailable(),
+        StaleEpoch("", 0, 0),
+        WireUnavailable(),
+        ChildFailed("", ""),
+    )
 )
 
 #: By how much thirty seconds on one machine may differ from thirty on another, with room to spare.
@@ -78,6 +87,8 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._pairs: dict[tuple[str, UUID], Pair] = {}
         self._dirty: dict[int, Pair] = {}
+        #: Peerings of which an end was in the middle of something when it was looked at last.
+        self._unsettled: dict[int, Pair] = {}
         self._receivers: dict[str, tuple[Site, Pair] | None] = {}
         #: When each key was first seen to be stored, by its id.
         self._keys_seen: dict[str, timedelta] = {}
@@ -95,10 +106,29 @@ class Watch:
                 pair = Pair(len(self._pairs), (site, other), Observer(_CLOCK_SLACK))
                 self._pairs[site.name, other.uuid] = self._pairs[other.name, site.uuid] = pair
 
-    def key_ages(self) -> dict[str, timedelta]:
-        """Return for how long each key has been known, by its id."""
+    def key_facts(self) -> dict[str, KeyFacts]:
+        """Return what is known of every key that is stored now, by its id."""
         now = timedelta(seconds=self._loop.time())
-        return {key_id: now - seen for key_id, seen in self._keys_seen.items()}
+        found: dict[str, KeyFacts] = {}
+        for pair in {pair.number: pair for pair in self._pairs.values()}.values():
+            for site in pair.sites:
+                other = pair.other(site)
+                stored = site.stored(other.uuid)
+                for _, key in () if stored is None else stored.ring:
+                    in_use = (key.local_leaf, key.peer_leaf) == (site.leaf, other.leaf)
+                    key_id = key.key_id.hex()
+                    found[key_id] = KeyFacts(now - self._keys_seen.get(key_id, now), in_use)
+        return found
+
+    def lacks(self, node: str, peer: UUID, key_id: bytes) -> bool:
+        """Tell whether the peer of a node has lost this key."""
+        pair = self._pairs.get((node, peer))
+        if pair is None:
+            return True
+        one, other = pair.sites
+        here, there = (one, other) if one.name == node else (other, one)
+        stored = there.stored(here.uuid)
+        return stored is None or all(key.key_id != key_id for _, key in stored.ring)
 
     def crashed(self, site: Site, event: RuntimeEvent) -> None:
         """See that an actor died, came back or was given up: nobody may crash of a mistake of ours."""
@@ -139,8 +169,12 @@ class Watch:
             return
         frame: Frame = message.frame
         found = self._receiver(site, receiver)
-        if found is not None:
-            other, pair = found
+        if found is None:
+            return
+        other, pair = found
+        if not site.is_newest(receiver):
+            pair.observer.left(site.name, frame)
+        else:
             stored = site.stored(other.uuid)
             self._checked(pair, lambda: pair.observer.leaves(site.name, frame, stored))
 
@@ -170,10 +204,7 @@ class Watch:
                     pair.paths[name] = state
                     self._dirty[pair.number] = pair
         elif isinstance(actor, RouterNode):
-            for plan in site.base.peerings:
-                pair = self._pairs.get((site.name, plan.peer_uuid))  # type: ignore[assignment]
-                if pair is not None and pair.unsettled:
-                    self._dirty[pair.number] = pair
+            self._dirty.update((n, pair) for n, pair in self._unsettled.items() if site in pair.sites)
         elif actor is None:
             self.touched_all(site)
         self.look()
@@ -181,16 +212,21 @@ class Watch:
     def look(self) -> None:
         """Look at every peering that has been touched."""
         self.steps += 1
+        if not self._dirty:
+            return
         dirty, self._dirty = self._dirty, {}
         now = timedelta(seconds=self._loop.time())
         for pair in dirty.values():
             one, other = pair.sites
             sightings = sighting(one, other.uuid), sighting(other, one.uuid)
-            pair.unsettled = not all(seen.settled for seen in sightings)
+            if all(seen.settled for seen in sightings):
+                self._unsettled.pop(pair.number, None)
+            else:
+                self._unsettled[pair.number] = pair
             for seen in sightings:
                 for _, key in seen.keys:
                     self._keys_seen.setdefault(key.key_id.hex(), now)
-            self._checked(pair, lambda pair=pair, seen=sightings: pair.observer.see(now, *seen))  # type: ignore[misc]
+            self._checked(pair, lambda pair=pair, seen=sightings: pair.observer.see(now, *seen))
 
     def _receiver(self, site: Site, name: str) -> tuple[Site, Pair] | None:
         """Return whom a path, by the name of its actor, leads to."""
@@ -222,8 +258,6 @@ class Pair:
     observer: Observer
     #: The state of each path, by its actor's name, and whether it waits for nothing.
     paths: dict[str, tuple[PathState, bool]] = field(default_factory=dict)
-    #: An end was in the middle of something when it was looked at last.
-    unsettled: bool = False
 
     def other(self, site: Site) -> Site:
         """Return the other end."""
@@ -239,6 +273,10 @@ class WatchedPeering(Peering):
         super().__init__(*args, **named)
         self._watch, self._node, self._peer = watch, node, peer
         self._condemned_chain: tuple[bytes, ...] | None = None
+        #: The accepted key that waits for its use, and since when.
+        self._waiting: tuple[bytes, Instant] | None = None
+        self._started = False
+        self._in_use = self.ring.current
         self._seen = self._look()
 
     @property
@@ -254,6 +292,12 @@ class WatchedPeering(Peering):
     def wants_key(self) -> bool:
         """Tell whether it is configured for keys and has a certificate that it may use."""
         return self._core.config.enabled and self._core.identity_usable
+
+    def start(self, now: Moment) -> list[Effect]:
+        """See :meth:`Peering.start`."""
+        wanted = super().start(now)
+        self._started = True
+        return wanted
 
     def receive(self, path: str, frame: Frame, now: Moment) -> list[Effect]:
         """See :meth:`Peering.receive`."""
@@ -274,9 +318,27 @@ class WatchedPeering(Peering):
 
     def _settled(self, now: Moment) -> list[Effect]:
         wanted = super()._settled(now)
-        self._seen = self._look()
-        self._watch.touched(self._node, self._peer)
+        self._check_activation(now)
+        before, self._seen = self._seen, self._look()
+        if wanted or before != self._seen:
+            self._watch.touched(self._node, self._peer)
         return wanted
+
+    def _check_activation(self, now: Moment) -> None:
+        """K6: "a wait time of 30 seconds", unless there was no key, or the peer lacks it, or at a restart."""
+        before, ring = self._in_use, self.ring
+        after = self._in_use = ring.current
+        if before is not None and after is not None and after.key_id != before.key_id and self._started:
+            waited = Instant(0)
+            if self._waiting is not None and self._waiting[0] == after.key_id:
+                waited = now.instant - self._waiting[1]
+            if waited < ACTIVATION_DELAY and not self._watch.lacks(self._node, self._peer, before.key_id):
+                what = f"key {after.index} is in use {waited.total_seconds():g} s after it was accepted"
+                self._watch.fail(0, what, self._node)
+        if ring.next is None:
+            self._waiting = None
+        elif self._waiting is None or self._waiting[0] != ring.next.key_id:
+            self._waiting = (ring.next.key_id, now.instant)
 
     def _look(self) -> tuple[bytes, Phase, Instant | None]:
         return self.record, self.phase, self.deadline()
@@ -308,7 +370,9 @@ def sighting(site: Site, peer: UUID) -> Sighting:
     for line in desk.paths:
         path = site.system.instance(line.ref.name)
         if isinstance(path, PeerPath):
-            paths[line.plan.name] = (path.machine.state, path.machine.deadline())
+            # What lies in its mailbox is due now.
+            due = Instant(0) if site.system.waiting(line.ref.name) else path.machine.deadline()
+            paths[line.plan.name] = (path.machine.state, due)
     return Sighting(
         site.name,
         alive=True,
@@ -318,6 +382,6 @@ def sighting(site: Site, peer: UUID) -> Sighting:
         deadline=peering.deadline(),
         paths=paths,
         wants_key=settled and peering.wants_key,
-        condemned=settled and peering.condemned,
+        condemned=peering.condemned,
         settled=settled,
     )

@@ -103,14 +103,14 @@ class SealedStore(Store):
         :raises Unsealable: the record was sealed with another key, or tampered with.
         """
         record = await self._inner.read(owner, name)
-        return None if record is None else self._opened(owner, record)
+        return None if record is None else self.opened(owner, record)
 
     async def scan(self, owner: str) -> tuple[Record, ...]:
         """See :meth:`runtime.store.port.Store.scan`.
 
         :raises Unsealable: a record was sealed with another key, or tampered with.
         """
-        return tuple(self._opened(owner, record) for record in await self._inner.scan(owner))
+        return tuple(self.opened(owner, record) for record in await self._inner.scan(owner))
 
     async def commit(self, owner: str, epoch: int, changes: Sequence[Change]) -> tuple[int, ...]:
         """See :meth:`runtime.store.port.Store.commit`."""
@@ -127,7 +127,11 @@ class SealedStore(Store):
         aad = _place(owner, change.name, change.expected_version + 1)
         return Put(change.name, self._sealer.seal(change.value, aad), change.expected_version)
 
-    def _opened(self, owner: str, record: Record) -> Record:
+    def opened(self, owner: str, record: Record) -> Record:
+        """Return a record of the inner store as it was before it was sealed.
+
+        :raises Unsealable: another key sealed it, or it belongs to another place.
+        """
         plain = self._sealer.open(record.value, _place(owner, record.name, record.version))
         return Record(record.name, record.version, record.epoch, plain)
 

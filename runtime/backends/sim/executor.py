@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from runtime.errors import LimitReached
 from runtime.executor import QUEUE_LIMIT
@@ -28,7 +28,7 @@ class SimulatedExecutor:
     def __init__(self, random: Random) -> None:
         """Draw the delays from ``random``."""
         self._random = random
-        self._outstanding: dict[asyncio.Future[object], asyncio.TimerHandle] = {}
+        self._outstanding: dict[asyncio.Future[Any], asyncio.TimerHandle] = {}
         self._closed = False
 
     def run(self, function: Callable[..., T], args: tuple[object, ...]) -> asyncio.Future[T]:
@@ -47,7 +47,7 @@ class SimulatedExecutor:
             error = raised
 
         def done() -> None:
-            self._outstanding.pop(future, None)  # type: ignore[call-overload]
+            self._outstanding.pop(future, None)
             if future.done():
                 return
             if error is not None:
@@ -56,7 +56,7 @@ class SimulatedExecutor:
                 future.set_result(result)  # type: ignore[arg-type]
 
         delay = self._random.random() * LONGEST_SECONDS
-        self._outstanding[future] = loop.call_later(delay, done)  # type: ignore[index]
+        self._outstanding[future] = loop.call_later(delay, done)
         return future
 
     async def close(self, deadline: timedelta) -> bool:  # noqa: ARG002 - dropping takes no time

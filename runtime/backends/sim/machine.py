@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from runtime.backends.sim.system import SimulatedSystem, Watcher
 from runtime.store.disk import Disk
 from runtime.store.simulated import SimulatedStore
-from runtime.wire.simulated import Network, SimulatedWire
+from runtime.wire.network import Network
+from runtime.wire.simulated import SimulatedWire
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -121,6 +122,10 @@ class Machine:
         self._observer = observer
         self._on_durable = on_durable
         self._speakable = speakable
+
+    def replace_disk(self) -> None:
+        """Put an empty disk in the place of the one that is there. No process may run."""
+        self.disk = Disk(self.random)
 
     @property
     def running(self) -> bool:

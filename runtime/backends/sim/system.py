@@ -80,6 +80,11 @@ class SimulatedSystem(ActorSystem):
         incarnation = None if cell is None else cell.incarnation
         return incarnation.actor if incarnation is not None and incarnation.ready else None
 
+    def waiting(self, name: str) -> int:
+        """Return how many messages wait for the actor of that name."""
+        cell = self._cells.get(name)
+        return 0 if cell is None else len(cell.mailbox)
+
     # --- dying ------------------------------------------------------------------------------------
 
     def kill(self) -> None:
