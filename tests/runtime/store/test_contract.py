@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import TypeAlias
 
 import pytest
@@ -12,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import StaleEpoch, StoreUnavailable, VersionConflict
+from runtime.store.disk import Disk
 from runtime.store.memory import MemoryStore
 from runtime.store.port import MAX_CHANGES, MAX_VALUE_BYTES, SEAL_ALLOWANCE, Delete, Put, Record, Store
 from runtime.store.sealed import AesGcmSealer, SealedStore
+from runtime.store.simulated import SimulatedStore
 from runtime.store.sqlite import SqliteStore
 
 
@@ -222,7 +226,9 @@ def test_every_store_does_what_the_memory_store_does(
     async def compare() -> None:
         (tmp_path / "same.db").unlink(missing_ok=True)
         sqlite = await SqliteStore.open(tmp_path / "same.db")
-        assert await outcomes(SealedStore(sqlite, sealer())) == await outcomes(MemoryStore())
+        expected = await outcomes(MemoryStore())
+        assert await outcomes(SealedStore(sqlite, sealer())) == expected
+        assert await outcomes(await SimulatedStore.open(prompt_disk())) == expected
 
     asyncio.run(compare())
 
@@ -230,7 +236,7 @@ def test_every_store_does_what_the_memory_store_does(
 Reopen: TypeAlias = Callable[[Store], Awaitable[Store]]
 
 
-@pytest.fixture(params=["memory", "sqlite", "sealed sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "sealed sqlite", "simulated", "sealed simulated"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -244,33 +250,45 @@ async def opened() -> AsyncIterator[list[Store]]:
 
 
 @pytest.fixture
-async def store(kind: str, tmp_path: Path, opened: list[Store]) -> Store:
-    made = await open_store(kind, tmp_path, None)
+def disk() -> Disk:
+    return prompt_disk()
+
+
+@pytest.fixture
+async def store(kind: str, tmp_path: Path, disk: Disk, opened: list[Store]) -> Store:
+    made = await open_store(kind, tmp_path, disk, None)
     opened.append(made)
     return made
 
 
 @pytest.fixture
-def reopen(kind: str, tmp_path: Path, opened: list[Store]) -> Reopen:
+def reopen(kind: str, tmp_path: Path, disk: Disk, opened: list[Store]) -> Reopen:
     async def again(former: Store) -> Store:
         await former.close()
-        made = await open_store(kind, tmp_path, former)
+        made = await open_store(kind, tmp_path, disk, former)
         opened.append(made)
         return made
 
     return again
 
 
-async def open_store(kind: str, directory: Path, former: Store | None) -> Store:
-    match kind:
-        case "memory":
+async def open_store(kind: str, directory: Path, disk: Disk, former: Store | None) -> Store:
+    match kind.split():
+        case ["sealed", inner]:
+            return SealedStore(await open_store(inner, directory, disk, None), sealer())
+        case ["memory"]:
             memory = former if isinstance(former, MemoryStore) else MemoryStore()
             memory.reopen()
             return memory
-        case "sqlite":
-            return await SqliteStore.open(directory / "store.db")
+        case ["simulated"]:
+            return await SimulatedStore.open(disk)
         case _:
-            return SealedStore(await SqliteStore.open(directory / "store.db"), sealer())
+            return await SqliteStore.open(directory / "store.db")
+
+
+def prompt_disk() -> Disk:
+    """Return a simulated disk that needs no virtual time: it answers in the next turn of any loop."""
+    return Disk(Random(0), delay=(timedelta(), timedelta()))
 
 
 def sealer() -> AesGcmSealer:

@@ -1,18 +1,12 @@
-"""The SQLite store: its file, its group commits, and death at any moment."""
+"""The SQLite store: its file and its group commits. Its death has a module of its own, ``test_kill.py``."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
-import json
 import os
-import random
-import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -22,8 +16,6 @@ from runtime.errors import StaleEpoch, StoreUnavailable, StoreUnusable
 from runtime.store import schema
 from runtime.store import sqlite as sqlite_store
 from runtime.store.sqlite import SqliteStore
-
-ROOT = Path(__file__).parents[3]
 
 
 async def test_many_writers_share_few_waits_for_the_disk(tmp_path: Path) -> None:
@@ -250,75 +242,10 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     assert modes == ["wal", 2, 1]
 
 
-@pytest.mark.parametrize("seed", range(8))
-async def test_every_acknowledged_record_survives_a_kill_and_none_is_half_there(
-    tmp_path: Path, seed: int
-) -> None:
-    path = tmp_path / "store.db"
-    acknowledged: dict[str, int] = {}
-    generator = random.Random(seed)
-    for _ in range(3):
-        acknowledged |= write_until_killed(path, answers=generator.randrange(1, 400))
-        store = await SqliteStore.open(path)
-        for owner, version in acknowledged.items():
-            left, right = await store.read(owner, "left"), await store.read(owner, "right")
-            assert left is not None
-            assert right is not None
-            # At least what was acknowledged, at most the one write more that nobody heard of.
-            assert version <= left.version <= version + 1
-            # Both records of a commit, or neither; and all of the bytes of each.
-            assert left.version == right.version
-            assert left.value == right.value == contents(owner, left.version)
-            acknowledged[owner] = left.version
-        await store.close()
-
-
-def test_a_kill_while_the_file_is_made_leaves_one_that_opens(tmp_path: Path) -> None:
-    for number in range(10):
-        path = tmp_path / f"{number}.db"
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, cwd=ROOT
-        ) as child:
-            while not path.exists() and child.poll() is None:
-                os.sched_yield()
-            child.kill()
-        connection = schema.connect(path)
-        assert connection.execute("PRAGMA user_version").fetchone() == (schema.SCHEMA_VERSION,)
-        connection.close()
-
-
 def test_an_error_of_the_operating_system_is_told(tmp_path: Path) -> None:
     (tmp_path / "store.db").mkdir()
     with pytest.raises(StoreUnusable, match=os.strerror(errno.EISDIR)):
         schema.connect(tmp_path / "store.db")
-
-
-WRITER = """
-import asyncio, hashlib, sys
-from pathlib import Path
-from runtime.store.port import Put
-from runtime.store.sqlite import SqliteStore
-
-def contents(owner, version):
-    return hashlib.sha256(f"{owner} {version}".encode()).digest() * 64
-
-async def write(store, owner):
-    epoch = await store.activate(owner)
-    record = await store.read(owner, "left")
-    version = record.version if record is not None else 0
-    while True:
-        value = contents(owner, version + 1)
-        await store.commit(owner, epoch, [Put("left", value, version), Put("right", value, version)])
-        version += 1
-        sys.stdout.write(f'["{owner}", {version}]\\n')
-        sys.stdout.flush()
-
-async def main():
-    store = await SqliteStore.open(Path(sys.argv[1]))
-    await asyncio.gather(*(write(store, f"node{n}") for n in range(8)))
-
-asyncio.run(main())
-"""
 
 
 def names_in(directory: Path) -> set[str]:
@@ -327,24 +254,3 @@ def names_in(directory: Path) -> set[str]:
 
 def modes_in(directory: Path) -> set[int]:
     return {stat.S_IMODE(file.stat().st_mode) for file in directory.iterdir()}
-
-
-def contents(owner: str, version: int) -> bytes:
-    return hashlib.sha256(f"{owner} {version}".encode()).digest() * 64
-
-
-def write_until_killed(path: Path, answers: int) -> dict[str, int]:
-    """Let eight owners write in a child process, kill it after so many answers; return them."""
-    acknowledged: dict[str, int] = {}
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as child:
-        assert child.stdout is not None
-        for number, line in enumerate(child.stdout):
-            if line.endswith("]\n"):
-                owner, version = json.loads(line)
-                acknowledged[owner] = version
-            if number == answers:
-                child.send_signal(signal.SIGKILL)
-    assert child.returncode == -signal.SIGKILL
-    return acknowledged
