@@ -5,6 +5,9 @@ supervision decides by. It moves along :data:`runtime.info.TRANSITIONS`. Every s
 turn (:meth:`Cell.run`), in the callback of a timer or in that of a finished task, so never in the middle of a
 message.
 
+Whatever is raised is a crash, also what is no ``Exception``: a library's panic, a ``CancelledError`` out of a
+future. An interrupt or an exit is a crash too, and then goes its way to whoever runs the event loop.
+
 A graceful stop goes: children first, while messages are still taken; then no more are taken and timers
 fall silent; then what waits in the mailbox and in pipes is handled; then ``stopping``; then the end.
 At the deadline what is left is cut off.
@@ -17,14 +20,14 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from runtime.actor import Actor, Ending, Terminated
-from runtime.crash import error_type
-from runtime.errors import ActorStopped, ChildFailed, NameTaken, Undeliverable
-from runtime.events import Crashed, Failed, Overdue, Restarted
+from runtime.actor import Actor, Ending
+from runtime.crash import error_type, say
+from runtime.errors import ActorStopped, ChildFailed, NameTaken, Undeliverable, WorkCancelled
+from runtime.events import Crashed, Ended, Failed, Overdue, Restarted
 from runtime.incarnation import Incarnation
 from runtime.info import TRANSITIONS, ActorInfo, ActorState
 from runtime.mailbox import Mailbox
-from runtime.parcels import Notice, Parcel, Question
+from runtime.parcels import Owned, Parcel, Question, Watch
 from runtime.ref import Ref
 from runtime.supervision import GiveUp, Restart, Supervision, decide, remembered
 
@@ -52,6 +55,7 @@ class Cell:
         "_number",
         "_on_end",
         "_parent",
+        "_stop_by",
         "_supervision",
         "_task",
         "_watchers",
@@ -95,11 +99,13 @@ class Cell:
         self._crash_count = 0
         self._last_error: str | None = None
         self._closing = False
+        # The earliest deadline that a stop was given, on the loop's clock.
+        self._stop_by: float | None = None
         # The delay of a restart, or the deadline of a stop.
         self._alarm: Alarm | None = None
         # What runs ``started`` or ``stopping``.
         self._task: asyncio.Task[None] | None = None
-        self._watchers: dict[Cell, Incarnation] | None = None
+        self._watchers: dict[Incarnation, Watch] | None = None
         self._on_end: list[Callable[[], object]] | None = None
 
     @property
@@ -149,9 +155,10 @@ class Cell:
                     item.open(incarnation)
                 else:
                     receive(item)
-        except Exception as error:  # noqa: BLE001 - any error is a crash, and supervision decides
+        except BaseException as error:  # noqa: BLE001 - any error is a crash, and supervision decides
             label = item.label if isinstance(item, Parcel) else type(item).__name__
             self.crash(error, label)
+            self.system.pass_on_interrupt(error)
         # A crash for good has emptied the mailbox and taken its queue away.
         if not queue and self.mailbox.queue is queue:
             self.mailbox.queue = None
@@ -185,8 +192,9 @@ class Cell:
             self.kind = type(actor).__name__
             # Most actors have nothing to prepare, and a task apiece for nothing would be dear.
             starting = None if type(actor).started is Actor.started else actor.started()
-        except Exception as error:  # noqa: BLE001 - any error is a crash, and supervision decides
+        except BaseException as error:  # noqa: BLE001 - any error is a crash, and supervision decides
             self.crash(error, "start")
+            self.system.pass_on_interrupt(error)
             return
         if starting is None:
             self._ready(incarnation)
@@ -200,10 +208,10 @@ class Cell:
             return
         self._task = None
         if task.cancelled():
-            self.crash(ActorStopped(self.name), "start")
-        elif isinstance(error, Exception):
+            self.crash(WorkCancelled(f"the start of {self.name} was cancelled"), "start")
+        elif error is not None:
             self.crash(error, "start")
-        elif error is None:
+        else:
             self._ready(incarnation)
 
     def _ready(self, incarnation: Incarnation) -> None:
@@ -218,14 +226,21 @@ class Cell:
 
     # --- Crashing -------------------------------------------------------------------------------
 
-    def crash(self, error: Exception, during: str) -> None:
+    def crash(self, error: BaseException, during: str) -> None:
         """End the incarnation with an error; restart later, or fail. Without an incarnation do nothing."""
         incarnation = self.incarnation
         if incarnation is None:
             return
+        # One that is to stop may have no more children; to have wanted one is no fault, and ends it.
+        stopping = self.state is ActorState.STOPPING
+        refused = stopping and isinstance(error, ActorStopped) and error.name == self.name
         self.incarnation = None
         self._cancel_task()
-        incarnation.end(error)
+        incarnation.end(None if refused else error)
+        self.mailbox.drop(lambda item: isinstance(item, Owned) and item.owner is incarnation)
+        if refused:
+            self.schedule()
+            return
         self._crash_count += 1
         self._last_error = error_type(error)
         self.system.crashes += 1
@@ -233,6 +248,7 @@ class Cell:
         for child in tuple((self.children or {}).values()):
             child.request_stop(STOP_DEADLINE)
         if self.state is ActorState.STOPPING:
+            self.system.emit(Crashed(self.name, self.kind, self._last_error, self._crash_count, None))
             self.schedule()
             return
         now = self.system.clock.monotonic()
@@ -267,12 +283,15 @@ class Cell:
     # --- Stopping -------------------------------------------------------------------------------
 
     def request_stop(self, deadline: timedelta) -> None:
-        """Begin a graceful stop, or give the one that is going on a new deadline."""
+        """Begin a graceful stop, or hurry the one that is going on: the earliest deadline counts."""
         if self.state is ActorState.STOPPED:
             return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = self.system.timers.arm(deadline.total_seconds(), self._overdue)
+        end = self.system.loop.time() + deadline.total_seconds()
+        if self._stop_by is None or end < self._stop_by:
+            self._stop_by = end
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = self.system.timers.arm(deadline.total_seconds(), self._overdue)
         if self.state is not ActorState.STOPPING:
             self._become(ActorState.STOPPING)
         for child in tuple((self.children or {}).values()):
@@ -305,7 +324,7 @@ class Cell:
 
     def _overdue(self) -> None:
         self._alarm = None
-        self.system.log.warning("actor cut off at its deadline", actor=self.name)
+        say(self.system.log.warning, "actor cut off at its deadline", actor=self.name)
         self.system.emit(Overdue(self.name, self.kind))
         self.cut_off()
 
@@ -321,14 +340,22 @@ class Cell:
         if not self._closing:
             self._closing = True
             self.accepting = False
-            incarnation.clear_timers()
+            incarnation.fall_silent()
         if self.mailbox.queue is not None or incarnation.draining:
             return
         actor = incarnation.actor
         if actor is None or type(actor).stopping is Actor.stopping:
             self._terminate()
             return
-        self._task = self.system.run_task(actor.stopping(), self.name)
+        # Nothing is handled after the last message, whatever a pipe that nobody waits for may bring.
+        incarnation.ready = False
+        try:
+            leaving = actor.stopping()
+        except BaseException as error:  # noqa: BLE001 - one that is no coroutine function may raise at once
+            self.crash(error, "stopping")
+            self.system.pass_on_interrupt(error)
+            return
+        self._task = self.system.run_task(leaving, self.name)
         self._task.add_done_callback(partial(self._took_leave, incarnation))
 
     def _took_leave(self, incarnation: Incarnation, task: asyncio.Task[None]) -> None:
@@ -336,9 +363,10 @@ class Cell:
         if incarnation.ended:
             return
         self._task = None
-        if isinstance(error, Exception):
+        if error is not None:
             self.crash(error, "stopping")
-        self._terminate()
+        if self.state is not ActorState.STOPPED:
+            self._terminate()
 
     def _terminate(self) -> None:
         self._become(ActorState.STOPPED)
@@ -353,6 +381,8 @@ class Cell:
         self._bury_messages()
         self.system.forget(self)
         self._tell_watchers(Ending.STOPPED)
+        if self._crash_count:
+            self.system.emit(Ended(self.name, self.kind))
         if self._parent is not None:
             self._parent.child_gone(self)
         for callback in self._on_end or ():
@@ -373,15 +403,24 @@ class Cell:
 
     # --- Being seen -----------------------------------------------------------------------------
 
-    def watched_by(self, watcher: Incarnation) -> None:
-        """Tell ``watcher`` when the actor has ended."""
-        if self.state in (ActorState.FAILED, ActorState.STOPPED):
-            ending = Ending.FAILED if self.state is ActorState.FAILED else Ending.STOPPED
-            watcher.cell.put_own(Notice(watcher, Terminated(self.ref, ending)))
+    def is_watched_by(self, watcher: Incarnation) -> bool:
+        """Return whether ``watcher`` is going to be told of the end."""
+        return self._watchers is not None and watcher in self._watchers
+
+    def watched_by(self, watch: Watch) -> None:
+        """Tell the owner of ``watch`` when the actor has ended; at once if it has failed."""
+        if self.state is ActorState.FAILED:
+            watch.tell(Ending.FAILED)
             return
         if self._watchers is None:
             self._watchers = {}
-        self._watchers[watcher.cell] = watcher
+        self._watchers[watch.owner] = watch
+
+    def unwatched_by(self, watcher: Incarnation) -> None:
+        """Forget a watcher that has ended, so that many short ones leave nothing with one that lasts."""
+        if self._watchers is not None:
+            self._watchers.pop(watcher, None)
+            self._watchers = self._watchers or None
 
     def info(self) -> ActorInfo:
         """Describe the actor as it is now."""
@@ -404,9 +443,8 @@ class Cell:
 
     def _tell_watchers(self, ending: Ending) -> None:
         watchers, self._watchers = self._watchers, None
-        for cell, incarnation in (watchers or {}).items():
-            if cell.incarnation is incarnation:
-                cell.put_own(Notice(incarnation, Terminated(self.ref, ending)))
+        for watch in (watchers or {}).values():
+            watch.tell(ending)
 
     def _become(self, state: ActorState) -> None:
         if state not in TRANSITIONS[self.state]:

@@ -1,4 +1,4 @@
-"""What is logged of a crash.
+"""What is made of an error: what is logged of it, and what a future takes.
 
 The frames and the types of the errors, and not their texts: the text of an unexpected error often
 quotes the value that was unexpected (``KeyError``, ``assert_never``), which may be a message or a key.
@@ -8,7 +8,9 @@ the runtime's own are always among them.
 
 from __future__ import annotations
 
+import contextlib
 import traceback
+from collections.abc import Callable
 
 from runtime.errors import RuntimeFault
 
@@ -35,3 +37,18 @@ def describe(error: BaseException, speakable: tuple[type[BaseException], ...] = 
         hidden = current.__suppress_context__
         current = current.__cause__ or (None if hidden else current.__context__)
     return "\ncaused by\n".join(parts)
+
+
+def say(write: Callable[..., object], text: str, **more: object) -> None:
+    """Log, if that is possible: a closed pipe or a full disk must not stop what the log would tell of."""
+    with contextlib.suppress(Exception):
+        write(text, **more)
+
+
+def raisable(error: BaseException) -> BaseException:
+    """Return what stands for ``error`` in a future, which refuses a ``StopIteration``."""
+    if not isinstance(error, StopIteration):
+        return error
+    stand_in = RuntimeError("a StopIteration where an error was expected")
+    stand_in.__cause__ = error
+    return stand_in

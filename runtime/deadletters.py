@@ -11,6 +11,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from runtime.crash import say
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
@@ -47,7 +49,8 @@ class DeadLetters:
             self._suppressed += 1
             return
         self._logged += 1
-        self._log.warning(
+        say(
+            self._log.warning,
             "dead letter",
             receiver=name,
             message=type(message).__name__,

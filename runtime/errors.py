@@ -94,7 +94,7 @@ class ChildFailed(RuntimeFault):
 
 
 class LimitReached(RuntimeFault):
-    """A bound of the runtime is used up: timers, running work or watches of one actor, queued work."""
+    """A bound of the runtime is used up, such as that of the timers of one actor or of queued work."""
 
     def __init__(self, what: str, limit: int) -> None:
         """Remember what there are too many of."""

@@ -2,7 +2,7 @@
 
 The observer is given to the system when it is made. It is how an alarm can rise when an actor goes
 on crashing, and how a test or a simulation sees what happens. It is called on the event loop, between
-messages, and must not raise.
+messages. One that raises is logged, and keeps no actor from what happens to it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """An incarnation ended with an error; a new one follows after ``delay``."""
+    """An incarnation ended with an error; a new one follows after ``delay``.
+
+    The crash that makes an actor fail for good is told as :class:`Failed` instead.
+    """
 
     name: str
     kind: str
@@ -23,7 +26,8 @@ class Crashed:
     error: str
     #: Crashes of this actor so far.
     crashes: int
-    delay: timedelta
+    #: ``None``: the actor was about to stop, and nothing follows.
+    delay: timedelta | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +57,13 @@ class Overdue:
     kind: str
 
 
-RuntimeEvent: TypeAlias = Crashed | Restarted | Failed | Overdue
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An actor that had crashed before is gone: it was stopped, or replaced after it had failed."""
+
+    name: str
+    kind: str
+
+
+RuntimeEvent: TypeAlias = Crashed | Restarted | Failed | Overdue | Ended
 Observer: TypeAlias = Callable[[RuntimeEvent], object]

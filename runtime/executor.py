@@ -16,6 +16,7 @@ from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol, TypeVar
 
+from runtime.crash import raisable
 from runtime.errors import LimitReached
 
 T = TypeVar("T")
@@ -45,11 +46,9 @@ class InlineExecutor:
     def run(self, function: Callable[..., T], args: tuple[object, ...]) -> asyncio.Future[T]:
         """See :meth:`Executor.run`."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        try:
-            future.set_result(function(*args))
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the result
-            future.set_exception(error)
-            future.exception()
+        _settle(future, *_outcome(function, args))
+        if not future.cancelled():
+            future.exception()  # Nobody need look at it.
         return future
 
     async def close(self, deadline: timedelta) -> bool:  # noqa: ARG002 - there is nothing to wait for
@@ -86,14 +85,14 @@ class ThreadExecutor:
             future.set_exception(LimitReached("pieces of work in the executor", self._limit))
             future.exception()  # Nobody need look at it.
             return future
+        # Only those count that could be started: a machine may have no more threads to give.
+        while len(self._threads) < self._size:
+            thread = threading.Thread(
+                target=self._work, args=(loop,), name=f"executor-{len(self._threads)}", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
         self._outstanding += 1
-        if not self._threads:
-            self._threads = [
-                threading.Thread(target=self._work, args=(loop,), name=f"executor-{number}", daemon=True)
-                for number in range(self._size)
-            ]
-            for thread in self._threads:
-                thread.start()
         self._jobs.put(_Job(future, function, args))
         return future
 
@@ -120,22 +119,25 @@ class ThreadExecutor:
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run on each thread until told to end."""
-        while (job := self._jobs.get()) is not None:
-            result: object = None
-            error: BaseException | None = None
-            if not job.future.cancelled():
-                try:
-                    result = job.function(*job.args)
-                except BaseException as raised:  # noqa: BLE001 - it belongs to whoever awaits the result
-                    error = raised
-            with self._lock:
-                self._finished.append((job, result, error))
-                first = len(self._finished) == 1
-            if first:
-                try:
-                    loop.call_soon_threadsafe(self._deliver)
-                except RuntimeError:
-                    return  # The loop is closed; nobody awaits anything any more.
+        while self._next(loop):
+            pass
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Do one job; return whether to go on. A thread that waits for the next holds nothing of the last."""
+        job = self._jobs.get()
+        if job is None:
+            return False
+        # One that nobody awaits any more is not begun.
+        outcome = (None, None) if job.future.cancelled() else _outcome(job.function, job.args)
+        with self._lock:
+            self._finished.append((job, *outcome))
+            first = len(self._finished) == 1
+        if first:
+            try:
+                loop.call_soon_threadsafe(self._deliver)
+            except RuntimeError:
+                return False  # The loop is closed; nobody awaits anything any more.
+        return True
 
     def _deliver(self) -> None:
         """Run on the loop: hand out what has gathered."""
@@ -143,12 +145,25 @@ class ThreadExecutor:
             finished, self._finished = self._finished, []
         for job, result, error in finished:
             self._outstanding -= 1
-            if job.future.done():
-                continue
-            if error is None:
-                job.future.set_result(result)
-            elif isinstance(error, Exception):
-                job.future.set_exception(error)
-            else:
-                # An interrupt or an exit on a worker thread ends the work, not the process.
-                job.future.cancel()
+            _settle(job.future, result, error)
+
+
+def _outcome(function: Callable[..., T], args: tuple[object, ...]) -> tuple[T | None, BaseException | None]:
+    """Compute; return the result or the error, which belongs to whoever awaits it."""
+    try:
+        return function(*args), None
+    except BaseException as error:  # noqa: BLE001 - a library's panic must not end a thread either
+        return None, error
+
+
+def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    """Hand out a result or an error, unless nobody awaits it any more."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    elif isinstance(error, KeyboardInterrupt | SystemExit | asyncio.CancelledError):
+        # An interrupt or an exit in the midst of the work ends the work, not the process.
+        future.cancel()
+    else:
+        future.set_exception(raisable(error))

@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable, Hashable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from runtime.actor import Ending
 from runtime.crash import error_type
 from runtime.errors import ActorCrashed, ActorStopped, LimitReached
 from runtime.mailbox import MAILBOX_CAPACITY
-from runtime.parcels import Pipe, Question, Timer
+from runtime.parcels import Pipe, Question, Timer, Watch
 from runtime.supervision import DEFAULT_SUPERVISION, Supervision
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Bounds of one actor. Thousands of timers or pipes in one actor are a leak, not a design.
+#: Bounds of one actor. Thousands of each in one actor are a leak, not a design.
 MAX_TIMERS: Final = 10_000
 MAX_PIPES: Final = 10_000
+MAX_WATCHES: Final = 10_000
+MAX_DEFERRED: Final = 10_000
+#: Questions that an actor has taken and not answered yet. Here it is the askers who are refused.
+MAX_OWED: Final = 10_000
 
 
 class Incarnation:
@@ -39,9 +44,12 @@ class Incarnation:
     __slots__ = (
         "_deferred",
         "_log",
+        "_outdated",
         "_owed",
         "_pipes",
+        "_silent",
         "_timers",
+        "_watches",
         "actor",
         "asked",
         "cell",
@@ -66,6 +74,10 @@ class Incarnation:
         self._log: FilteringBoundLogger | None = None
         # Most actors have few of these, and many have none.
         self._timers: dict[Hashable, Timer] | None = None
+        #: Timers in the mailbox that were cancelled or replaced after they had become due.
+        self._outdated = 0
+        self._silent = False
+        self._watches: dict[Watch, Cell | None] | None = None
         self._pipes: dict[Pipe, None] | None = None
         self._owed: dict[Question, None] | None = None
         self._deferred: list[Callable[[], object]] | None = None
@@ -113,18 +125,33 @@ class Incarnation:
     def watch(self, ref: Ref) -> None:
         """See :meth:`runtime.actor.Context.watch`."""
         self._alive()
-        self.cell.system.watch(self, ref)
+        cell = self.cell.system.find(ref.name)
+        if cell is not None and cell.is_watched_by(self):
+            return
+        watches = self._watches
+        if watches is None:
+            watches = self._watches = {}
+        if len(watches) >= MAX_WATCHES:
+            raise LimitReached("watches of one actor", MAX_WATCHES)
+        watch = Watch(self, ref)
+        watches[watch] = cell
+        if cell is None:
+            watch.tell(Ending.UNKNOWN)
+        else:
+            cell.watched_by(watch)
 
     def set_timer(self, key: Hashable, delay: timedelta, message: object) -> None:
         """See :meth:`runtime.actor.Context.set_timer`."""
         self._alive()
+        if self._silent:
+            return
         timers = self._timers
         if timers is None:
             timers = self._timers = {}
         former = timers.pop(key, None)
-        if former is not None and former.alarm is not None:
-            former.alarm.cancel()
-        elif len(timers) >= MAX_TIMERS:
+        if former is not None:
+            self._drop(former)
+        if len(timers) + self._outdated >= MAX_TIMERS:
             raise LimitReached("timers of one actor", MAX_TIMERS)
         timer = Timer(self, key, message)
         timer.alarm = self.cell.system.timers.arm(delay.total_seconds(), timer.fire)
@@ -133,8 +160,8 @@ class Incarnation:
     def cancel_timer(self, key: Hashable) -> None:
         """See :meth:`runtime.actor.Context.cancel_timer`."""
         timer = self._timers.pop(key, None) if self._timers is not None else None
-        if timer is not None and timer.alarm is not None:
-            timer.alarm.cancel()
+        if timer is not None:
+            self._drop(timer)
 
     def reply(self, value: object) -> None:
         """See :meth:`runtime.actor.Context.reply`."""
@@ -169,6 +196,8 @@ class Incarnation:
             raise LimitReached("pipes of one actor", MAX_PIPES)
         if isinstance(awaitable, asyncio.Future):
             future = cast("asyncio.Future[T]", awaitable)
+            if isinstance(future, asyncio.Task):
+                self.cell.system.adopt(future)
         else:
             # A coroutine goes in as it is: wrapped, it would never be begun if this turn ends in a crash.
             work = awaitable if asyncio.iscoroutine(awaitable) else _as_coroutine(awaitable)
@@ -188,6 +217,9 @@ class Incarnation:
             raise ActorStopped(self.name)
         if self._deferred is None:
             self._deferred = []
+        if len(self._deferred) >= MAX_DEFERRED:
+            callback()
+            raise LimitReached("deferred callbacks of one actor", MAX_DEFERRED)
         self._deferred.append(callback)
 
     # --- What the runtime sees ------------------------------------------------------------------
@@ -207,9 +239,15 @@ class Incarnation:
         """Whether there is a pipe that a graceful stop waits for."""
         return self._pipes is not None and any(pipe.drain for pipe in self._pipes)
 
+    @property
+    def owes_too_much(self) -> bool:
+        """Whether so many questions wait for its answer that no more can be taken."""
+        return self._owed is not None and len(self._owed) >= MAX_OWED
+
     def take_timer(self, timer: Timer) -> bool:
         """Forget a timer that is due; return whether it still was the one of its key."""
         if self._timers is None or self._timers.get(timer.key) is not timer:
+            self._outdated -= 1
             return False
         del self._timers[timer.key]
         return True
@@ -219,22 +257,31 @@ class Incarnation:
         if self._pipes is not None:
             self._pipes.pop(pipe, None)
 
+    def watch_done(self, watch: Watch) -> None:
+        """Forget a watch over one that has ended."""
+        if self._watches is not None:
+            self._watches.pop(watch, None)
+
     def settled(self, question: Question) -> None:
         """Forget a question that has its answer."""
         if self._owed is not None:
             self._owed.pop(question, None)
 
-    def clear_timers(self) -> None:
-        """Cancel every timer."""
+    def fall_silent(self) -> None:
+        """Cancel every timer, and arm none from now on."""
+        self._silent = True
         timers, self._timers = self._timers, None
         for timer in (timers or {}).values():
-            if timer.alarm is not None:
-                timer.alarm.cancel()
+            self._drop(timer)
 
-    def end(self, error: Exception | None) -> None:
+    def end(self, error: BaseException | None) -> None:
         """Take away everything that dies with the incarnation. ``error`` is what it crashed with."""
         self.ended = True
-        self.clear_timers()
+        self.fall_silent()
+        watches, self._watches = self._watches, None
+        for cell in (watches or {}).values():
+            if cell is not None:
+                cell.unwatched_by(self)
         pipes, self._pipes = self._pipes, None
         for pipe in pipes or ():
             pipe.future.cancel()
@@ -248,8 +295,16 @@ class Incarnation:
         for callback in reversed(deferred or ()):
             try:
                 callback()
-            except Exception as failure:  # noqa: BLE001 - the others must run; the log has it
+            except BaseException as failure:  # noqa: BLE001 - the others must run; the log has it
                 self.cell.system.log_error("deferred callback failed", self.name, failure)
+                self.cell.system.pass_on_interrupt(failure)
+
+    def _drop(self, timer: Timer) -> None:
+        """See to it that a timer that is not wanted any more is never delivered."""
+        if timer.due:
+            self._outdated += 1
+        elif timer.alarm is not None:
+            timer.alarm.cancel()
 
     def _alive(self) -> None:
         if self.ended:

@@ -10,9 +10,11 @@ import asyncio
 import signal
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+
+from runtime.crash import say
 
 if TYPE_CHECKING:
     from runtime.system import ActorSystem
@@ -32,7 +34,8 @@ async def run_until_signalled(
 ) -> signal.Signals:
     """Wait for a signal, then stop the system. Return the first signal once nothing is left.
 
-    Call it on the main thread, within the system's context. When cancelled it leaves the system alone.
+    Call it on the main thread, within the system's context. When cancelled it leaves the system to whoever
+    entered it, and nothing of its own.
     """
     loop = asyncio.get_running_loop()
     log = structlog.get_logger("runtime")
@@ -44,23 +47,28 @@ async def run_until_signalled(
         received.append(number)
         (second if first.is_set() else first).set()
 
-    watched = tuple(signals)
-    former = {number: signal.getsignal(number) for number in watched}
-    for number in watched:
-        loop.add_signal_handler(number, arrived, number)
+    former: dict[signal.Signals, Any] = {}
+    own: list[asyncio.Task[Any]] = []
     try:
+        for number in signals:
+            handler = signal.getsignal(number)
+            loop.add_signal_handler(number, arrived, number)
+            former[number] = handler
         await first.wait()
-        log.info("stopping", signal=received[0].name, deadline_seconds=deadline.total_seconds())
-        graceful = asyncio.ensure_future(system.stop(deadline))
-        hurried = asyncio.ensure_future(second.wait())
-        await asyncio.wait((graceful, hurried), return_when=asyncio.FIRST_COMPLETED)
+        say(log.info, "stopping", signal=received[0].name, deadline_seconds=deadline.total_seconds())
+        graceful = loop.create_task(system.stop(deadline), name="graceful stop")
+        hurried = loop.create_task(second.wait(), name="second signal")
+        own = [graceful, hurried]
+        await asyncio.wait(own, return_when=asyncio.FIRST_COMPLETED)
         if hurried.done():
-            log.warning("stopping at once", signal=received[-1].name)
+            say(log.warning, "stopping at once", signal=received[-1].name)
             await system.stop(timedelta(0))
-        hurried.cancel()
         await graceful
     finally:
-        for number in watched:
+        for task in own:
+            task.cancel()
+        for number, handler in former.items():
             loop.remove_signal_handler(number)
-            signal.signal(number, former[number])
+            # There is none to return to where it was not Python that had set it.
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
     return received[0]

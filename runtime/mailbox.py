@@ -10,6 +10,7 @@ An empty mailbox holds no queue, which is what keeps ten thousand idle actors sm
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 #: The default bound. A path that receives 1,200-byte datagrams queues at most 1.2 MB.
@@ -64,6 +65,11 @@ class Mailbox:
             self.queue = deque((message,))
         else:
             self.queue.append(message)
+
+    def drop(self, unwanted: Callable[[object], bool]) -> None:
+        """Take out what nobody will want any more."""
+        if self.queue is not None:
+            self.queue = deque(item for item in self.queue if not unwanted(item)) or None
 
     def drain(self) -> tuple[object, ...]:
         """Take everything out."""

@@ -11,10 +11,13 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+from runtime.actor import Ending, Terminated
+from runtime.crash import raisable
 from runtime.errors import ActorCrashed, Unanswered, WorkCancelled
 
 if TYPE_CHECKING:
     from runtime.incarnation import Incarnation
+    from runtime.ref import Ref
     from runtime.timers import Alarm
 
 
@@ -63,7 +66,7 @@ class Question(Parcel):
         incarnation.asked = self
         try:
             incarnation.receive(self.message)
-        except Exception:
+        except BaseException:
             if incarnation.asked is self:
                 self.fail(ActorCrashed(incarnation.name, "in handling the question"))
             raise
@@ -84,7 +87,7 @@ class Question(Parcel):
         """See :meth:`runtime.actor.ReplyToken.fail`."""
         self._settle()
         if not self._future.done():
-            self._future.set_exception(error)
+            self._future.set_exception(raisable(error))
             self._future.exception()  # Whoever asked may have lost interest; that is no fault.
 
     def _settle(self) -> None:
@@ -96,10 +99,18 @@ class Question(Parcel):
             self.owner = None
 
 
-class Timer(Parcel):
+class Owned(Parcel):
+    """What the runtime owes to one incarnation, and to no other."""
+
+    __slots__ = ("owner",)
+
+    owner: Incarnation
+
+
+class Timer(Owned):
     """An armed timer, and its message once it is due."""
 
-    __slots__ = ("alarm", "key", "message", "owner")
+    __slots__ = ("alarm", "key", "message")
 
     def __init__(self, owner: Incarnation, key: Hashable, message: object) -> None:
         """Belong to ``owner`` under ``key``."""
@@ -107,6 +118,11 @@ class Timer(Parcel):
         self.key = key
         self.message = message
         self.alarm: Alarm | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether its time has come, so that it lies in the mailbox."""
+        return self.alarm is not None and not self.alarm.armed
 
     def fire(self) -> None:
         """Go to the mailbox: the time has come."""
@@ -123,31 +139,38 @@ class Timer(Parcel):
         return type(self.message).__name__
 
 
-class Notice(Parcel):
-    """A message of the runtime to one incarnation, such as ``Terminated``."""
+class Watch(Owned):
+    """A watch over one actor, and the news of its end once it has ended."""
 
-    __slots__ = ("message", "owner")
+    __slots__ = ("_ending", "_ref")
 
-    def __init__(self, owner: Incarnation, message: object) -> None:
-        """Be for ``owner`` alone."""
+    def __init__(self, owner: Incarnation, ref: Ref) -> None:
+        """Watch over ``ref`` for ``owner``."""
         self.owner = owner
-        self.message = message
+        self._ref = ref
+        self._ending = Ending.UNKNOWN
+
+    def tell(self, ending: Ending) -> None:
+        """Go to the mailbox: the watched actor has ended."""
+        self._ending = ending
+        self.owner.cell.put_own(self)
 
     def open(self, incarnation: Incarnation) -> None:
-        """Deliver the message if that incarnation still lives."""
+        """Deliver the news if the incarnation that asked for it still lives."""
         if incarnation is self.owner:
-            incarnation.receive(self.message)
+            incarnation.watch_done(self)
+            incarnation.receive(Terminated(self._ref, self._ending))
 
     @property
     def label(self) -> str:
         """Name the type of the message."""
-        return type(self.message).__name__
+        return Terminated.__name__
 
 
-class Pipe(Parcel):
+class Pipe(Owned):
     """Something awaited on behalf of an incarnation, and its outcome once it is there."""
 
-    __slots__ = ("_on_error", "_to_message", "drain", "future", "owner")
+    __slots__ = ("_on_error", "_to_message", "drain", "future")
 
     def __init__(
         self,
@@ -188,5 +211,7 @@ class Pipe(Parcel):
         elif self._on_error is not None and isinstance(error, Exception):
             message = self._on_error(error)
         else:
-            raise error
+            # An interrupt has gone its own way out of the event loop, and must not be raised twice.
+            interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
+            raise WorkCancelled(f"work of {incarnation.name} was interrupted") if interrupt else error
         incarnation.receive(message)

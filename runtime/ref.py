@@ -72,9 +72,9 @@ class Ref:
         In an actor, give the result to ``ctx.pipe``. A question that is still waiting in the mailbox
         when its deadline passes is not handled any more.
 
-        The awaitable raises :class:`~runtime.errors.AskTimeout`, ``MailboxFull``, ``Undeliverable``
-        (or its kinds ``ActorStopped`` and ``ActorCrashed``), ``Unanswered``, or whatever the actor
-        chose to fail the question with.
+        The awaitable raises :class:`~runtime.errors.AskTimeout`, ``MailboxFull``, ``LimitReached`` (the
+        actor owes too many answers), ``Undeliverable`` (or its kinds ``ActorStopped`` and
+        ``ActorCrashed``), ``Unanswered``, or whatever the actor chose to fail the question with.
         """
         return self._delivery.ask(self.name, message, timeout)
 

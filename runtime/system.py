@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import structlog
 
-from runtime.actor import Ending, Terminated
 from runtime.cell import STOP_DEADLINE, Cell
-from runtime.crash import SPEAKABLE, describe
+from runtime.crash import SPEAKABLE, describe, say
 from runtime.deadletters import DeadLetters
-from runtime.errors import ActorStopped, AskTimeout, MailboxFull, NameTaken, Undeliverable
+from runtime.errors import ActorStopped, AskTimeout, LimitReached, MailboxFull, NameTaken, Undeliverable
+from runtime.incarnation import MAX_OWED
 from runtime.info import ActorInfo, ActorState, SystemInfo
 from runtime.mailbox import MAILBOX_CAPACITY
 from runtime.message import Ask
-from runtime.parcels import Notice, Question
+from runtime.parcels import Question
 from runtime.ref import Ref
 from runtime.supervision import DEFAULT_SUPERVISION, Supervision
 from runtime.timers import Timeline, TimerQueue
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from runtime.clock import Clock
     from runtime.events import Observer, RuntimeEvent
     from runtime.executor import Executor
-    from runtime.incarnation import Incarnation
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -52,6 +51,11 @@ T = TypeVar("T")
 _ROUND_SECONDS: Final = 0.002
 #: and at most so many turns (in a simulation no time passes while they run).
 _ROUND_TURNS: Final = 256
+
+#: Actors of one system. At 700 bytes for an idle one, more is a leak that should be told in time.
+MAX_ACTORS: Final = 1_000_000
+#: Generations of actors. Stops go down the tree and failures up, one call inside the other.
+MAX_DEPTH: Final = 32
 
 #: How long cancelled work may take to notice that it is cancelled.
 _CANCEL_GRACE: Final = timedelta(seconds=1)
@@ -171,14 +175,17 @@ class ActorSystem:
         if self._tasks:
             _, stubborn = await asyncio.wait(self._tasks, timeout=_CANCEL_GRACE.total_seconds())
             for task in stubborn:
-                self.log.error("task ignores its cancellation", task=task.get_name())
+                say(self.log.error, "task ignores its cancellation", task=task.get_name())
         if not await self.executor.close(timedelta(seconds=max(0.0, end - loop.time())) + _CANCEL_GRACE):
-            self.log.error("work on the executor did not end")
+            say(self.log.error, "work on the executor did not end")
         self.timers.close()
         self._stopped = True
 
     def crash(self, ref: Ref, error: Exception) -> None:
-        """Crash an actor as if it had raised ``error``: for chaos and for simulations."""
+        """Crash an actor as if it had raised ``error``: for chaos and for simulations.
+
+        Not from within a message of that actor, which only has to raise.
+        """
         cell = self._cells.get(ref.name)
         if cell is not None:
             cell.crash(error, "injected")
@@ -233,6 +240,10 @@ class ActorSystem:
         if cell is None or not cell.accepting:
             self.dead_letters.add(name, message)
             question.fail(Undeliverable(name))
+        elif cell.incarnation is not None and cell.incarnation.owes_too_much:
+            cell.mailbox.refused += 1
+            self._refused += 1
+            question.fail(LimitReached(f"questions that {name} has not answered", MAX_OWED))
         elif not cell.mailbox.put(question):
             self._refused += 1
             question.fail(MailboxFull(name, cell.mailbox.capacity))
@@ -277,9 +288,14 @@ class ActorSystem:
         if not name or "/" in name:
             message = f"{name!r} is no name for an actor: it is empty or contains a slash"
             raise ValueError(message)
-        if self._stopping or self._loop is None:
-            raise ActorStopped(name)
         full = name if parent is None else f"{parent.name}/{name}"
+        # One that has not been told to stop yet may have children, which end with it.
+        if self._loop is None or (parent is None and self._stopping):
+            raise ActorStopped(full)
+        if len(self._cells) >= MAX_ACTORS:
+            raise LimitReached("actors in one system", MAX_ACTORS)
+        if full.count("/") >= MAX_DEPTH:
+            raise LimitReached("generations of actors", MAX_DEPTH)
         cell = Cell(self, parent, Ref(full, self), factory, supervision, mailbox)
         self._cells[full] = cell
         return cell
@@ -298,12 +314,20 @@ class ActorSystem:
             self._awake = True
             self.loop.call_soon(self._round)
 
+    def find(self, name: str) -> Cell | None:
+        """Return the cell of that name, if there is such an actor now."""
+        return self._cells.get(name)
+
     def run_task(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Run a coroutine; it ends with the system at the latest."""
         task = self.loop.create_task(work, name=name)
+        self.adopt(task)
+        return task
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """See to it that a task has ended when the system has stopped."""
         self._tasks[task] = None
         task.add_done_callback(self._task_done)
-        return task
 
     def request_stop(self, ref: Ref) -> None:
         """Begin the graceful stop of an actor."""
@@ -311,22 +335,27 @@ class ActorSystem:
         if cell is not None and cell.state is not ActorState.STOPPING:
             cell.request_stop(STOP_DEADLINE)
 
-    def watch(self, watcher: Incarnation, ref: Ref) -> None:
-        """Tell ``watcher`` of the end of that actor."""
-        cell = self._cells.get(ref.name)
-        if cell is None:
-            watcher.cell.put_own(Notice(watcher, Terminated(ref, Ending.UNKNOWN)))
-        else:
-            cell.watched_by(watcher)
-
     def emit(self, event: RuntimeEvent) -> None:
         """Tell the observer."""
-        if self._observer is not None:
+        if self._observer is None:
+            return
+        try:
             self._observer(event)
+        except Exception as error:  # noqa: BLE001 - what it observes has to go on
+            self.log_error("observer failed", event.name, error)
+
+    def pass_on_interrupt(self, error: BaseException) -> None:
+        """Raise an interrupt or an exit where whoever runs the event loop meets it, and nothing else."""
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            self.loop.call_soon(_raise, error)
 
     def log_error(self, text: str, name: str, error: BaseException, **more: object) -> None:
         """Log an error of an actor, without contents."""
-        self.log.error(text, actor=name, traceback=describe(error, self._speakable), **more)
+
+        def write(text: str, **fields: object) -> None:
+            self.log.error(text, actor=name, traceback=describe(error, self._speakable), **fields)
+
+        say(write, text, **more)
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
@@ -355,3 +384,7 @@ class ActorSystem:
         cell.on_end(lambda: None if gone.done() else gone.set_result(None))
         cell.request_stop(deadline)
         await gone
+
+
+def _raise(error: BaseException) -> None:
+    raise error

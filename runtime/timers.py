@@ -99,6 +99,8 @@ class TimerQueue:
 
     def close(self) -> None:
         """Forget every alarm."""
+        for _, _, alarm in self._heap:
+            alarm.take()
         self._heap.clear()
         self._cancelled = 0
         self._unset()

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from runtime import Actor, Ask, Ending, Ref, Supervision, Terminated
 from runtime.errors import ActorStopped, NameTaken
-from runtime.events import Crashed, Failed, Restarted, RuntimeEvent
+from runtime.events import Crashed, Ended, Failed, Restarted, RuntimeEvent
 from runtime.info import TRANSITIONS, ActorState
 from runtime.system import ActorSystem
 from runtime.testing import Recorder, pass_time, run, settle
@@ -61,7 +61,7 @@ def test_the_observer_hears_of_crash_restart_and_failure() -> None:
         assert system.actors()[0].state is ActorState.FAILED
 
     run(scenario, observer=events.append)
-    crashed, restarted, failed = events
+    crashed, restarted, failed, ended = events
     assert isinstance(crashed, Crashed)
     assert (crashed.name, crashed.kind, crashed.error, crashed.crashes) == (
         "fragile",
@@ -71,6 +71,7 @@ def test_the_observer_hears_of_crash_restart_and_failure() -> None:
     )
     assert restarted == Restarted("fragile", "Fragile", 2)
     assert failed == Failed("fragile", "Fragile", "ValueError", 2)
+    assert ended == Ended("fragile", "Fragile")
 
 
 def test_a_failed_actor_stays_visible_and_its_messages_are_dead_letters() -> None:
@@ -315,7 +316,7 @@ def test_a_crash_while_starting_takes_the_running_started_with_it() -> None:
 
 
 def test_restarts_wait_as_long_as_the_supervision_says_each_time_the_same_for_one_seed() -> None:
-    def delays(seed: int) -> list[timedelta]:
+    def delays(seed: int) -> list[timedelta | None]:
         events: list[RuntimeEvent] = []
 
         async def scenario(system: ActorSystem) -> None:

@@ -6,12 +6,15 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from runtime import Actor
 from runtime.backends.local import LocalSystem
 from runtime.lifecycle import run_until_signalled
 
@@ -51,8 +54,70 @@ def test_the_former_handlers_come_back() -> None:
     assert signal.getsignal(signal.SIGUSR1) == before
 
 
+@pytest.mark.parametrize("signals", [0, 1])
+def test_when_it_is_cancelled_nothing_of_its_own_is_left(signals: int) -> None:
+    async def scenario() -> None:
+        async with LocalSystem() as system:
+            system.spawn(Stubborn, "stubborn")
+            await asyncio.sleep(0)
+            waiting = asyncio.ensure_future(run_until_signalled(system, signals=(signal.SIGUSR1,)))
+            for _ in range(signals):
+                await asyncio.sleep(0)
+                signal.raise_signal(signal.SIGUSR1)
+                # The stop is on its way, and the second signal is waited for.
+                while len(asyncio.all_tasks()) < 4:  # noqa: ASYNC110 - only the tasks themselves tell
+                    await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            await asyncio.sleep(0)
+            assert {task.get_name() for task in asyncio.all_tasks()} <= {own_name(), "stubborn"}
+            await system.stop(timedelta(0))
+        assert len(asyncio.all_tasks()) == 1
+
+    before = signal.getsignal(signal.SIGUSR1)
+    asyncio.run(scenario())
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_a_handler_that_python_does_not_know_becomes_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with LocalSystem() as system:
+            monkeypatch.setattr(signal, "getsignal", lambda _number: None)
+            waiting = asyncio.ensure_future(run_until_signalled(system, signals=(signal.SIGUSR1,)))
+            await asyncio.sleep(0)
+            signal.raise_signal(signal.SIGUSR1)
+            assert await waiting is signal.SIGUSR1
+            monkeypatch.undo()
+
+    before = signal.getsignal(signal.SIGUSR1)
+    asyncio.run(scenario())
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_on_another_thread_it_says_why_it_cannot_run_there() -> None:
+    async def scenario() -> None:
+        async with LocalSystem() as system:
+            await run_until_signalled(system, signals=(signal.SIGUSR1,))
+
+    told: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(scenario())
+        except (RuntimeError, ValueError) as refused:
+            told.append(refused)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert "main thread" in str(told[0])
+
+
 PROGRAM = """
 import asyncio, sys
+from runtime import Actor
 from runtime import Actor
 from runtime.backends.local import LocalSystem
 from runtime.lifecycle import run_until_signalled
@@ -74,6 +139,17 @@ import structlog
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 asyncio.run(main())
 """
+
+
+class Stubborn(Actor):
+    async def stopping(self) -> None:
+        await asyncio.sleep(3600)
+
+
+def own_name() -> str:
+    task = asyncio.current_task()
+    assert task is not None
+    return task.get_name()
 
 
 @contextmanager
