@@ -146,6 +146,8 @@ class Network:
         self.on_sent: Tap | None = None
         #: Told of each datagram that an endpoint is about to get, as it will get it.
         self.on_delivered: Tap | None = None
+        #: What every datagram passes as it is sent, and may be changed by: a node of another version, say.
+        self.gateway: Callable[[Address, Address, bytes], bytes] | None = None
         #: Read only.
         self.counters = NetworkCounters()
         self._random = random
@@ -227,10 +229,12 @@ class Network:
 
     def carry(self, source: Address, destination: Address, data: bytes) -> None:
         """Take a datagram of an endpoint, and let happen to it what will."""
-        datagram = Datagram(source, destination, data)
         self.counters.sent += 1
         if self.on_sent is not None:
             self.on_sent(source, destination, data)
+        if self.gateway is not None:
+            data = self.gateway(source, destination, data)
+        datagram = Datagram(source, destination, data)
         link = self.links.between(source.host, destination.host)
         weather = link.weather or self.weather
         # The fate is drawn before anything else is asked, so that a cut shifts no later draw.
