@@ -50,6 +50,10 @@ _IPV6_OVERHEAD: Final = 48
 TELL_AGAIN_AFTER: Final = timedelta(milliseconds=200)
 ASK_AGAIN_AFTER: Final = timedelta(seconds=1)
 
+#: Its timers: the question to its node, and the machine's deadline.
+ASK_TIMER: Final = "ask"
+DUE_TIMER: Final = "due"
+
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
@@ -155,7 +159,7 @@ class PeerPath(Actor):
             case AnnounceThis(frame):
                 self._carry(path.announce(frame, now))
             case UseKey(index, probing):
-                self.ctx.cancel_timer("ask")
+                self.ctx.cancel_timer(ASK_TIMER)
                 self._carry(path.usable(index, probing=probing, now=now))
             case LinkChanged(up):
                 self._carry(path.interface(now, up=up))
@@ -172,7 +176,7 @@ class PeerPath(Actor):
     def _ask(self) -> None:
         """Ask the node where the peering stands, again and again until it says which key is in use."""
         self._node.offer(PathStarted(self._peering.peer_uuid, self._plan.name))
-        self.ctx.set_timer("ask", ASK_AGAIN_AFTER, AskDue())
+        self.ctx.set_timer(ASK_TIMER, ASK_AGAIN_AFTER, AskDue())
 
     def _carry(self, wanted: list[PathEffect]) -> None:
         peer, name = self._peering.peer_uuid, self._plan.name
@@ -226,9 +230,9 @@ class PeerPath(Actor):
             return
         self._deadline = deadline
         if deadline is None:
-            self.ctx.cancel_timer("due")
+            self.ctx.cancel_timer(DUE_TIMER)
         else:
-            self.ctx.set_timer("due", deadline - self.ctx.clock.monotonic(), PathDue())
+            self.ctx.set_timer(DUE_TIMER, deadline - self.ctx.clock.monotonic(), PathDue())
 
     def _config(self, policy: Policy, *, enabled: bool) -> PathConfig:
         overhead = _IPV6_OVERHEAD if ":" in self._plan.local.address else _IPV4_OVERHEAD

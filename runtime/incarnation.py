@@ -229,6 +229,10 @@ class Incarnation:
         """How many timers are armed or due."""
         return len(self._timers) if self._timers is not None else 0
 
+    def has_timer(self, key: Hashable) -> bool:
+        """Tell whether the timer of that key is armed, or due and not delivered yet."""
+        return self._timers is not None and key in self._timers
+
     @property
     def pipe_count(self) -> int:
         """How many pipes have no outcome yet."""

@@ -159,7 +159,7 @@ class Observer:
         end.used.clear()
 
     def left(self, node: str, frame: Frame) -> None:
-        """Take note of a frame of an incarnation that is not the newest: it is the node's, and proves nothing."""
+        """Take note of a frame of an incarnation that is not the newest: it is the node's, no more."""
         self._end(node).frames.add(_hash(frame))
 
     def leaves(self, node: str, frame: Frame, stored: PeeringState | None) -> None:

@@ -135,8 +135,6 @@ class Site:
         self.sealing_key = random.randbytes(_SEALING_KEY_BYTES)
         self._owner = store_owner(plan.uuid)
         self._names = (f"{AUTHORITY}/{plan.name.replace('/', '.')}", _TWIN)
-        #: The newest epoch of which an incarnation was seen.
-        self._epoch = 0
         self._ports: Ports | None = None
         self.machine = Machine(
             plan.name,
@@ -163,25 +161,32 @@ class Site:
         return None if process is None else process.system
 
     @property
+    def epoch(self) -> int:
+        """The newest epoch of the node."""
+        return self.machine.disk.acknowledged.epoch(self._owner)
+
+    @property
     def actor(self) -> RouterNode | None:
         """The actor of the node, while it lives: of two incarnations, the one with the newest epoch."""
         system = self.system
         if system is None:
             return None
-        living = [actor for name in self._names if isinstance(actor := system.instance(name), RouterNode)]
-        newest = max(living, key=lambda actor: actor.epoch, default=None)
-        if newest is None or newest.epoch < self._epoch:
-            return None
-        self._epoch = newest.epoch
-        return newest
+        living = (system.instance(name) for name in self._names)
+        return next(
+            (actor for actor in living if isinstance(actor, RouterNode) and actor.epoch == self.epoch), None
+        )
+
+    @property
+    def actor_name(self) -> str:
+        """The name of that actor; the usual one where none lives."""
+        system, newest = self.system, self.actor
+        if system is not None and newest is not None and system.instance(_TWIN) is newest:
+            return _TWIN
+        return self._names[0]
 
     def is_newest(self, actor_name: str) -> bool:
         """Tell whether an actor, by its name, is the node's newest incarnation or below it."""
-        system, newest = self.system, self.actor
-        return newest is not None and any(
-            actor_name.startswith(name) and system is not None and system.instance(name) is newest
-            for name in self._names
-        )
+        return self.actor is not None and actor_name.startswith(self.actor_name)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -281,7 +286,6 @@ class Site:
         self.kill(power=True)
         self.machine.replace_disk()
         self._states.clear()
-        self._epoch = 0
         self.fleet.watch.store_lost(self)
         self.fleet.watch.look()
 

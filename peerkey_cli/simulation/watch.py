@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.messages import AnnounceThis, AnswerFrame, SendFrame, SendProbe
-from actors.peer_path import PeerPath
+from actors.peer_path import ASK_TIMER, DUE_TIMER, PeerPath
 from actors.router_node import RouterNode
 from peerkey.moment import Instant, Moment
 from peerkey.protocol.constants import ACTIVATION_DELAY
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from peerkey.protocol.frame import Frame
     from peerkey_cli.simulation.fleet import Fleet, Site
     from peerkey_cli.simulation.trace import Trace
+    from runtime.backends.sim import SimulatedSystem
     from runtime.events import RuntimeEvent
 
 
@@ -125,9 +126,8 @@ class Watch:
         pair = self._pairs.get((node, peer))
         if pair is None:
             return True
-        one, other = pair.sites
-        here, there = (one, other) if one.name == node else (other, one)
-        stored = there.stored(here.uuid)
+        here = pair.site(node)
+        stored = pair.other(here).stored(here.uuid)
         return stored is None or all(key.key_id != key_id for _, key in stored.ring)
 
     def crashed(self, site: Site, event: RuntimeEvent) -> None:
@@ -154,10 +154,10 @@ class Watch:
         for plan in site.base.peerings:
             self.touched(site.name, plan.peer_uuid)
 
-    def arrived(self, node: str, peer: UUID, arrival: Arrival) -> None:
-        """See what a frame did to the machine that it was given to."""
+    def arrived(self, node: str, peer: UUID, epoch: int, arrival: Arrival) -> None:
+        """See what a frame did to a machine, unless a newer incarnation has replaced it."""
         pair = self._pairs.get((node, peer))
-        if pair is not None:
+        if pair is not None and epoch == pair.site(node).epoch:
             self._checked(pair, lambda: pair.observer.arrived(arrival))
 
     def handed(self, site: Site, receiver: str, message: object) -> None:
@@ -259,6 +259,11 @@ class Pair:
     #: The state of each path, by its actor's name, and whether it waits for nothing.
     paths: dict[str, tuple[PathState, bool]] = field(default_factory=dict)
 
+    def site(self, name: str) -> Site:
+        """Return the end of that name."""
+        one, other = self.sites
+        return one if one.name == name else other
+
     def other(self, site: Site) -> Site:
         """Return the other end."""
         one, other = self.sites
@@ -304,7 +309,10 @@ class WatchedPeering(Peering):
         before = self._seen
         wanted = super().receive(path, frame, now)
         self._watch.arrived(
-            self._node, self._peer, Arrival(self._node, frame, before, self._seen, tuple(wanted))
+            self._node,
+            self._peer,
+            self._core.epoch,
+            Arrival(self._node, frame, before, self._seen, tuple(wanted)),
         )
         return wanted
 
@@ -347,6 +355,13 @@ class WatchedPeering(Peering):
         return self._core.config.fail_hard and self._core.config.enabled
 
 
+def _due(system: SimulatedSystem, name: str, path: PeerPath) -> Instant | None:
+    """Return when a path has something to do; its mailbox and its question to its node count."""
+    if system.waiting(name) or system.has_timer(name, ASK_TIMER):
+        return Instant(0)
+    return path.machine.deadline() if system.has_timer(name, DUE_TIMER) else None
+
+
 def sighting(site: Site, peer: UUID) -> Sighting:
     """Return what an observer may see of one end now."""
     stored = site.stored(peer)
@@ -370,16 +385,15 @@ def sighting(site: Site, peer: UUID) -> Sighting:
     for line in desk.paths:
         path = site.system.instance(line.ref.name)
         if isinstance(path, PeerPath):
-            # What lies in its mailbox is due now.
-            due = Instant(0) if site.system.waiting(line.ref.name) else path.machine.deadline()
-            paths[line.plan.name] = (path.machine.state, due)
+            paths[line.plan.name] = (path.machine.state, _due(site.system, line.ref.name, path))
+    timed = bool(site.system.waiting(site.actor_name)) or site.system.has_timer(site.actor_name, peer)
     return Sighting(
         site.name,
         alive=True,
         ring=peering.ring if settled else None,
         stored=stored,
         phase=peering.phase,
-        deadline=peering.deadline(),
+        deadline=peering.deadline() if timed else None,
         paths=paths,
         wants_key=settled and peering.wants_key,
         condemned=peering.condemned,

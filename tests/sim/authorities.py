@@ -30,7 +30,9 @@ authority:
           private-key: {file: east.key}
           network-interface: [{name: wan0, address: 10.0.0.1}]
       peer:
-        - {name: west, path: [{node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}]}
+        - name: west
+          path:
+            - {node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}
     - name: west
       peer-validation: true
       node:
@@ -40,7 +42,9 @@ authority:
           private-key: {file: west.key}
           network-interface: [{name: wan0, address: 10.0.0.2}]
       peer:
-        - {name: east, path: [{node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}]}
+        - name: east
+          path:
+            - {node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}
 """
 
 _TRIANGLE_ROUTER: Final = """

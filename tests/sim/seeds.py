@@ -48,7 +48,9 @@ def short(seed: int) -> Short:
     random = Random(seed)
     kinds = list(FaultKind)
     # All kinds at once hide from each other what few at once show.
-    chosen = frozenset(kinds) if random.random() < 0.3 else frozenset(random.sample(kinds, random.randint(1, 7)))
+    chosen = (
+        frozenset(kinds) if random.random() < 0.3 else frozenset(random.sample(kinds, random.randint(1, 7)))
+    )
     return Short(
         authority=random.choice(list(AUTHORITIES)),
         settings=Settings(
@@ -71,7 +73,7 @@ def hunt(seeds: Iterable[int]) -> Iterator[tuple[Short, Outcome]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the seeds named, or all from a random one on until something is found or the user has had enough."""
+    """Run the seeds named, or all from a random one on until something is found."""
     seeds: Iterable[int] = map(int, arguments) if arguments else count(Random().randrange(2**40))
     for number, seed in enumerate(seeds, 1):
         for run, outcome in hunt([seed]):

@@ -10,7 +10,7 @@ the actors themselves (:meth:`SimulatedSystem.instance`) and must not touch them
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -84,6 +84,12 @@ class SimulatedSystem(ActorSystem):
         """Return how many messages wait for the actor of that name."""
         cell = self._cells.get(name)
         return 0 if cell is None else len(cell.mailbox)
+
+    def has_timer(self, name: str, key: Hashable) -> bool:
+        """Tell whether the actor of that name has set a timer under ``key``."""
+        cell = self._cells.get(name)
+        incarnation = None if cell is None else cell.incarnation
+        return incarnation is not None and incarnation.has_timer(key)
 
     # --- dying ------------------------------------------------------------------------------------
 
