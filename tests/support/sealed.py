@@ -63,7 +63,7 @@ _WORLDLY_EVENTS: Final = (
 )
 
 #: How often things go wrong, so that a few minutes see nearly every kind of it.
-_INTENSITY: Final = 4000.0
+_INTENSITY: Final = 2000.0
 
 #: A way out, each of another kind or hidden in another manner.
 LEAKS: Final[dict[str, Callable[[], object]]] = {
