@@ -22,7 +22,7 @@ from peerkey.protocol.constants import (
 from runtime.supervision import DEFAULT_SUPERVISION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from actors.messages import NodeStatus, PeerStatus
     from peerkey.config.plan import NodePlan, PeeringPlan
@@ -126,7 +126,7 @@ def bound(plans: Iterable[NodePlan]) -> timedelta:
 
 
 def differences(
-    wanted: Iterable[Expected],
+    wanted: Sequence[Expected],
     statuses: Mapping[str, NodeStatus | None],
     keys: Mapping[str, KeyFacts],
 ) -> Iterator[tuple[Expected, str]]:
