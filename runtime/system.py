@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Coroutine
 from datetime import timedelta
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, cast
 
 import structlog
 
@@ -27,9 +27,9 @@ from runtime.actor import Ending, Terminated
 from runtime.cell import STOP_DEADLINE, Cell
 from runtime.crash import SPEAKABLE, describe
 from runtime.deadletters import DeadLetters
-from runtime.errors import ActorStopped, AskTimeout, MailboxFull, NameTaken, Undeliverable
+from runtime.errors import ActorStopped, MailboxFull, NameTaken, Undeliverable
 from runtime.info import ActorInfo, ActorState, SystemInfo
-from runtime.mailbox import MAILBOX_CAPACITY
+from runtime.mailbox import MAILBOX_CAPACITY, Mailbox
 from runtime.message import Ask
 from runtime.parcels import Notice, Question
 from runtime.ref import Ref
@@ -88,20 +88,24 @@ class ActorSystem:
         self._cells: dict[str, Cell] = {}
         self._top: dict[str, Cell] = {}
         self._line: deque[Cell] = deque()
+        self._spare: list[deque[object]] = []
         self._awake = False
         # A dictionary, because a set would be cancelled in an order that differs from run to run.
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._stopping = False
         self._stopped = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._timers: TimerQueue | None = None
+        self._entered = False
+        #: The event loop that the system lives on, and all its timers.
+        self.loop = cast("asyncio.AbstractEventLoop", _NotEntered())
+        self.timers = cast("TimerQueue", _NotEntered())
 
     # --- For whoever runs the system ------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         """Begin, on the running event loop."""
-        self._loop = asyncio.get_running_loop()
-        self._timers = TimerQueue(self._loop)
+        self._entered = True
+        self.loop = asyncio.get_running_loop()
+        self.timers = TimerQueue(self.loop)
         return self
 
     async def __aexit__(
@@ -145,9 +149,9 @@ class ActorSystem:
         What has not ended by the deadline is cut off. A second call, with a shorter deadline, hurries
         the first one. When either returns, no task, thread or timer of the system is left.
         """
-        if self._loop is None or self._stopped:
+        if not self._entered or self._stopped:
             return
-        loop = self._loop
+        loop = self.loop
         self._stopping = True
         end = loop.time() + deadline.total_seconds()
         while self._top:
@@ -219,7 +223,7 @@ class ActorSystem:
     def ask(self, name: str, message: Ask[R], timeout: timedelta) -> Awaitable[R]:
         """See :meth:`runtime.ref.Ref.ask`."""
         future: asyncio.Future[R] = self.loop.create_future()
-        question = Question(message, future)
+        question = Question(name, message, timeout, future)
         cell = self._cells.get(name)
         if cell is None or not cell.accepting:
             self.dead_letters.add(name, message)
@@ -228,38 +232,13 @@ class ActorSystem:
             self._refused += 1
             question.fail(MailboxFull(name, cell.mailbox.capacity))
         else:
-            question.expire_by(
-                self.timers.arm(
-                    timeout.total_seconds(),
-                    lambda: question.fail(AskTimeout(name, question.label, timeout)),
-                )
-            )
-            cell.schedule()
+            question.alarm = self.timers.arm(timeout.total_seconds(), question.expire)
+            if not cell.scheduled:
+                cell.scheduled = True
+                self.schedule(cell)
         return future
 
     # --- For cells ------------------------------------------------------------------------------
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that the system lives on.
-
-        :raises RuntimeError: the system has not been entered.
-        """
-        if self._loop is None:
-            message = "enter the system first: async with system"
-            raise RuntimeError(message)
-        return self._loop
-
-    @property
-    def timers(self) -> TimerQueue:
-        """All timers of the system.
-
-        :raises RuntimeError: the system has not been entered.
-        """
-        if self._timers is None:
-            message = "enter the system first: async with system"
-            raise RuntimeError(message)
-        return self._timers
 
     def make_cell(
         self, parent: Cell | None, name: str, factory: ActorFactory, supervision: Supervision, mailbox: int
@@ -268,10 +247,10 @@ class ActorSystem:
         if not name or "/" in name:
             message = f"{name!r} is no name for an actor: it is empty or contains a slash"
             raise ValueError(message)
-        if self._stopping or self._loop is None:
+        if self._stopping or not self._entered:
             raise ActorStopped(name)
         full = name if parent is None else f"{parent.name}/{name}"
-        cell = Cell(self, parent, Ref(full, self), factory, supervision, mailbox)
+        cell = Cell(self, parent, Ref(full, self), factory, supervision, Mailbox(mailbox, self._spare))
         self._cells[full] = cell
         return cell
 
@@ -329,10 +308,8 @@ class ActorSystem:
         end = loop.time() + _ROUND_SECONDS
         try:
             for _ in range(_ROUND_TURNS):
-                if not line:
-                    break
                 line.popleft().run()
-                if loop.time() >= end:
+                if not line or loop.time() >= end:
                     break
         finally:
             if line:
@@ -346,3 +323,11 @@ class ActorSystem:
         cell.on_end(lambda: None if gone.done() else gone.set_result(None))
         cell.request_stop(deadline)
         await gone
+
+
+class _NotEntered:
+    """Stands where the event loop and the timers will be."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        message = "enter the system first: async with system"
+        raise RuntimeError(message)
