@@ -37,7 +37,7 @@ from actors.messages import (
     SendProbe,
 )
 from actors.node_certificates import NodeCertificates
-from actors.node_status import node_status
+from actors.node_status import Described, described, node_status
 from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
 from actors.time import moment
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.frame import Frame
+    from runtime.actor import ReplyToken
     from runtime.ref import Ref
     from runtime.store.port import Store
     from runtime.wire.port import Wire
@@ -71,6 +72,8 @@ WATCH_INTERVAL: Final = timedelta(seconds=60)
 #: How many peerings one message brings to a new plan or has judged again, a fifth of a millisecond each;
 #: the others wait for the next message, so that frames and timers have their turn between.
 PEERINGS_AT_ONCE: Final = 8
+#: How many one message looks at for an operator, forty microseconds each.
+DESCRIBED_AT_ONCE: Final = 32
 #: How long certificates that come into force are gathered before their dates are looked at, all at once.
 GATHERING: Final = timedelta(milliseconds=200)
 
@@ -107,6 +110,15 @@ class DatesDue:
 @dataclass(frozen=True, slots=True)
 class Onward:
     """It is the turn of the next peerings that something has to be done with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """An operator wants to know how the node is: so much has been looked at, and so much has not yet."""
+
+    token: ReplyToken
+    seen: list[Described]
+    unseen: deque[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +203,9 @@ class RouterNode(Actor):
             case Rekey() | ReleasePin():
                 self.ctx.reply(self._ordered(message, now))
             case GetStatus():
-                desks = self._desks.values()
-                self.ctx.reply(node_status(self._plan, self._certificates, desks, now))
+                self._describe(Describe(self.ctx.reply_token(), [], deque(self._desks)), now)
+            case Describe():
+                self._describe(message, now)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
 
@@ -508,6 +521,18 @@ class RouterNode(Actor):
         )
 
     # --- what an operator asks ----------------------------------------------------------------------
+
+    def _describe(self, question: Describe, now: Moment) -> None:
+        """Look at some peerings, and answer once all have been looked at."""
+        unseen = question.unseen
+        for _ in range(min(len(unseen), DESCRIBED_AT_ONCE)):
+            desk = self._desks.get(unseen.popleft())
+            if desk is not None:
+                question.seen.append(described(desk, now))
+        if unseen:
+            self.ctx.set_timer(("status", id(question)), timedelta(0), question)
+        else:
+            question.token.reply(node_status(self._plan, self._certificates, question.seen, now))
 
     def _ordered(self, order: Rekey | ReleasePin, now: Moment) -> int:
         """Do what an operator wants with every peer, or with those of one name; return with how many."""

@@ -51,7 +51,7 @@ class Size:
     idle: tuple[int, ...]
 
 
-FULL: Final = Size(rounds=7, seconds=0.06, crowd=10_000, tokens=1_000, idle=(10_000, 100_000))
+FULL: Final = Size(rounds=5, seconds=0.06, crowd=10_000, tokens=1_000, idle=(10_000, 100_000))
 QUICK: Final = Size(rounds=2, seconds=0.005, crowd=200, tokens=20, idle=(500,))
 
 

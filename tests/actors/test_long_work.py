@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,19 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from actors.desk import Desk
 from actors.keystores.file import KEYS_REMEMBERED, FileKeyStore
-from actors.router_node import PEERINGS_AT_ONCE, RouterNode, WatchDue
+from actors.messages import GetStatus
+from actors.router_node import DESCRIBED_AT_ONCE, PEERINGS_AT_ONCE, RouterNode, WatchDue
 from peerkey.pki.certificate import parse_chain_untrusted
-from tests.support.fleet import Fleet, eventually, uuid
+from tests.support.fleet import SECOND, Fleet, eventually, uuid
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
     from peerkey.protocol.suites import Signer
     from peerkey.secret import Secret
+
+#: More than are described in two messages.
+PEERS = 2 * DESCRIBED_AT_ONCE + 1
 
 
 async def test_no_dear_signature_and_no_certificate_of_a_peer_is_computed_on_the_event_loop(
@@ -71,6 +76,16 @@ async def test_what_concerns_every_peering_is_done_a_few_at_a_time(
     assert steps.most["Loaded"] == PEERINGS_AT_ONCE
     assert steps.most["Onward"] > 0
     assert max(steps.most.values()) == PEERINGS_AT_ONCE
+
+
+async def test_a_node_with_many_peerings_is_described_whole_to_everybody_who_asks(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, routers=2)
+    fleet.plans[0] = replace(fleet.plans[0], peerings=tuple(fleet._peering(0, 1 + n) for n in range(PEERS)))  # noqa: SLF001
+    async with fleet:
+        await fleet.status()
+        answers = await asyncio.gather(*(fleet.node(0).ask(GetStatus(), 5 * SECOND) for _ in range(3)))
+    for answer in answers:
+        assert [peer.uuid for peer in answer.peers] == [str(uuid(1 + number)) for number in range(PEERS)]
 
 
 async def test_a_reload_while_another_is_being_carried_out_is_not_lost(tmp_path: Path) -> None:

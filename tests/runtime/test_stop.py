@@ -353,7 +353,7 @@ def test_a_system_must_be_entered_first() -> None:
     with pytest.raises(RuntimeError, match="enter"):
         system.loop.time()
     with pytest.raises(RuntimeError, match="enter"):
-        system.timers.arm(1, system.log.info)
+        system.timers.arm(1, lambda: None)
 
 
 class SlowStarter(Recorder):
