@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     measured: dict[Case, Stopwatch] = {}
     if not options.json:
-        print(f"{'worst pause of the event loop, ms':<78}{_COLUMNS}")
+        print(f"{'worst pause of the event loop, ms':<81}{_COLUMNS}")
     for case in QUICK if options.quick else CASES:
         measured[case] = measure(case)
         if not options.json:
@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         document = {"promise_ms": PROMISE_MS, "pauses": [asdict(row) for row in rows]}
         print(json.dumps(document, indent=2))
         return 0
-    print(f"\n{'of all fleets, by what held the loop':<78}{_COLUMNS}")
+    print(f"\n{'of all fleets, by what held the loop':<81}{_COLUMNS}")
     for row in rows:
         if row.who != LOOP or row.computed_ms > _SHOWN_MS:
             print(line(row))
@@ -264,10 +264,10 @@ _OWN: Final[Label] = (LOOP, f"{_life_of.__name__}()")
 
 def line(row: Worst, *, named: str = "") -> str:
     """Return one line of a table."""
-    name = f"{named:<44}" if named else ""
+    name = f"{named:<47}" if named else ""
     name += f"{row.who} {row.what}" + ("" if row.promised else " *")
     return (
-        f"{name:<78}{row.computed_ms:>9.2f}{row.computed_p999_ms:>8.2f}"
+        f"{name:<81}{row.computed_ms:>9.2f}{row.computed_p999_ms:>8.2f}"
         f"{row.wall_ms:>9.2f}{row.wall_p999_ms:>8.2f}{row.count:>9,}"
     )
 
