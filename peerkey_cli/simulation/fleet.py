@@ -25,6 +25,7 @@ from actors.authority import Authority
 from actors.desk import is_peering, record_name
 from actors.journal import MemoryJournal
 from actors.messages import GetFleet, NodeStatus, Reload
+from actors.names import AUTHORITY, node_actor
 from actors.router_node import Ports, RouterNode, store_owner
 from peerkey.config.plan import CertificateSource, NodePlan, ValidationMode
 from peerkey.errors import Misconfigured, PeerkeyError
@@ -32,7 +33,6 @@ from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
 from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
-from peerkey_cli.compose import AUTHORITY
 from peerkey_cli.simulation.model import BOOT_AGAIN_AFTER
 from peerkey_cli.simulation.watch import Injected, WatchedPeering
 from runtime.backends.sim import Machine, Process
@@ -134,7 +134,7 @@ class Site:
         random = Random(fleet.random.getrandbits(64))  # noqa: S311 - a simulation is to be repeated
         self.sealing_key = random.randbytes(_SEALING_KEY_BYTES)
         self._owner = store_owner(plan.uuid)
-        self._names = (f"{AUTHORITY}/{plan.name.replace('/', '.')}", _TWIN)
+        self._names = (f"{AUTHORITY}/{node_actor(plan.name)}", _TWIN)
         self._ports: Ports | None = None
         self.machine = Machine(
             plan.name,

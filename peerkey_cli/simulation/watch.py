@@ -280,8 +280,8 @@ class WatchedPeering(Peering):
         self._condemned_chain: tuple[bytes, ...] | None = None
         #: The accepted key that waits for its use, and since when.
         self._waiting: tuple[bytes, Instant] | None = None
-        #: The peering is removed, and there was a bad certificate when that was decided.
-        self.removed_for_cause = False
+        #: Why the peering was removed while there was a bad certificate: what becomes durable may be late.
+        self.causes: set[str] = set()
         self._started = False
         self._in_use = self.ring.current
         self._seen = self._look()
@@ -329,8 +329,8 @@ class WatchedPeering(Peering):
     def _settled(self, now: Moment) -> list[Effect]:
         wanted = super()._settled(now)
         self._check_activation(now)
-        removed = bool(self._core.state.removed)
-        self.removed_for_cause = removed and (self.removed_for_cause or self.condemned)
+        if self._core.state.removed and self.condemned:
+            self.causes.add(self._core.state.removed)
         before, self._seen = self._seen, self._look()
         if wanted or before != self._seen:
             self._watch.touched(self._node, self._peer)
@@ -401,6 +401,6 @@ def sighting(site: Site, peer: UUID) -> Sighting:
         paths=paths,
         wants_key=settled and peering.wants_key,
         condemned=peering.condemned,
-        removed_for_cause=peering.removed_for_cause,
+        removed_for_cause=stored is not None and stored.removed in peering.causes,
         settled=settled,
     )

@@ -13,7 +13,6 @@ import pytest
 
 from runtime import DEFAULT_SUPERVISION, Supervision, incarnation
 from runtime.backends.local import LocalSystem
-from runtime.cell import TURN_MESSAGES
 from runtime.deadletters import LOGGED_PER_INTERVAL
 from runtime.events import Crashed, Restarted, RuntimeEvent
 from runtime.executor import QUEUE_LIMIT
@@ -110,7 +109,7 @@ def test_every_function_of_the_guide_is_typed() -> None:
         ),
         ("work on the executor", {QUEUE_LIMIT}),
         ("generations of actors", {MAX_DEPTH, MAX_ACTORS}),
-        ("messages handled in one turn", {TURN_MESSAGES}),
+        ("messages handled in one turn", {ActorSystem.turn_messages}),
         ("lines in the log about dead letters", {LOGGED_PER_INTERVAL}),
     ],
 )

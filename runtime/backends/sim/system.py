@@ -75,10 +75,10 @@ class SimulatedSystem(ActorSystem):
     # --- looking into it --------------------------------------------------------------------------
 
     def instance(self, name: str) -> Actor | None:
-        """Return the actor of that name, if it has started and lives."""
+        """Return the actor of that name, if it lives: it may be in the middle of ``started``."""
         cell = self._cells.get(name)
         incarnation = None if cell is None else cell.incarnation
-        return incarnation.actor if incarnation is not None and incarnation.ready else None
+        return None if incarnation is None else incarnation.actor
 
     def waiting(self, name: str) -> int:
         """Return how many messages wait for the actor of that name."""
