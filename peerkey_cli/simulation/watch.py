@@ -361,7 +361,7 @@ class WatchedPeering(Peering):
 
 def _due(system: SimulatedSystem, name: str, path: PeerPath) -> Instant | None:
     """Return when a path has something to do; its mailbox and its question to its node count."""
-    if system.waiting(name) or system.has_timer(name, ASK_TIMER):
+    if system.busy(name) or system.has_timer(name, ASK_TIMER):
         return Instant(0)
     return path.machine.deadline() if system.has_timer(name, DUE_TIMER) else None
 
@@ -390,7 +390,7 @@ def sighting(site: Site, peer: UUID) -> Sighting:
         path = site.system.instance(line.ref.name)
         if isinstance(path, PeerPath):
             paths[line.plan.name] = (path.machine.state, _due(site.system, line.ref.name, path))
-    timed = bool(site.system.waiting(site.actor_name)) or site.system.has_timer(site.actor_name, peer)
+    timed = site.system.busy(site.actor_name) or site.system.has_timer(site.actor_name, peer)
     return Sighting(
         site.name,
         alive=True,

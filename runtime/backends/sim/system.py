@@ -80,10 +80,13 @@ class SimulatedSystem(ActorSystem):
         incarnation = None if cell is None else cell.incarnation
         return None if incarnation is None else incarnation.actor
 
-    def waiting(self, name: str) -> int:
-        """Return how many messages wait for the actor of that name."""
+    def busy(self, name: str) -> bool:
+        """Tell whether the actor of that name is about to do something: messages wait, or it is starting."""
         cell = self._cells.get(name)
-        return 0 if cell is None else len(cell.mailbox)
+        if cell is None:
+            return False
+        incarnation = cell.incarnation
+        return bool(len(cell.mailbox)) or (incarnation is not None and not incarnation.ready)
 
     def has_timer(self, name: str, key: Hashable) -> bool:
         """Tell whether the actor of that name has set a timer under ``key``."""
