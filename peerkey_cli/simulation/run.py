@@ -2,7 +2,7 @@
 
 Faults go on for as long as the settings say; then everything is put right, and within
 :func:`~peerkey_cli.simulation.model.bound` the fleet must be as the model says. The run ends early with the
-first finding.
+first finding. What is scheduled for the very beginning is already so when the machines first start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from peerkey_cli.simulation import faults, model
 from peerkey_cli.simulation.fleet import Fleet
@@ -23,13 +23,16 @@ from runtime.backends.sim.machine import BEGINNING
 from runtime.backends.virtual import VirtualTimeLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from actors.journal import Entry
     from actors.messages import NodeStatus
     from peerkey.config.plan import NodePlan
     from peerkey_cli.simulation.faults import Fault
     from peerkey_cli.simulation.settings import Settings
+
+#: What a test does to a fleet, or sees of it, beside the faults.
+Beside: TypeAlias = "Callable[[Fleet], Coroutine[Any, Any, None]]"
 
 #: How often the fleet is asked whether it has come to rest.
 _ASK_EVERY: Final = timedelta(seconds=5)
@@ -68,10 +71,16 @@ def simulate(
     plans: Sequence[NodePlan],
     settings: Settings,
     on_progress: Callable[[timedelta], object] | None = None,
+    beside: Beside | None = None,
 ) -> Outcome:
-    """Run a simulation. ``on_progress`` is told once in a while how much virtual time has passed."""
+    """Run a simulation. ``on_progress`` is told once in a while how much virtual time has passed.
+
+    ``beside`` runs beside the faults, from before the machines first start: it may look at the fleet, and do
+    to it what no fault does. Nothing is put right before it ends, and what it raises is raised here. What it
+    asks the actors takes their turns, so a run with it is another run.
+    """
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(_Run(plans, settings, on_progress).whole())
+        return runner.run(_Run(plans, settings, on_progress, beside).whole())
 
 
 class _Run:
@@ -82,10 +91,12 @@ class _Run:
         plans: Sequence[NodePlan],
         settings: Settings,
         on_progress: Callable[[timedelta], object] | None,
+        beside: Beside | None,
     ) -> None:
         self._plans = plans
         self._settings = settings
         self._on_progress = on_progress
+        self._beside = beside
 
     async def whole(self) -> Outcome:
         settings = self._settings
@@ -153,10 +164,14 @@ class _Run:
         """Begin, let faults happen, put everything right, and compare with the model."""
         loop = asyncio.get_running_loop()
         progress = loop.create_task(self._progress(), name="progress")
-        for site in fleet.sites.values():
-            await site.boot()
-        await injector.run(schedule)
-        await asyncio.sleep(max(0.0, self._settings.lasts.total_seconds() - loop.time()))
+        beside = None if self._beside is None else loop.create_task(self._beside(fleet), name="beside")
+        try:
+            await self._faults(fleet, injector, schedule)
+            if beside is not None:
+                await beside
+        finally:
+            if beside is not None:
+                beside.cancel()
         await injector.calm()
         fleet.trace.note("fault", "all", "everything is put right")
         began = timedelta(seconds=loop.time())
@@ -172,6 +187,19 @@ class _Run:
             watch.fail(4, f"{what} ({end - began} after everything was put right)", want.node, want.peer)
         else:
             settled.append(timedelta(seconds=loop.time()) - began)
+
+    async def _faults(self, fleet: Fleet, injector: Injector, schedule: Sequence[Fault]) -> None:
+        """Start all machines, and let faults happen for as long as the settings say."""
+        loop = asyncio.get_running_loop()
+        first = [fault for fault in schedule if not fault.at]
+        if first or self._beside is not None:
+            await injector.run(first)
+            # What has just been begun takes its turn before the machines do.
+            await asyncio.sleep(0)
+        for site in fleet.sites.values():
+            await site.boot()
+        await injector.run([fault for fault in schedule if fault.at])
+        await asyncio.sleep(max(0.0, self._settings.lasts.total_seconds() - loop.time()))
 
     async def _differences(
         self, fleet: Fleet, watch: Watch, wanted: tuple[model.Expected, ...]
