@@ -15,6 +15,8 @@ actor           one per                 owns
 ``node_status``  what an operator is shown of a node
 ``work``         work on the executor that waits for its turn
 ``identity``     a node's certificate, key and trust, as read from where the configuration says
+``crashes``      crashes of any of them as audit events and alarms
+``names``        what they are called
 ``journal``      where audit events go
 ``keystores``    where private keys and the store's sealing key are
 """

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.intake import NODE_MAILBOX
 from actors.messages import Configure, GetFleet, GetStatus, NodeStatus, Rekey, ReleasePin, Reload
+from actors.names import node_actor
 from actors.router_node import Ports, RouterNode
 from actors.work import computed
 from peerkey.observe.alarms import node_not_running
@@ -168,7 +169,7 @@ class Authority(Actor):
             return
         ref = self.ctx.spawn(
             lambda: RouterNode(self._plans[name], self._ports),
-            name.replace("/", "."),
+            node_actor(name),
             supervision=NODE_SUPERVISION,
             mailbox=NODE_MAILBOX,
         )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actors.paths import Paths
     from peerkey.config.plan import PeeringPlan
     from peerkey.moment import Instant
+    from peerkey.pki.examination import Examination
     from peerkey.protocol.core import Examiner
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.peering import Peering, PeeringStatus
@@ -40,6 +41,8 @@ WAITING_STEPS: Final = 64
 WAITING_EFFECTS: Final = 4_096
 
 Step: TypeAlias = Callable[[], "list[Effect]"]
+#: Tells whether a step is expensive, when its turn has come: the steps before it may have decided that.
+Heavy: TypeAlias = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,8 @@ class Desk:
         self.paths = paths
         self.dropped: Counter[str] = Counter()
         self.deadline: Instant | None = None
-        #: Of the peer's certificate in force: the chain whose dates the node watches, and who judges it.
-        self.watched_chain: tuple[bytes, ...] = ()
+        #: Of the peer's certificate: the judgement whose dates the node watches, and who judges it.
+        self.watched: Examination | None = None
         self.examiner = examiner
         #: The last status, for the moments in which the machine is on the executor.
         self.status = status
@@ -112,7 +115,7 @@ class Desk:
         self._perform = perform
         self._computing = False
         self._writing = False
-        self._steps: deque[tuple[Step, bool]] = deque()
+        self._steps: deque[tuple[Step, Heavy]] = deque()
         self._effects: deque[Effect] = deque()
 
     @property
@@ -135,8 +138,11 @@ class Desk:
         """Tell whether the machine stands where its record does: nothing is under way and nothing waits."""
         return not (self._computing or self._writing or self._steps or self._effects)
 
-    def run(self, step: Step, *, heavy: bool = False, droppable: bool = False) -> None:
-        """Run a step when its turn comes. A ``droppable`` one is given up where too much waits."""
+    def run(self, step: Step, *, heavy: Heavy = lambda: False, droppable: bool = False) -> None:
+        """Run a step when its turn comes, on the executor if it is ``heavy`` then.
+
+        A ``droppable`` one is given up where too much waits.
+        """
         if self.closing:
             return
         if droppable and (len(self._steps) >= WAITING_STEPS or len(self._effects) >= WAITING_EFFECTS):
@@ -177,7 +183,7 @@ class Desk:
     def _go_on(self) -> None:
         while self._steps and not self._computing:
             step, heavy = self._steps.popleft()
-            if heavy:
+            if heavy():
                 self._computing = True
                 self._ctx.pipe(computed(self._ctx, step), self._step_done_message)
                 return

@@ -6,6 +6,7 @@ A machine that is on the executor is not looked at: its last status stands in.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,20 +20,34 @@ if TYPE_CHECKING:
     from peerkey.moment import Moment
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What an operator is shown of one peering, and what is wrong with it."""
+
+    status: PeerStatus
+    alarms: tuple[alarms.Alarm, ...]
+
+
 def node_status(
-    plan: NodePlan, certificates: NodeCertificates, desks: Collection[Desk], now: Moment
+    plan: NodePlan, certificates: NodeCertificates, peerings: Collection[Described], now: Moment
 ) -> NodeStatus:
     """Return what an operator is shown of the node of ``plan``."""
     interval = plan.policy.rekey_interval
+    found = [*certificates.alarms(now.wall), *(alarm for peering in peerings for alarm in peering.alarms)]
     return NodeStatus(
         node=plan.name,
         uuid=str(plan.uuid),
         enabled=plan.enabled,
         certificate=certificates.status(),
-        peers=tuple(_peer_status(desk, now) for desk in desks),
-        alarms=tuple(_alarms(plan, certificates, desks, now)),
+        peers=tuple(peering.status for peering in peerings),
+        alarms=tuple(found) if plan.enabled else (),
         rekey_interval_hours=None if interval is None else interval / timedelta(hours=1),
     )
+
+
+def described(desk: Desk, now: Moment) -> Described:
+    """Look at one peering."""
+    return Described(_peer_status(desk, now), tuple(_alarms(desk)))
 
 
 def _peer_status(desk: Desk, now: Moment) -> PeerStatus:
@@ -55,21 +70,15 @@ def _peer_status(desk: Desk, now: Moment) -> PeerStatus:
     )
 
 
-def _alarms(
-    plan: NodePlan, certificates: NodeCertificates, desks: Collection[Desk], now: Moment
-) -> Iterator[alarms.Alarm]:
+def _alarms(desk: Desk) -> Iterator[alarms.Alarm]:
     """Compute what is wrong from what is so."""
-    if not plan.enabled:
-        return
-    yield from certificates.alarms(now.wall)
-    for desk in desks:
-        name = desk.peer_name
-        fault = desk.peering.peer_fault
-        if fault is not None:
-            yield alarms.peer_certificate_invalid(name, fault.state, fault.detail)
-        reports = [line.report for line in desk.paths if line.report is not None]
-        down = [report.path for report in reports if report.state != "in-service"]
-        if down and len(down) == len(reports):
-            yield alarms.peer_unreachable(name)
-        else:
-            yield from (alarms.path_down(name, path) for path in down)
+    name = desk.peer_name
+    fault = desk.peering.peer_fault
+    if fault is not None:
+        yield alarms.peer_certificate_invalid(name, fault.state, fault.detail)
+    reports = [line.report for line in desk.paths if line.report is not None]
+    down = [report.path for report in reports if report.state != "in-service"]
+    if down and len(down) == len(reports):
+        yield alarms.peer_unreachable(name)
+    else:
+        yield from (alarms.path_down(name, path) for path in down)

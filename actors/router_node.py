@@ -10,10 +10,13 @@ here, by the :class:`~peerkey.protocol.peering.Peering` machine of the peer conc
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, assert_never
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 from uuid import UUID
 
 from actors.desk import Closed, Desk, StepDone, Written, is_peering, record_name
@@ -34,7 +37,7 @@ from actors.messages import (
     SendProbe,
 )
 from actors.node_certificates import NodeCertificates
-from actors.node_status import node_status
+from actors.node_status import Described, described, node_status
 from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
 from actors.time import moment
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.frame import Frame
+    from runtime.actor import ReplyToken
     from runtime.ref import Ref
     from runtime.store.port import Store
     from runtime.wire.port import Wire
@@ -72,6 +76,11 @@ WATCH_INTERVAL: Final = timedelta(seconds=60)
 JUDGE_AGAIN_AFTER: Final = timedelta(hours=1)
 #: By how much the two clocks may come apart between two looks: a clock that is corrected is not stepped.
 CLOCK_TOLERANCE: Final = timedelta(seconds=1)
+#: How many peerings one message brings to a new plan or has judged again, a fifth of a millisecond each;
+#: the others wait for the next message, so that frames and timers have their turn between.
+PEERINGS_AT_ONCE: Final = 8
+#: How many one message looks at for an operator, forty microseconds each.
+DESCRIBED_AT_ONCE: Final = 32
 #: How long certificates that come into force are gathered before their dates are looked at, all at once.
 GATHERING: Final = timedelta(milliseconds=200)
 
@@ -110,11 +119,29 @@ class DatesDue:
 
 
 @dataclass(frozen=True, slots=True)
+class Onward:
+    """It is the turn of the next peerings that something has to be done with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """An operator wants to know how the node is: so much has been looked at, and so much has not yet."""
+
+    token: ReplyToken
+    seen: list[Described]
+    unseen: deque[UUID]
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """Certificate, key and trust were read again, for this plan."""
 
     plan: NodePlan
     credentials: Credentials
+
+
+#: Something to be done later, in the order in which it was put off.
+Errand: TypeAlias = Callable[["Moment"], None]
 
 
 class RouterNode(Actor):
@@ -132,6 +159,7 @@ class RouterNode(Actor):
         #: When every certificate was judged last, and when the first of them begins or ends to be valid.
         self._judged = EPOCH_START
         self._boundary: datetime | None = None
+        self._errands: deque[Errand] = deque()
         self._epoch = 0
         self._loading = False
         self._load_again: NodePlan | None = None
@@ -168,6 +196,8 @@ class RouterNode(Actor):
         for plan in self._plan.peerings:
             record = records.get(record_name(plan.peer_uuid))
             self._open(plan, record.value if record else None, record.version if record else 0, now)
+            # Others have their turn between any two of what may be hundreds.
+            await asyncio.sleep(0)
         self._watch(now)
 
     def receive(self, message: object) -> None:
@@ -188,10 +218,8 @@ class RouterNode(Actor):
                 self._due(peer, now)
             case Closed(peer, number):
                 self._closed(peer, number, now)
-            case DatesDue():
-                self._watch(now)
-            case WatchDue():
-                self._look_again(now)
+            case DatesDue() | WatchDue() | Onward():
+                self._time_has_come(message, now)
             case Configure(plan):
                 self._load(plan)
             case Loaded(plan, credentials):
@@ -199,8 +227,9 @@ class RouterNode(Actor):
             case Rekey() | ReleasePin():
                 self.ctx.reply(self._ordered(message, now))
             case GetStatus():
-                desks = self._desks.values()
-                self.ctx.reply(node_status(self._plan, self._certificates, desks, now))
+                self._describe(Describe(self.ctx.reply_token(), [], deque(self._desks)), now)
+            case Describe():
+                self._describe(message, now)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
 
@@ -241,7 +270,7 @@ class RouterNode(Actor):
             perform=self._perform,
         )
         paths.configure(plan.paths, self._plan.policy, enabled=self._plan.enabled)
-        self._after(plan.peer_uuid, lambda desk: desk.run(lambda: peering.start(now)))
+        self._run(plan.peer_uuid, lambda peering: peering.start(now), heavy=_always)
 
     def _spawn_path(self, peering: PeeringPlan, path: PathPlan, intake: Intake) -> Ref:
         plan, ports, ref = self._plan, self._ports, self.ctx.ref
@@ -267,13 +296,28 @@ class RouterNode(Actor):
         desk = self._desks.get(peer)
         if desk is not None:
             desk.paths.frame_taken(path)
-            heavy = desk.peering.heavy(frame)
-            step = lambda: desk.peering.receive(path, frame, now)  # noqa: E731 - a step is a call to make later
-            self._after(peer, lambda desk: desk.run(step, heavy=heavy, droppable=True))
+            self._run(
+                peer,
+                lambda peering: peering.receive(path, frame, now),
+                heavy=lambda peering: peering.heavy(frame, now),
+                droppable=True,
+            )
 
-    def _run(self, peer: UUID, step: Callable[[Peering], list[Effect]]) -> None:
-        """Run a cheap step of one peering, if there is such a peering."""
-        self._after(peer, lambda desk: desk.run(lambda: step(desk.peering)))
+    def _run(
+        self,
+        peer: UUID,
+        step: Callable[[Peering], list[Effect]],
+        *,
+        heavy: Callable[[Peering], bool] = lambda _: False,
+        droppable: bool = False,
+    ) -> None:
+        """Run a step of one peering, if there is such a peering."""
+        self._after(
+            peer,
+            lambda desk: desk.run(
+                lambda: step(desk.peering), heavy=lambda: heavy(desk.peering), droppable=droppable
+            ),
+        )
 
     def _after(self, peer: UUID, act: Callable[[Desk], None], number: int | None = None) -> None:
         """Do something at a desk, then see what it changed: its deadline, and the certificate in force.
@@ -293,18 +337,16 @@ class RouterNode(Actor):
                 self.ctx.cancel_timer(peer)
             else:
                 self.ctx.set_timer(peer, deadline - self.ctx.clock.monotonic(), PeeringDue(peer))
-        if desk.peering.peer_chain is not desk.watched_chain:
-            desk.watched_chain = desk.peering.peer_chain
-            if not self._gathering:
-                self._gathering = True
-                self.ctx.set_timer("dates", GATHERING, DatesDue())
+        if desk.peering.examination is not desk.watched:
+            desk.watched = desk.peering.examination
+            self._watch_soon()
 
     def _due(self, peer: UUID, now: Moment) -> None:
         """Let a peering do what is due."""
         desk = self._desks.get(peer)
         if desk is not None:
             desk.deadline = None
-            self._run(peer, lambda peering: peering.tick(now))
+            self._run(peer, lambda peering: peering.tick(now), heavy=_laborious)
 
     def _about_paths(self, message: PathStarted | PathReport | LevelsDue | Terminated) -> None:
         """Give what concerns the paths to a peer to these, if there is such a peering."""
@@ -350,6 +392,20 @@ class RouterNode(Actor):
             case unreachable:
                 assert_never(unreachable)
 
+    def _time_has_come(self, message: DatesDue | WatchDue | Onward, now: Moment) -> None:
+        """Do what is due. While errands are under way it is theirs: the last of them looks at the dates."""
+        match message:
+            case _ if self._errands:
+                self._go_on(now)
+            case DatesDue():
+                self._watch(now)
+            case WatchDue():
+                self._look_again(now)
+            case Onward():
+                pass
+            case unreachable:
+                assert_never(unreachable)
+
     # --- certificates -----------------------------------------------------------------------------
 
     def _load(self, plan: NodePlan) -> None:
@@ -362,24 +418,39 @@ class RouterNode(Actor):
         self.ctx.pipe(work, lambda credentials: Loaded(plan, credentials))
 
     def _loaded(self, plan: NodePlan, credentials: Credentials, now: Moment) -> None:
-        """Take up a plan with what was read for it."""
-        self._loading = False
+        """Take up a plan with what was read for it: the node at once, its peerings some at a time."""
         self._plan = plan
         self._certificates.take(plan, credentials)
         self._look_at_own_certificate(now)
         wanted = {peering.peer_uuid: peering for peering in plan.peerings}
         for peer in [peer for peer in self._desks if peer not in wanted]:
             self._close(self._desks[peer])
-        for peer, peering in wanted.items():
-            desk = self._desks.get(peer)
-            if desk is None:
-                self._open(peering, None, 0, now)
-            elif not desk.closing:
-                self._reconfigure(desk, peering, now)
+        self._errands += (partial(self._bring_to_plan, peering) for peering in plan.peerings)
+        self._errands += (self._brought_to_plan,)
+        self._go_on(now)
+
+    def _bring_to_plan(self, plan: PeeringPlan, now: Moment) -> None:
+        """Open a peering, or bring it to what has changed."""
+        desk = self._desks.get(plan.peer_uuid)
+        if desk is None:
+            self._open(plan, None, 0, now)
+        elif not desk.closing:
+            self._reconfigure(desk, plan, now)
+
+    def _brought_to_plan(self, now: Moment) -> None:
+        """Go on, after the last peering, with a plan that came meanwhile."""
+        self._loading = False
         self._watch(now)
         if self._load_again is not None:
             again, self._load_again = self._load_again, None
             self._load(again)
+
+    def _go_on(self, now: Moment) -> None:
+        """Do some of what was put off, and leave the rest to the next message."""
+        for _ in range(min(len(self._errands), PEERINGS_AT_ONCE)):
+            self._errands.popleft()(now)
+        if self._errands:
+            self.ctx.set_timer("onward", timedelta(0), Onward())
 
     def _reconfigure(self, desk: Desk, plan: PeeringPlan, now: Moment) -> None:
         """Bring one peering and its paths to a changed plan, without touching what has not changed."""
@@ -390,6 +461,7 @@ class RouterNode(Actor):
         self._run(
             plan.peer_uuid,
             lambda peering: peering.reconfigured(config, agreement, identity, examiner, now),
+            heavy=_always,
         )
         desk.paths.configure(plan.paths, self._plan.policy, enabled=self._plan.enabled)
 
@@ -415,13 +487,18 @@ class RouterNode(Actor):
         elif self._still_judged(now):
             self._watch_again(now)
             return
-        if self._look_at_own_certificate(now):
-            identity = self._certificates.identity()
-            for peer in list(self._desks):
-                self._run(peer, lambda peering: peering.identity_changed(identity, now))
-        for peer in list(self._desks):
-            self._run(peer, lambda peering: peering.trust_changed(now))
-        self._watch(now)
+        judge = self._show_identity if self._look_at_own_certificate(now) else self._judge_again
+        self._errands += (partial(judge, peer) for peer in self._desks)
+        self._errands += (self._watch,)
+        self._go_on(now)
+
+    def _show_identity(self, peer: UUID, now: Moment) -> None:
+        """Tell a peering what has become of this node's certificate; it judges the peer's too."""
+        identity = self._certificates.identity()
+        self._run(peer, lambda peering: peering.identity_changed(identity, now), heavy=_always)
+
+    def _judge_again(self, peer: UUID, now: Moment) -> None:
+        self._run(peer, lambda peering: peering.trust_changed(now), heavy=_always)
 
     def _still_judged(self, now: Moment) -> bool:
         """Tell whether the clocks have gone on alike since the last judgement, and reached no date."""
@@ -438,18 +515,27 @@ class RouterNode(Actor):
             self._ports.journal.record(now.wall, self._plan.name, event)
         return self._certificates.fault != before
 
+    def _watch_soon(self) -> None:
+        """Look at the dates of certificates once those of others have been gathered too."""
+        if not self._gathering:
+            self._gathering = True
+            self.ctx.set_timer("dates", GATHERING, DatesDue())
+
     def _watch(self, now: Moment) -> None:
         """See when the first certificate begins or ends to be valid; everything has just been judged."""
-        boundaries = [self._certificates.next_boundary(now.wall)]
-        boundaries += (
-            next_change(desk.examiner.examine(desk.watched_chain, now.wall), now.wall)
-            for desk in self._desks.values()
-            if desk.watched_chain
-        )
-        self._boundary = min((boundary for boundary in boundaries if boundary is not None), default=None)
-        self._judged = now
         self._gathering = False
         self.ctx.cancel_timer("dates")
+        boundaries = [self._certificates.next_boundary(now.wall)]
+        for desk in self._desks.values():
+            if desk.watched is None or not self._plan.enabled:
+                continue
+            if desk.idle or desk.watched.holds(now.wall):
+                boundaries.append(next_change(desk.watched, now.wall))
+            else:
+                # It is perhaps being judged anew at this moment.
+                self._watch_soon()
+        self._boundary = min((boundary for boundary in boundaries if boundary is not None), default=None)
+        self._judged = now
         self._watch_again(now)
 
     def _watch_again(self, now: Moment) -> None:
@@ -483,6 +569,18 @@ class RouterNode(Actor):
 
     # --- what an operator asks ----------------------------------------------------------------------
 
+    def _describe(self, question: Describe, now: Moment) -> None:
+        """Look at some peerings, and answer once all have been looked at."""
+        unseen = question.unseen
+        for _ in range(min(len(unseen), DESCRIBED_AT_ONCE)):
+            desk = self._desks.get(unseen.popleft())
+            if desk is not None:
+                question.seen.append(described(desk, now))
+        if unseen:
+            self.ctx.set_timer(("status", id(question)), timedelta(0), question)
+        else:
+            question.token.reply(node_status(self._plan, self._certificates, question.seen, now))
+
     def _ordered(self, order: Rekey | ReleasePin, now: Moment) -> int:
         """Do what an operator wants with every peer, or with those of one name; return with how many."""
         chosen = [
@@ -494,8 +592,18 @@ class RouterNode(Actor):
             if isinstance(order, Rekey):
                 self._run(peer, lambda peering: peering.rekey(now))
             else:
-                self._run(peer, lambda peering: peering.release_pin(now))
+                self._run(peer, lambda peering: peering.release_pin(now), heavy=_laborious)
         return len(chosen)
+
+
+def _always(_peering: Peering) -> bool:
+    """Say of a step that judges certificates that it is expensive."""
+    return True
+
+
+def _laborious(peering: Peering) -> bool:
+    """Say whether a step that may come to a signature, or to a key agreement, is expensive."""
+    return peering.laborious
 
 
 def _actor_name(peering: PeeringPlan, path: PathPlan) -> str:

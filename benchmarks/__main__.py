@@ -1,13 +1,63 @@
 """``python -m benchmarks``: every benchmark of the project, one after the other.
 
-Arguments go to each of them: ``--json`` prints one JSON document instead of the tables.
+=============  ======================================================================================
+``protocol``   keys agreed a second, next to the bare primitives
+``runtime``    messages, questions and idle actors, next to pykka, xoscar and a floor
+``pauses``     the longest that one message holds the event loop
+=============  ======================================================================================
+
+Name some of them to run these alone. ``--json`` prints one JSON document instead of the tables, under the
+name of each; ``--quick`` runs each for a moment, to see that it works. ``python -m benchmarks.protocol
+--help`` shows what else one of them takes.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import io
+import json
 import sys
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from benchmarks import protocol
+from benchmarks import pauses, protocol, runtime
+
+BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
+    "protocol": protocol.main,
+    "runtime": runtime.main,
+    "pauses": pauses.main,
+}
+#: One algorithm for a moment.
+_QUICK_PROTOCOL: Final = ("--algorithm", "ml-kem-768", "--rounds", "1", "--seconds", "0.001")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was named, or everything; return the exit status."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("names", nargs="*", metavar="benchmark", help=f"one of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--quick", action="store_true", help="whether they work, not how fast")
+    options = parser.parse_args(arguments)
+    unknown = set(options.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    documents: dict[str, object] = {}
+    for name in options.names or BENCHMARKS:
+        quick = _QUICK_PROTOCOL if name == "protocol" else ("--quick",)
+        passed = [*(quick if options.quick else ()), *(("--json",) if options.json else ())]
+        if options.json:
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                BENCHMARKS[name](passed)
+            documents[name] = json.loads(printed.getvalue())
+        else:
+            BENCHMARKS[name](passed)
+            print()
+    if options.json:
+        print(json.dumps(documents, indent=2))
+    return 0
+
 
 if __name__ == "__main__":
-    sys.exit(protocol.main(sys.argv[1:]))
+    sys.exit(main())

@@ -14,7 +14,7 @@ from peerkey_cli.documents import alarm_id
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from actors.messages import NodeStatus
+    from peerkey_cli.documents import Noticing
 
 #: How often somebody looks without being asked: as exact as the time of an alarm is.
 LOOK_EVERY: Final = timedelta(seconds=5)
@@ -27,8 +27,8 @@ class AlarmTimes:
         """Begin without any alarm."""
         self._since: dict[str, datetime] = {}
 
-    def seen(self, fleet: Iterable[NodeStatus], now: datetime) -> Mapping[str, datetime]:
+    def seen(self, noticing: Iterable[Noticing], now: datetime) -> Mapping[str, datetime]:
         """Take note of the alarms of ``now``; return when each of them was first seen, by its id."""
-        there = [alarm_id(node.node, alarm) for node in fleet for alarm in node.alarms]
+        there = [alarm_id(node.node, alarm) for node in noticing for alarm in node.alarms]
         self._since = {name: self._since.get(name, now) for name in there}
         return self._since

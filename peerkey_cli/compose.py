@@ -19,12 +19,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from actors.authority import Authority
+from actors.crashes import CrashWatch
 from actors.journal import FileJournal
 from actors.keystores.file import FileKeyStore
+from actors.names import AUTHORITY
 from actors.router_node import Ports, store_owner
 from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey_cli.files import read_file
 from runtime.backends.local import LocalSystem
+from runtime.clock import SystemClock
 from runtime.errors import RuntimeFault, StoreUnavailable, Unsealable
 from runtime.store.sealed import AesGcmSealer, SealedStore
 from runtime.store.sqlite import SqliteStore
@@ -38,9 +41,6 @@ if TYPE_CHECKING:
     from runtime.ref import Ref
     from runtime.store.port import Store
 
-#: The name of the actor at the top.
-AUTHORITY = "authority"
-
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -48,6 +48,7 @@ class Running:
 
     system: LocalSystem
     authority: Ref
+    crashes: CrashWatch
     journal: FileJournal
     state: StateDirectory
     since: datetime
@@ -80,10 +81,15 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             entropy=os.urandom,
             journal=journal,
         )
-        system = await stack.enter_async_context(LocalSystem(speakable=(PeerkeyError, RuntimeFault)))
+        clock = SystemClock()
+        crashes = CrashWatch(journal, clock)
+        stack.callback(crashes.close)
+        system = await stack.enter_async_context(
+            LocalSystem(observer=crashes.observe, speakable=(PeerkeyError, RuntimeFault), clock=clock)
+        )
         # Its trouble lies outside, in files that an operator is about to mend.
         authority = system.spawn(lambda: Authority(read_plans, ports), AUTHORITY, supervision=PATIENT)
-        yield Running(system, authority, journal, state, system.clock.wall())
+        yield Running(system, authority, crashes, journal, state, system.clock.wall())
 
 
 async def _store(stack: AsyncExitStack, state: StateDirectory, keystore: FileKeyStore) -> Store:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
+from actors.names import AUTHORITY, node_actor
 from peerkey.config.findings import ConfigurationFaults
 from peerkey_cli import schemas
 
@@ -45,10 +46,24 @@ def alarm_id(node: str, alarm: Alarm) -> str:
     return f"{node}:{sha256(alarm.identity.encode()).hexdigest()[:_ID_DIGITS]}"
 
 
-def alarms(fleet: Iterable[NodeStatus], since: Mapping[str, datetime], now: datetime) -> schemas.Alarms:
+class Noticing(Protocol):
+    """Whoever notices what is wrong: a node, or what watches over its actors."""
+
+    @property
+    def node(self) -> str:
+        """The node, as ``router/node``, or the actor at the top."""
+        ...
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """What is wrong now."""
+        ...
+
+
+def alarms(noticing: Iterable[Noticing], since: Mapping[str, datetime], now: datetime) -> schemas.Alarms:
     """Return what is wrong, the latest last. ``since`` says of each id when it was first seen."""
     found = []
-    for node in fleet:
+    for node in noticing:
         for alarm in node.alarms:
             name = alarm_id(node.node, alarm)
             found.append(
@@ -59,7 +74,7 @@ def alarms(fleet: Iterable[NodeStatus], since: Mapping[str, datetime], now: date
                     node=node.node,
                     source=alarm.source,
                     category=alarm.category.value,
-                    process=f"authority/{node.node.replace('/', '.')}",
+                    process=AUTHORITY if node.node == AUTHORITY else f"{AUTHORITY}/{node_actor(node.node)}",
                     message=alarm.message,
                 )
             )

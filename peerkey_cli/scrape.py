@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actors.messages import NodeStatus
     from metrics.exporter import Samples
     from peerkey_cli.compose import Running
+    from peerkey_cli.documents import Noticing
     from runtime.info import ActorInfo, SystemInfo
 
 _ALONE: Final = ()
@@ -37,11 +38,17 @@ def application(running: Running) -> FastAPI:
     async def scrape() -> Response:
         """Return every sample of this moment."""
         system = running.system
-        samples = process_samples(system.actors(), system.info())
+        fleet: tuple[NodeStatus, ...] = ()
         try:
-            samples = {**samples, **fleet_samples(await fleet_of(running)), catalogue.UP: {_ALONE: 1.0}}
+            fleet, up = await fleet_of(running), 1.0
         except RuntimeFault:
-            samples = {**samples, catalogue.UP: {_ALONE: 0.0}}
+            up = 0.0
+        samples: Samples = {
+            **process_samples(system.actors(), system.info()),
+            **fleet_samples(fleet),
+            catalogue.ALARMS: alarm_samples((*fleet, *running.crashes.alarms())),
+            catalogue.UP: {_ALONE: up},
+        }
         return Response(exposition(samples), media_type=CONTENT_TYPE)
 
     return app
@@ -57,6 +64,11 @@ def process_samples(actors: Iterable[ActorInfo], totals: SystemInfo) -> Samples:
     }
 
 
+def alarm_samples(noticing: Iterable[Noticing]) -> Counter[tuple[str, ...]]:
+    """Return how many alarms there are of each node and severity."""
+    return Counter((each.node, alarm.severity.value) for each in noticing for alarm in each.alarms)
+
+
 def fleet_samples(fleet: Iterable[NodeStatus]) -> Samples:
     """Return what the nodes say."""
     peerings: Counter[tuple[str, ...]] = Counter()
@@ -64,7 +76,6 @@ def fleet_samples(fleet: Iterable[NodeStatus]) -> Samples:
     keys: Counter[tuple[str, ...]] = Counter()
     changes: Counter[tuple[str, ...]] = Counter()
     dropped: Counter[tuple[str, ...]] = Counter()
-    alarms: Counter[tuple[str, ...]] = Counter()
     expiry: dict[tuple[str, ...], float] = {}
     for node in fleet:
         name = node.node
@@ -75,7 +86,6 @@ def fleet_samples(fleet: Iterable[NodeStatus]) -> Samples:
             changes[name,] += peer.security.key_changes
             for reason, number in peer.dropped:
                 dropped[name, reason] += number
-        alarms.update((name, alarm.severity.value) for alarm in node.alarms)
         if node.certificate is not None:
             expiry[name,] = datetime.fromisoformat(node.certificate.not_after).timestamp()
     return {
@@ -84,6 +94,5 @@ def fleet_samples(fleet: Iterable[NodeStatus]) -> Samples:
         catalogue.KEYS: keys,
         catalogue.KEY_CHANGES: changes,
         catalogue.FRAMES_DROPPED: dropped,
-        catalogue.ALARMS: alarms,
         catalogue.CERTIFICATE_EXPIRY: expiry,
     }

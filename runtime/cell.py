@@ -16,6 +16,7 @@ At the deadline what is left is cut off.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -77,12 +78,12 @@ class Cell:
         ref: Ref,
         factory: ActorFactory,
         supervision: Supervision,
-        mailbox: int,
+        mailbox: Mailbox,
     ) -> None:
         """Hold an actor that starts in its first turn."""
         self.system = system
         self.ref = ref
-        self.mailbox = Mailbox(mailbox)
+        self.mailbox = mailbox
         self.state = ActorState.STARTING
         self.kind = ""
         self.incarnation: Incarnation | None = None
@@ -135,17 +136,14 @@ class Cell:
             unheard = self.state is ActorState.STOPPING and not self._number and len(self.mailbox)
             if self.state is ActorState.STARTING or unheard:
                 self._start()
-        elif incarnation.ready:
-            self._handle_some(incarnation)
+        elif incarnation.ready and self.mailbox.queue is not None:
+            self._handle_some(incarnation, self.mailbox.queue)
         if self.state is ActorState.STOPPING:
             self._advance_stop()
-        if len(self.mailbox) and self.incarnation is not None and self.incarnation.ready:
+        if self.mailbox.queue is not None and self.incarnation is not None and self.incarnation.ready:
             self.schedule()
 
-    def _handle_some(self, incarnation: Incarnation) -> None:
-        queue = self.mailbox.queue
-        if queue is None:
-            return
+    def _handle_some(self, incarnation: Incarnation, queue: deque[object]) -> None:
         receive = incarnation.receive
         item: object = None
         try:
@@ -161,7 +159,7 @@ class Cell:
             self.system.pass_on_interrupt(error)
         # A crash for good has emptied the mailbox and taken its queue away.
         if not queue and self.mailbox.queue is queue:
-            self.mailbox.queue = None
+            self.mailbox.rest()
 
     # --- Starting -------------------------------------------------------------------------------
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from runtime.actor import Ending, Terminated
 from runtime.crash import raisable
-from runtime.errors import ActorCrashed, Unanswered, WorkCancelled
+from runtime.errors import ActorCrashed, AskTimeout, Unanswered, WorkCancelled
 
 if TYPE_CHECKING:
     from runtime.incarnation import Incarnation
@@ -39,13 +40,18 @@ class Parcel:
 class Question(Parcel):
     """An ``Ask`` on its way, and the token to answer it with."""
 
-    __slots__ = ("_alarm", "_future", "message", "owner")
+    __slots__ = ("_future", "_receiver", "_timeout", "alarm", "message", "owner")
 
-    def __init__(self, message: object, future: asyncio.Future[Any]) -> None:
-        """Carry ``message``; whoever asked awaits ``future``."""
+    def __init__(
+        self, receiver: str, message: object, timeout: timedelta, future: asyncio.Future[Any]
+    ) -> None:
+        """Carry ``message`` to ``receiver``; whoever asked awaits ``future``, for so long."""
         self.message = message
+        self._receiver = receiver
+        self._timeout = timeout
         self._future = future
-        self._alarm: Alarm | None = None
+        #: Calls :meth:`expire` at the deadline, unless there is an answer before.
+        self.alarm: Alarm | None = None
         #: The incarnation that has taken the question and not answered it yet.
         self.owner: Incarnation | None = None
 
@@ -54,9 +60,9 @@ class Question(Parcel):
         """Name the type of the question."""
         return type(self.message).__name__
 
-    def expire_by(self, alarm: Alarm) -> None:
-        """Cancel ``alarm``, which fails the question at its deadline, as soon as there is an answer."""
-        self._alarm = alarm
+    def expire(self) -> None:
+        """Fail: the deadline has passed."""
+        self.fail(AskTimeout(self._receiver, self.label, self._timeout))
 
     def open(self, incarnation: Incarnation) -> None:
         """Have it handled, unless nobody waits for the answer any more."""
@@ -91,9 +97,9 @@ class Question(Parcel):
             self._future.exception()  # Whoever asked may have lost interest; that is no fault.
 
     def _settle(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
         if self.owner is not None:
             self.owner.settled(self)
             self.owner = None

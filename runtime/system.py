@@ -19,17 +19,17 @@ from collections.abc import Awaitable, Coroutine
 from datetime import timedelta
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, cast
 
 import structlog
 
 from runtime.cell import STOP_DEADLINE, Cell
 from runtime.crash import SPEAKABLE, describe, say
 from runtime.deadletters import DeadLetters
-from runtime.errors import ActorStopped, AskTimeout, LimitReached, MailboxFull, NameTaken, Undeliverable
+from runtime.errors import ActorStopped, LimitReached, MailboxFull, NameTaken, Undeliverable
 from runtime.incarnation import MAX_OWED
 from runtime.info import ActorInfo, ActorState, SystemInfo
-from runtime.mailbox import MAILBOX_CAPACITY
+from runtime.mailbox import MAILBOX_CAPACITY, Mailbox
 from runtime.message import Ask
 from runtime.parcels import Question
 from runtime.ref import Ref
@@ -65,7 +65,7 @@ class ActorSystem:
     """A set of named actors on one event loop. An asynchronous context manager."""
 
     #: So many messages an actor handles before the next one has its turn.
-    turn_messages: int = 32
+    turn_messages: int = 8
 
     def __init__(
         self,
@@ -97,13 +97,16 @@ class ActorSystem:
         self._cells: dict[str, Cell] = {}
         self._top: dict[str, Cell] = {}
         self._line: deque[Cell] = deque()
+        self._spare: list[deque[object]] = []
         self._awake = False
         # A dictionary, because a set would be cancelled in an order that differs from run to run.
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._stopping = False
         self._stopped = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._timers: TimerQueue | None = None
+        self._entered = False
+        #: The event loop that the system lives on, and all its timers.
+        self.loop = cast("asyncio.AbstractEventLoop", _NotEntered())
+        self.timers = cast("TimerQueue", _NotEntered())
 
     # --- For whoever runs the system ------------------------------------------------------------
 
@@ -120,8 +123,9 @@ class ActorSystem:
 
     def begin(self, loop: asyncio.AbstractEventLoop, timeline: Timeline | None = None) -> None:
         """Live on ``loop`` from now on, as entering does. Timers follow ``timeline``, or the loop."""
-        self._loop = loop
-        self._timers = TimerQueue(loop if timeline is None else timeline)
+        self._entered = True
+        self.loop = loop
+        self.timers = TimerQueue(loop if timeline is None else timeline)
 
     def spawn(
         self,
@@ -158,9 +162,9 @@ class ActorSystem:
         What has not ended by the deadline is cut off. A second call, with a shorter deadline, hurries
         the first one. When either returns, no task, thread or timer of the system is left.
         """
-        if self._loop is None or self._stopped:
+        if not self._entered or self._stopped:
             return
-        loop = self._loop
+        loop = self.loop
         self._stopping = True
         end = loop.time() + deadline.total_seconds()
         while self._top:
@@ -235,7 +239,7 @@ class ActorSystem:
     def ask(self, name: str, message: Ask[R], timeout: timedelta) -> Awaitable[R]:
         """See :meth:`runtime.ref.Ref.ask`."""
         future: asyncio.Future[R] = self.loop.create_future()
-        question = Question(message, future)
+        question = Question(name, message, timeout, future)
         cell = self._cells.get(name)
         if cell is None or not cell.accepting:
             self.dead_letters.add(name, message)
@@ -248,38 +252,13 @@ class ActorSystem:
             self._refused += 1
             question.fail(MailboxFull(name, cell.mailbox.capacity))
         else:
-            question.expire_by(
-                self.timers.arm(
-                    timeout.total_seconds(),
-                    lambda: question.fail(AskTimeout(name, question.label, timeout)),
-                )
-            )
-            cell.schedule()
+            question.alarm = self.timers.arm(timeout.total_seconds(), question.expire)
+            if not cell.scheduled:
+                cell.scheduled = True
+                self.schedule(cell)
         return future
 
     # --- For cells ------------------------------------------------------------------------------
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that the system lives on.
-
-        :raises RuntimeError: the system has not been entered.
-        """
-        if self._loop is None:
-            message = "enter the system first: async with system"
-            raise RuntimeError(message)
-        return self._loop
-
-    @property
-    def timers(self) -> TimerQueue:
-        """All timers of the system.
-
-        :raises RuntimeError: the system has not been entered.
-        """
-        if self._timers is None:
-            message = "enter the system first: async with system"
-            raise RuntimeError(message)
-        return self._timers
 
     def make_cell(
         self, parent: Cell | None, name: str, factory: ActorFactory, supervision: Supervision, mailbox: int
@@ -290,13 +269,13 @@ class ActorSystem:
             raise ValueError(message)
         full = name if parent is None else f"{parent.name}/{name}"
         # One that has not been told to stop yet may have children, which end with it.
-        if self._loop is None or (parent is None and self._stopping):
+        if not self._entered or (parent is None and self._stopping):
             raise ActorStopped(full)
         if len(self._cells) >= MAX_ACTORS:
             raise LimitReached("actors in one system", MAX_ACTORS)
         if full.count("/") >= MAX_DEPTH:
             raise LimitReached("generations of actors", MAX_DEPTH)
-        cell = Cell(self, parent, Ref(full, self), factory, supervision, mailbox)
+        cell = Cell(self, parent, Ref(full, self), factory, supervision, Mailbox(mailbox, self._spare))
         self._cells[full] = cell
         return cell
 
@@ -367,10 +346,8 @@ class ActorSystem:
         end = loop.time() + _ROUND_SECONDS
         try:
             for _ in range(_ROUND_TURNS):
-                if not line:
-                    break
                 line.popleft().run()
-                if loop.time() >= end:
+                if not line or loop.time() >= end:
                     break
         finally:
             if line:
@@ -388,3 +365,11 @@ class ActorSystem:
 
 def _raise(error: BaseException) -> None:
     raise error
+
+
+class _NotEntered:
+    """Stands where the event loop and the timers will be."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        message = "enter the system first: async with system"
+        raise RuntimeError(message)

@@ -82,7 +82,7 @@ class TimerQueue:
     def arm(self, seconds: float, callback: Callable[[], object]) -> Alarm:
         """Call ``callback`` in so many seconds; at once, but not from within this call, if not positive."""
         alarm = Alarm(self, callback)
-        when = self._timeline.time() + max(0.0, seconds)
+        when = self._timeline.time() + (seconds if seconds > 0 else 0.0)
         self._number += 1
         heapq.heappush(self._heap, (when, self._number, alarm))
         if self._heap[0][2] is alarm:

@@ -8,6 +8,7 @@ world can read is refused: it may have been read.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import stat
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 SEALING_KEY_BYTES: Final = 32
 #: An RSA-8192 key in PEM has 6.4 KB.
 MAXIMUM_KEY_FILE_BYTES: Final = 64 * 1024
+#: Keys that a reload does not load again where their files are the same. Loading an RSA key tests its
+#: primes, a third of a second for 4,096 bits, and nothing else in the process runs meanwhile.
+KEYS_REMEMBERED: Final = 64
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -36,11 +40,18 @@ class FileKeyStore:
     def __init__(self, sealing_key: Path) -> None:
         """Keep the sealing key at ``sealing_key``; private keys are wherever their names say."""
         self._sealing_key = sealing_key
+        # By SHA-256 of the file.
+        self._loaded: dict[bytes, tuple[Signer, PublicKeyTypes]] = {}
 
     def signer(self, name: str) -> tuple[Signer, PublicKeyTypes]:
         """See :meth:`actors.keystores.port.KeyStore.signer`. ``name`` is the path of a PEM file."""
+        content = _read_private(Path(name))
+        digest = hashlib.sha256(content).digest()
+        known = self._loaded.get(digest)
+        if known is not None:
+            return known
         try:
-            key = load_pem_private_key(_read_private(Path(name)), password=None)
+            key = load_pem_private_key(content, password=None)
         except TypeError:
             message = f"{name}: the private key is encrypted; decrypt it, or keep it in a hardware key store"
             raise Misconfigured(message) from None
@@ -48,10 +59,14 @@ class FileKeyStore:
             message = f"{name}: not a private key in PEM; write one with `openssl genpkey`"
             raise Misconfigured(message) from None
         try:
-            return signer_for(key), key.public_key()
+            loaded = signer_for(key), key.public_key()
         except Misconfigured as fault:
             message = f"{name}: {fault}"
             raise Misconfigured(message) from None
+        if len(self._loaded) >= KEYS_REMEMBERED:
+            self._loaded.clear()
+        self._loaded[digest] = loaded
+        return loaded
 
     def sealing_key(self) -> Secret:
         """See :meth:`actors.keystores.port.KeyStore.sealing_key`."""

@@ -35,6 +35,9 @@ MAX_ITEMS: Final = 10_000
 #: takes time that grows with the square of the depth.
 MAX_DEPTH: Final = 20
 
+#: What newer parsers say where their scanner, which looks ahead, meets a bound of its own before ours.
+_TOO_DEEP_FOR_THE_PARSER: Final = "exceeded maximum nesting depth"
+
 #: Names that newer documents use for the same setting (``spec/ssr-facts.md`` sections 4 and 5).
 SYNONYMS: Final = {
     "dh-key-size": "diffie-hellman-key-size",
@@ -111,6 +114,8 @@ def read(text: str, source: str) -> tuple[Section, list[Finding]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = None if mark is None else Place(mark.line + 1, mark.column + 1)
+        if error.problem == _TOO_DEEP_FOR_THE_PARSER:
+            raise reader.hopeless(place, f"nested more than {MAX_DEPTH} deep") from error
         context = f"{error.context}: " if error.context else ""
         line = text.splitlines()[mark.line : mark.line + 1] if mark else []
         hint = "; an IPv6 address within braces needs quotes" if "::" in "".join(line) else ""

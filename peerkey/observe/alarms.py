@@ -117,3 +117,25 @@ def node_not_running(node: str, detail: str) -> Alarm:
     return Alarm(
         f"node:{node}", Severity.CRITICAL, node, Category.PLATFORM, f"Node `{node}` is not running: {detail}."
     )
+
+
+def actor_failed(node: str, actor: str, error: str) -> Alarm:
+    """An actor of a node crashed more often than its supervision allows."""
+    return Alarm(
+        f"actor-failed:{actor}",
+        Severity.CRITICAL,
+        node,
+        Category.PLATFORM,
+        f"Actor `{actor}` crashed too often and has failed: {error}.",
+    )
+
+
+def actor_crashing(node: str, actor: str, error: str) -> Alarm:
+    """An actor of a node is started again and again and crashes each time."""
+    return Alarm(
+        f"actor-crashing:{actor}",
+        Severity.MAJOR,
+        node,
+        Category.PLATFORM,
+        f"Actor `{actor}` crashes again and again: {error}.",
+    )

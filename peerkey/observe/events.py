@@ -225,3 +225,43 @@ class CertificateWentBad(Event):
     def description(self) -> str:
         """Say what is wrong and what was done about it."""
         return f"Certificate of this node is {self.state} - {self.detail_text} ({self.behavior})"
+
+
+@dataclass(frozen=True, slots=True)
+class ActorCrashed(Event):
+    """An actor ended with an error and is started again. At most one for an actor and a minute."""
+
+    TYPE: ClassVar = "actor.crashed"
+    TITLE: ClassVar = "An actor crashed."
+
+    actor: str
+    kind: str
+    #: The type of the last error, never its text: that may quote what was being handled.
+    error: str
+    #: For how many crashes this event stands, and how many there have been of this actor so far.
+    times: int
+    crashes: int
+
+    def description(self) -> str:
+        """Name the actor and the type of its error."""
+        often = f" {self.times} times" if self.times > 1 else ""
+        return f"Actor {self.actor} crashed{often}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
+class ActorFailed(Event):
+    """An actor crashed more often than its supervision allows. At most one for an actor and a minute."""
+
+    TYPE: ClassVar = "actor.failed"
+    TITLE: ClassVar = "An actor failed."
+
+    actor: str
+    kind: str
+    error: str
+    #: For how many failures this event stands, and how many crashes of this actor led to the last of them.
+    times: int
+    crashes: int
+
+    def description(self) -> str:
+        """Name the actor and the type of its last error."""
+        return f"Actor {self.actor} crashed too often and has failed: {self.error}"

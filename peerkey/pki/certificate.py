@@ -16,6 +16,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
@@ -46,6 +47,8 @@ _PEM_CERTIFICATE: Final = re.compile(
     rb"-----BEGIN (?:X509 |X\.509 )?CERTIFICATE-----(?P<body>[^-]{1,65536})"
     rb"-----END (?:X509 |X\.509 )?CERTIFICATE-----",
 )
+#: The filters of warnings are the process's: two threads that change them at once leave the wrong ones.
+_FILTERS: Final = Lock()
 #: What every certificate in DER begins with.
 _DER_SEQUENCE: Final = b"\x30"
 _PEM_BEGIN: Final = re.compile(rb"-----BEGIN [A-Z0-9. ]{0,32}-----")
@@ -191,7 +194,7 @@ def _warning_nobody() -> Iterator[None]:
     positive (RFC 5280 section 4.1.2.2), say. That is refused already. It also warns of names that are
     longer than they should be ("C=Switzerland"), which trouble nobody.
     """
-    with warnings.catch_warnings():
+    with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", CryptographyDeprecationWarning)
         yield

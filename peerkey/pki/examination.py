@@ -4,10 +4,10 @@
     is used."
 
 An :class:`Examiner` belongs to one peer: it knows whom the configuration expects. What does not
-depend on the peer, the reading and judging of the chain, is cached in a :class:`VerdictCache` that
-all peers of a process share. The key holds everything that the judgement was made of: the bytes of
-the chain, the trust, the revocations and their generation. What no key can hold, the time, is kept
-with the entry: a judgement serves only within the span in which it is known to hold.
+depend on the peer, the reading and judging of the chain, is cached in a :class:`VerdictCache`, which
+examiners may share that are used one at a time. The key holds everything that the judgement was made
+of: the bytes of the chain, the trust, the revocations and their generation. What no key can hold, the
+time, is kept with the entry: a judgement serves only within the span in which it is known to hold.
 
 With ``peer_validation`` off the verdict says nothing of dates, trust and revocation; identity, role
 and algorithms always count. Whether the chain leads to a trusted authority is told in either case,
@@ -79,9 +79,9 @@ class _Entry:
 
 
 class VerdictCache:
-    """Judged chains of all peers, the least recently used forgotten first.
+    """Judged chains, the least recently used forgotten first.
 
-    It belongs to one thread. Chains that cannot be read are not remembered.
+    It is used by one thread at a time. Chains that cannot be read are not remembered.
     """
 
     def __init__(self, size: int = DEFAULT_CACHE_SIZE) -> None:
@@ -135,7 +135,7 @@ class Examiner:
     peer_validation: bool = field(kw_only=True)
     trust: TrustAnchors = field(kw_only=True)
     revocation: Revocation = field(kw_only=True)
-    #: Share one between all examiners of a process.
+    #: May be shared by examiners that are used one at a time.
     cache: VerdictCache = field(kw_only=True, default_factory=VerdictCache, compare=False, repr=False)
 
     def examine(self, chain: tuple[bytes, ...], at: datetime) -> Examination:

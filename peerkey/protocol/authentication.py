@@ -203,6 +203,17 @@ class Authentication:
 
     # --- C2, C3: the peer's certificate -------------------------------------------------------------
 
+    def reads(self, frame: Frame, message: Certificate, now: Moment) -> bool:
+        """Tell whether :meth:`received` may read or judge the certificates in an announcement.
+
+        It does not for a copy of the one in force, nor for more than a stranger may ask for.
+        """
+        known, buckets = self._core.state.peer, self._core.buckets
+        if known is not None and known.in_force and known.digest == frame.digest:
+            return not (message.echo or self._showing) and buckets.introduction.holds(now.instant)
+        same_leaf = known is not None and known.fingerprint == hashlib.sha256(message.chain[0]).digest()
+        return (buckets.known_certificate if same_leaf else buckets.unread_certificate).holds(now.instant)
+
     def received(self, path: str, frame: Frame, message: Certificate, now: Moment) -> bool:
         """Judge an announcement; return whether the certificate in force is another than before.
 
@@ -284,7 +295,7 @@ class Authentication:
         peer = core.state.peer
         if peer is None:
             return None
-        examination = core.examiner.examine(peer.chain, now.wall)
+        examination = core.examination = core.examiner.examine(peer.chain, now.wall)
         verdict = examination.verdict
         if verdict.valid:
             if core.peer_fault is not None:
@@ -358,7 +369,7 @@ class Authentication:
         state.removed = ""
         if spent:
             state.challenge = core.fresh_challenge()
-        core.verifier = holder
+        core.verifier, core.examination = holder, examination
         self._refused = None
         core.store()
         core.acknowledge(path, frame)

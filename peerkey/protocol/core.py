@@ -151,6 +151,8 @@ class Core:
     epoch: int
     #: Verifies with the key of the peer's certificate that is in force.
     verifier: Verifier | None = None
+    #: What was said last of the peer's certificate that was accepted last.
+    examination: Examination | None = None
     #: What is wrong with the peer's certificate: it was accepted and went bad, or none is in force and the
     #: last one that was announced is refused.
     peer_fault: CertificateFault | None = None

@@ -20,6 +20,7 @@ from typing import assert_never
 from peerkey.errors import Malformed
 from peerkey.moment import Instant, Moment
 from peerkey.observe.events import PeeringRemoved
+from peerkey.pki.examination import Examination
 from peerkey.protocol import messages, schedule
 from peerkey.protocol.authentication import Authentication
 from peerkey.protocol.constants import MAXIMUM_NAME_CHARACTERS, Kind
@@ -109,7 +110,7 @@ class Peering:
             # The first challenge may leave in a REFUSAL before anything else is stored.
             core.store()
         if state.peer is not None:
-            examination = core.examiner.examine(state.peer.chain, now.wall)
+            examination = core.examination = core.examiner.examine(state.peer.chain, now.wall)
             core.verifier = verifier_for(examination.public_key) if state.peer.in_force else None
         # Before anything is said of a key: one that fail-hard forbids must not be used even for a moment.
         self._judge(now)
@@ -224,7 +225,7 @@ class Peering:
     def release_pin(self, now: Moment) -> list[Effect]:
         """Forget the pinned certificate at an operator's word: the next one that is announced is taken."""
         core = self._core
-        core.state.peer, core.verifier = None, None
+        core.state.peer = core.verifier = core.examination = None
         self._exchange.abort()
         core.store()
         self._authentication.ask()
@@ -259,26 +260,56 @@ class Peering:
         return () if peer is None else peer.chain
 
     @property
+    def examination(self) -> Examination | None:
+        """What was said last of that certificate: another object as soon as it was judged anew."""
+        return self._core.examination
+
+    @property
     def peer_fault(self) -> CertificateFault | None:
         """What is wrong with the peer's certificate: accepted and gone bad, or refused; ``None``: nothing."""
         return self._core.peer_fault
 
-    def heavy(self, frame: Frame) -> bool:
+    @property
+    def laborious(self) -> bool:
+        """Whether a signature of ours, or a key agreement, is expected to cost more than a millisecond.
+
+        Then every step that may come to either belongs off the loop: :meth:`start`, :meth:`tick`, and
+        whatever :meth:`heavy` says.
+        """
+        identity = self._core.identity
+        return self._core.agreement.heavy or (
+            identity is not None
+            and (
+                identity.signer.heavy
+                or (identity.previous_signer is not None and identity.previous_signer.heavy)
+            )
+        )
+
+    def heavy(self, frame: Frame, now: Moment) -> bool:
         """Tell whether receiving ``frame`` may cost more than a millisecond, so that it belongs off the loop.
 
-        Junk never does: only a request with the right echo, or a response to our request, gets as far as
-        the key agreement. Nor does a CERTIFICATE: reading certificates belongs on one thread.
+        That is so where a certificate would be read, and, where these are dear, where it may come to a
+        signature of ours or to the key agreement. Junk does so within its rates and no more.
         """
-        core = self._core
-        if not (core.agreement.heavy or (core.identity is not None and core.identity.signer.heavy)):
-            return False
         try:
             match decode_body_untrusted(frame):
-                case messages.KeyRequest() as request:
-                    return hmac.compare_digest(request.echo, core.state.challenge)
+                case messages.Certificate() as message:
+                    return self._authentication.reads(frame, message, now)
+                case messages.KeyRequest() | messages.KeyConfirm() as question:
+                    return self.laborious and self._exchange.responder.signs(frame, question, now)
                 case messages.KeyResponse() as response:
-                    digest = decode_inner_untrusted(response.inner).request_digest
-                    return self._exchange.initiator.names_ours(digest)
+                    return self.laborious and self._exchange.initiator.names_ours(
+                        decode_inner_untrusted(response.inner).request_digest
+                    )
+                case messages.Refusal() as refusal:
+                    return (
+                        self.laborious
+                        and (
+                            self._of_announcement(refusal)
+                            or self._exchange.initiator.names_ours(refusal.digest)
+                        )
+                        and self._core.buckets.refusals_received.holds(now.instant)
+                    )
                 case _:
                     return False
         except Malformed:
@@ -359,8 +390,7 @@ class Peering:
 
     def _refusal_received(self, path: str, frame: Frame, message: Refusal, now: Moment) -> None:
         """Act on a refusal that is signed by the peer and names a frame in flight; tell of any other hint."""
-        core, announcement = self._core, self._authentication.announcement
-        of_announcement = announcement is not None and message.digest == announcement.digest
+        core, of_announcement = self._core, self._of_announcement(message)
         if not of_announcement and not self._exchange.initiator.names_ours(message.digest):
             raise Ignored("unexpected-refusal")
         if not core.buckets.refusals_received.take(now.instant):
@@ -374,6 +404,10 @@ class Peering:
             self._authentication.refused_by_peer(message, now)
         else:
             self._exchange.initiator.refused_by_peer(message, now)
+
+    def _of_announcement(self, refusal: Refusal) -> bool:
+        announcement = self._authentication.announcement
+        return announcement is not None and refusal.digest == announcement.digest
 
     def _look_again(self, now: Moment) -> list[Effect]:
         """Judge both certificates again, and settle what follows."""

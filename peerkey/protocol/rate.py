@@ -30,10 +30,18 @@ class Bucket:
 
     def take(self, now: Instant) -> bool:
         """Take one token if there is one."""
-        if self._at is not None:
-            self._tokens = min(self._burst, self._tokens + (now - self._at) / self._interval)
+        self._tokens = self._filled(now)
         self._at = now
         if self._tokens < 1:
             return False
         self._tokens -= 1
         return True
+
+    def holds(self, now: Instant) -> bool:
+        """Tell whether :meth:`take` would get one."""
+        return self._filled(now) >= 1
+
+    def _filled(self, now: Instant) -> float:
+        if self._at is None:
+            return self._tokens
+        return min(self._burst, self._tokens + (now - self._at) / self._interval)

@@ -11,7 +11,7 @@ tell its initiator so, with proof and to proof.
 from __future__ import annotations
 
 import hmac
-from typing import final
+from typing import assert_never, final
 
 from peerkey.moment import Instant, Moment
 from peerkey.protocol import schedule
@@ -83,6 +83,34 @@ class Responder:
         """Forget the pending key: the ring is to be erased."""
         self._remember_pending()
         self._pending_until = self._repeat_at = None
+
+    # --- what may be dear --------------------------------------------------------------------------
+
+    def signs(self, frame: Frame, message: KeyRequest | KeyConfirm, now: Moment) -> bool:
+        """Tell whether receiving ``message`` may get as far as a signature of ours.
+
+        Whoever proves nothing may use up a bucket, and with it this.
+        """
+        core, buckets = self._core, self._core.buckets
+        if not core.may_exchange:
+            return False
+        match message:
+            case KeyRequest():
+                if any(key.request_digest == frame.digest for _, key in core.state.ring):
+                    return False
+                if frame.digest == self._spent and not buckets.repeated_answer.holds(now.instant):
+                    return False
+                fresh = hmac.compare_digest(message.echo, core.state.challenge)
+                return (buckets.right_echo if fresh else buckets.wrong_echo).holds(now.instant)
+            case KeyConfirm():
+                named, ring = (message.request_digest, message.response_digest), core.state.ring
+                ours = {(key.request_digest, key.response_digest) for _, key in ring if key is not ring.held}
+                if named in ours:
+                    return False
+                dropped = core.state.dropped is not None and core.state.dropped.names == named
+                return (buckets.refusal if dropped else buckets.unproved_refusal).holds(now.instant)
+            case unreachable:
+                assert_never(unreachable)
 
     # --- K2: answer -------------------------------------------------------------------------------
 
@@ -277,7 +305,7 @@ class Responder:
         core, dropped = self._core, self._core.state.dropped
         if not core.may_exchange:
             return
-        authentic = dropped is not None and (dropped.request_digest, dropped.response_digest) == named
+        authentic = dropped is not None and dropped.names == named
         if dropped is not None and authentic:
             schedule.verify_mac(dropped.confirm_initiator, frame.signed, frame.auth)
         detail = "the key was not confirmed in time, or the exchange was replaced"

@@ -57,6 +57,11 @@ class DroppedKey:
     response_digest: bytes
     confirm_initiator: Secret
 
+    @property
+    def names(self) -> tuple[bytes, bytes]:
+        """By which request and response a KEY_CONFIRM names it."""
+        return (self.request_digest, self.response_digest)
+
 
 @dataclass(slots=True)
 class PeeringState:

@@ -86,6 +86,8 @@ class Sighting:
     condemned: bool
     #: Whether all that it decided is stored: no write is under way, and nothing waits behind one.
     settled: bool = True
+    #: Whether it had seen a bad certificate, under ``fail-hard``, when it removed the peering.
+    removed_for_cause: bool = False
 
     @property
     def keys(self) -> KeyRing:
@@ -291,7 +293,11 @@ class Observer:
     def _changes_are_allowed(self, now: Instant, seen: Sighting, peer: Sighting) -> None:
         """3: "never lost or replaced except by an accepted successor, fail-hard, or removal of the peer"."""
         end, peer_end = self._end(seen.name), self._end(peer.name)
-        if seen.removed and not end.was_removed and not (seen.condemned or peer_end.said_farewell):
+        if (
+            seen.removed
+            and not end.was_removed
+            and not (seen.condemned or seen.removed_for_cause or peer_end.said_farewell)
+        ):
             raise Violation(3, f"{seen.name} removed the peering without a cause")
         ids = {key.key_id for _, key in seen.keys}
         gone = [(role, key) for role, key in end.keys if key.key_id not in ids]

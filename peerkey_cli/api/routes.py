@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from actors.messages import GetFleet, Rekey, ReleasePin, Reload
+from actors.names import AUTHORITY
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli import documents, schemas
@@ -27,6 +28,7 @@ from runtime.errors import RuntimeFault
 if TYPE_CHECKING:
     from actors.messages import NodeStatus
     from peerkey_cli.compose import Running
+    from peerkey_cli.documents import Noticing
 
 #: How long the actors may take. Below the patience of :mod:`peerkey_cli.client`.
 ANSWER_WITHIN: Final = timedelta(seconds=10)
@@ -68,6 +70,21 @@ async def fleet_of(running: Running) -> tuple[NodeStatus, ...]:
     return await running.authority.ask(GetFleet(), ANSWER_WITHIN)
 
 
+async def noticing(running: Running) -> tuple[Noticing, ...]:
+    """Return everybody who notices what is wrong.
+
+    Where the authority cannot answer because it crashes itself, that is what is wrong.
+    """
+    try:
+        fleet = await fleet_of(running)
+    except RuntimeFault:
+        crashes = running.crashes.alarms()
+        if any(each.node == AUTHORITY for each in crashes):
+            return crashes
+        raise
+    return (*fleet, *running.crashes.alarms())
+
+
 def _shows(running: Running, times: AlarmTimes) -> APIRouter:
     router = APIRouter(responses=_PROBLEMS)
 
@@ -92,8 +109,8 @@ def _shows(running: Running, times: AlarmTimes) -> APIRouter:
     @router.get("/alarms")
     async def alarms() -> schemas.Alarms:
         """Return what is wrong now."""
-        fleet = await fleet_of(running)
-        return documents.alarms(fleet, times.seen(fleet, now()), now())
+        all_of_them = await noticing(running)
+        return documents.alarms(all_of_them, times.seen(all_of_them, now()), now())
 
     @router.get("/events")
     async def events(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from peerkey_cli.alarm_times import LOOK_EVERY, AlarmTimes
-from peerkey_cli.api.routes import application, fleet_of
+from peerkey_cli.api.routes import application, noticing
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import check_length, listening
 from runtime.errors import RuntimeFault
@@ -45,6 +45,6 @@ async def _look(running: Running, times: AlarmTimes) -> None:
     while True:
         await asyncio.sleep(LOOK_EVERY.total_seconds())
         try:
-            times.seen(await fleet_of(running), running.system.clock.wall())
+            times.seen(await noticing(running), running.system.clock.wall())
         except RuntimeFault as fault:
             log.warning("alarms were not looked at", reason=str(fault))

@@ -39,6 +39,9 @@ def run(
     SIGTERM and SIGINT stop it, SIGHUP reads configuration and certificates again. It logs to standard
     error: "ready" when the admin API answers.
     """
+    if runtime == "sim":
+        message = "--runtime sim: a simulation has faults, a seed and an end; use `peerkey simulate FILE`"
+        raise WrongUsage(message)
     if runtime != "local":
         message = f"--runtime {runtime}: not available in this version; `local` is"
         raise WrongUsage(message)

@@ -49,6 +49,8 @@ class FaultKind(StrEnum):
     CERTIFICATE_REPLACED = "certificate-replaced"
     #: The node's certificate is one that expires soon; a good one replaces it later.
     CERTIFICATE_EXPIRED = "certificate-expired"
+    #: The fleet moves to another CA: everybody trusts both, and this node has a certificate of the new one.
+    CA_MIGRATION = "ca-migration"
     #: The certificate's file is gone for a while.
     CERTIFICATE_MISSING = "certificate-missing"
     #: The algorithm of one peering is changed, at one end first.
@@ -143,6 +145,7 @@ HABITS: Final = {
     FaultKind.CLOCK_STEP: Habit(0.1),
     FaultKind.CERTIFICATE_REPLACED: Habit(0.1),
     FaultKind.CERTIFICATE_EXPIRED: Habit(0.05, _MINUTE, 6 * _HOUR),
+    FaultKind.CA_MIGRATION: Habit(0.05, _MINUTE, 6 * _HOUR),
     FaultKind.CERTIFICATE_MISSING: Habit(0.05, _MINUTE, _HOUR),
     FaultKind.ALGORITHM: Habit(0.05, _SECOND, _HOUR, between=True),
     FaultKind.BEHAVIOR: Habit(0.1, _MINUTE, 12 * _HOUR),

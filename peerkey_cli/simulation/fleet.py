@@ -25,6 +25,7 @@ from actors.authority import Authority
 from actors.desk import is_peering, record_name
 from actors.journal import MemoryJournal
 from actors.messages import GetFleet, NodeStatus, Reload
+from actors.names import AUTHORITY, node_actor
 from actors.router_node import Ports, RouterNode, store_owner
 from peerkey.config.plan import CertificateSource, NodePlan, ValidationMode
 from peerkey.errors import Misconfigured, PeerkeyError
@@ -32,7 +33,6 @@ from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
 from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
-from peerkey_cli.compose import AUTHORITY
 from peerkey_cli.simulation.model import BOOT_AGAIN_AFTER
 from peerkey_cli.simulation.watch import Injected, WatchedPeering
 from runtime.backends.sim import Machine, Process
@@ -134,7 +134,7 @@ class Site:
         random = Random(fleet.random.getrandbits(64))  # noqa: S311 - a simulation is to be repeated
         self.sealing_key = random.randbytes(_SEALING_KEY_BYTES)
         self._owner = store_owner(plan.uuid)
-        self._names = (f"{AUTHORITY}/{plan.name.replace('/', '.')}", _TWIN)
+        self._names = (f"{AUTHORITY}/{node_actor(plan.name)}", _TWIN)
         self._ports: Ports | None = None
         self.machine = Machine(
             plan.name,
@@ -150,6 +150,7 @@ class Site:
         self._held_off = 0
         self._switch = asyncio.Lock()
         self._sealed: SealedStore | None = None
+        self.files[_ROOT] = fleet.root_pem
         self.certify()
 
     # --- looking ----------------------------------------------------------------------------------
@@ -291,12 +292,17 @@ class Site:
 
     # --- its operator -----------------------------------------------------------------------------
 
-    def certify(self, lifetime: timedelta = LIFETIME) -> None:
+    def certify(self, lifetime: timedelta = LIFETIME, *, by_new_authority: bool = False) -> None:
         """Put a new certificate and key where the configuration expects them."""
         now = BEGINNING + timedelta(seconds=asyncio.get_running_loop().time())
-        self.issued = self.fleet.issue(self.base, now.replace(microsecond=0), lifetime)
+        self.issued = self.fleet.issue(
+            self.base, now.replace(microsecond=0), lifetime, by_new_authority=by_new_authority
+        )
         self.files[_CERTIFICATE] = self.issued.pem
-        self.files[_ROOT] = self.fleet.root_pem
+
+    def trust_both(self) -> None:
+        """Trust the CA that is to come beside the one that is."""
+        self.files[_ROOT] = self.fleet.both_roots_pem
 
     def hide_certificate(self) -> None:
         """Lose the file of the certificate."""
@@ -405,8 +411,12 @@ class Fleet:
         self._ca = TestCA(
             "simulation", now=BEGINNING, root_key=numbered_key(1), intermediate_key=numbered_key(2)
         )
+        self._new_ca = TestCA(
+            "migration", now=BEGINNING, root_key=numbered_key(3), intermediate_key=numbered_key(4)
+        )
         self._keys = _FIRST_NODE_KEY
         self.root_pem = self._ca.root.certificate.public_bytes(Encoding.PEM)
+        self.both_roots_pem = self.root_pem + self._new_ca.root.certificate.public_bytes(Encoding.PEM)
         self.sites = {plan.name: Site(self, _simulated(plan)) for plan in plans}
         self._by_uuid = {site.uuid: site for site in self.sites.values()}
         self._by_address = {address: site for site in self.sites.values() for address in site.addresses}
@@ -416,10 +426,10 @@ class Fleet:
         """Return the node of that UUID, if it is one of the fleet."""
         return self._by_uuid.get(uuid)
 
-    def issue(self, plan: NodePlan, now: datetime, lifetime: timedelta) -> Issued:
+    def issue(self, plan: NodePlan, now: datetime, lifetime: timedelta, *, by_new_authority: bool) -> Issued:
         """Return a new certificate on a new key for the node of ``plan``."""
         self._keys += 1
-        return self._ca.issue(
+        return (self._new_ca if by_new_authority else self._ca).issue(
             plan.uuid,
             alias=plan.alias,
             key=numbered_key(self._keys),

@@ -132,7 +132,10 @@ class Injector:
                 forward = int(fault.choice * len(_CLOCK_STEPS) * 2) % 2 == 0
                 site.machine.oscillator.offset += step if forward else -step
             case (
-                FaultKind.CERTIFICATE_REPLACED | FaultKind.CERTIFICATE_EXPIRED | FaultKind.CERTIFICATE_MISSING
+                FaultKind.CERTIFICATE_REPLACED
+                | FaultKind.CERTIFICATE_EXPIRED
+                | FaultKind.CERTIFICATE_MISSING
+                | FaultKind.CA_MIGRATION
             ):
                 await _bad_certificate(fault, site)
             case FaultKind.ALGORITHM:
@@ -306,6 +309,14 @@ async def _bad_certificate(fault: Fault, site: Site) -> None:
             site.certify()
         case FaultKind.CERTIFICATE_EXPIRED:
             site.certify(_SHORT_LIFE * fault.choice + timedelta(seconds=1))
+            await site.reload()
+            await _pass(fault.lasts)
+            site.certify()
+        case FaultKind.CA_MIGRATION:
+            for each in site.fleet.sites.values():
+                each.trust_both()
+                await each.reload()
+            site.certify(by_new_authority=True)
             await site.reload()
             await _pass(fault.lasts)
             site.certify()

@@ -280,6 +280,8 @@ class WatchedPeering(Peering):
         self._condemned_chain: tuple[bytes, ...] | None = None
         #: The accepted key that waits for its use, and since when.
         self._waiting: tuple[bytes, Instant] | None = None
+        #: Why the peering was removed while there was a bad certificate: what becomes durable may be late.
+        self.causes: set[str] = set()
         self._started = False
         self._in_use = self.ring.current
         self._seen = self._look()
@@ -327,6 +329,8 @@ class WatchedPeering(Peering):
     def _settled(self, now: Moment) -> list[Effect]:
         wanted = super()._settled(now)
         self._check_activation(now)
+        if self._core.state.removed and self.condemned:
+            self.causes.add(self._core.state.removed)
         before, self._seen = self._seen, self._look()
         if wanted or before != self._seen:
             self._watch.touched(self._node, self._peer)
@@ -357,7 +361,7 @@ class WatchedPeering(Peering):
 
 def _due(system: SimulatedSystem, name: str, path: PeerPath) -> Instant | None:
     """Return when a path has something to do; its mailbox and its question to its node count."""
-    if system.waiting(name) or system.has_timer(name, ASK_TIMER):
+    if system.busy(name) or system.has_timer(name, ASK_TIMER):
         return Instant(0)
     return path.machine.deadline() if system.has_timer(name, DUE_TIMER) else None
 
@@ -386,7 +390,7 @@ def sighting(site: Site, peer: UUID) -> Sighting:
         path = site.system.instance(line.ref.name)
         if isinstance(path, PeerPath):
             paths[line.plan.name] = (path.machine.state, _due(site.system, line.ref.name, path))
-    timed = bool(site.system.waiting(site.actor_name)) or site.system.has_timer(site.actor_name, peer)
+    timed = site.system.busy(site.actor_name) or site.system.has_timer(site.actor_name, peer)
     return Sighting(
         site.name,
         alive=True,
@@ -397,5 +401,6 @@ def sighting(site: Site, peer: UUID) -> Sighting:
         paths=paths,
         wants_key=settled and peering.wants_key,
         condemned=peering.condemned,
+        removed_for_cause=stored is not None and stored.removed in peering.causes,
         settled=settled,
     )

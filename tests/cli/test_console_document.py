@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from peerkey.observe.events import Event
 from peerkey_cli import schemas
 from peerkey_cli.main import app
 
@@ -49,6 +50,13 @@ def test_every_option_is_named_where_its_command_is_described() -> None:
     assert missing == []
 
 
+def test_every_type_of_event_is_described() -> None:
+    _, _, table = SECTIONS["peerkey show events"].partition("| type |")
+    described = {kind for row in re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE) for kind in words(row)}
+
+    assert described >= {event.TYPE for event in Event.__subclasses__()}
+
+
 @pytest.mark.parametrize(("section", "document"), DOCUMENTS.items())
 def test_every_key_of_a_document_is_described(section: str, document: type[schemas.Document]) -> None:
     # A key of a path, a peering or an entry of the ring may be described where it is met first.
@@ -75,6 +83,10 @@ def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN
         return
     for each, child in inner.items():
         yield from commands(child, f"{name} {each}")
+
+
+def words(row: str) -> list[str]:
+    return re.findall(r"`(.+?)`", row)
 
 
 def command_names(command: Any, name: str) -> list[str]:  # noqa: ANN401 - of typer's own kinds

@@ -230,20 +230,6 @@ def test_strangers_certificates_tell_an_operator_a_bounded_number_of_times() -> 
     assert 1 <= len(told) <= 15
 
 
-def test_only_what_gets_as_far_as_the_key_agreement_is_heavy() -> None:
-    pair = keyed_pair(options=Options(algorithm="diffie-hellman-4096"))
-    request = _request(pair.high, ())
-    pair.low.crash()
-    rekey(pair.high)
-
-    assert pair.low.peering.heavy(request)
-    assert not pair.high.peering.heavy(last_sent(pair.high, Kind.CERTIFICATE))
-    assert not pair.high.peering.heavy(Frame(Kind.KEY_REQUEST, LOWER.bytes, pair.high.uuid.bytes, b"\x90"))
-    stale = request.with_auth(b"junk")
-    pair.high.peering._core.state.challenge = bytes(32)  # noqa: SLF001 - any other than the request echoes
-    assert not pair.high.peering.heavy(stale)
-
-
 def test_a_window_takes_each_number_once_and_late_ones_within_its_width() -> None:
     window = ReplayWindow()
     life = (1, bytes(8))

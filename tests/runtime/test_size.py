@@ -48,7 +48,7 @@ def test_idle_actors_need_no_tasks() -> None:
 
 
 def test_an_empty_mailbox_holds_no_queue() -> None:
-    mailbox = Mailbox(2)
+    mailbox = Mailbox(2, [])
     assert (len(mailbox), mailbox.drain(), mailbox.queue) == (0, (), None)
     assert mailbox.put("one")
     mailbox.put_own("the runtime's own")
@@ -57,7 +57,7 @@ def test_an_empty_mailbox_holds_no_queue() -> None:
     assert mailbox.drain() == ("one", "the runtime's own", "always taken")
     assert mailbox.queue is None
     with pytest.raises(ValueError, match="at least one"):
-        Mailbox(0)
+        Mailbox(0, [])
 
 
 class Idle(Actor):

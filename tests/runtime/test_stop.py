@@ -353,7 +353,7 @@ def test_a_system_must_be_entered_first() -> None:
     with pytest.raises(RuntimeError, match="enter"):
         system.loop.time()
     with pytest.raises(RuntimeError, match="enter"):
-        len(system.timers)
+        system.timers.arm(1, lambda: None)
 
 
 class SlowStarter(Recorder):

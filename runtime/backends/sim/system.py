@@ -75,15 +75,18 @@ class SimulatedSystem(ActorSystem):
     # --- looking into it --------------------------------------------------------------------------
 
     def instance(self, name: str) -> Actor | None:
-        """Return the actor of that name, if it has started and lives."""
+        """Return the actor of that name, if it lives: it may be in the middle of ``started``."""
         cell = self._cells.get(name)
         incarnation = None if cell is None else cell.incarnation
-        return incarnation.actor if incarnation is not None and incarnation.ready else None
+        return None if incarnation is None else incarnation.actor
 
-    def waiting(self, name: str) -> int:
-        """Return how many messages wait for the actor of that name."""
+    def busy(self, name: str) -> bool:
+        """Tell whether the actor of that name is about to do something: messages wait, or it is starting."""
         cell = self._cells.get(name)
-        return 0 if cell is None else len(cell.mailbox)
+        if cell is None:
+            return False
+        incarnation = cell.incarnation
+        return bool(len(cell.mailbox)) or (incarnation is not None and not incarnation.ready)
 
     def has_timer(self, name: str, key: Hashable) -> bool:
         """Tell whether the actor of that name has set a timer under ``key``."""

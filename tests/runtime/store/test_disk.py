@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from random import Random
-from typing import TypeVar
 
 import pytest
 
-from runtime.backends.virtual import VirtualTimeLoop
 from runtime.store.disk import SECTOR, SLOW_DELAY, SYNC_DELAY, Disk
-
-T = TypeVar("T")
+from tests.support.crashing_machine import in_virtual_time
 
 SAFE = b"safe" * 300
 LATER = bytes(range(1, 256)) * 8
@@ -211,11 +207,3 @@ def test_a_sync_takes_its_time_and_a_slow_disk_takes_longer() -> None:
             assert least.total_seconds() <= loop.time() - begin <= most.total_seconds()
 
     in_virtual_time(scenario)
-
-
-def in_virtual_time(scenario: Callable[[], Awaitable[T]]) -> T:
-    async def whole() -> T:
-        return await scenario()
-
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(whole())

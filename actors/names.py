@@ -1,0 +1,28 @@
+"""What actors are called, and to whom an actor of that name belongs.
+
+A node's actor is ``authority/<router>.<node>``, and what it spawns stands below it. Names of the
+configuration may hold dots themselves. These are doubled; and since a name begins with a letter or a digit,
+the one run of dots whose length is odd is the one that ends between router and node.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+#: The name of the actor at the top.
+AUTHORITY: Final = "authority"
+
+_BETWEEN: Final = re.compile(r"(?<!\.)((?:\.\.)*)\.(?!\.)")
+
+
+def node_actor(node: str) -> str:
+    """Return what the actor of ``router/node`` is called by its parent."""
+    return node.replace(".", "..").replace("/", ".")
+
+
+def belongs_to(actor: str) -> str:
+    """Return the node that an actor works for, as ``router/node``; for no node, the actor at the top."""
+    top, _, below = actor.partition("/")
+    called = below.partition("/")[0]
+    return _BETWEEN.sub(r"\1/", called, count=1).replace("..", ".") if called else top
