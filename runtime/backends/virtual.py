@@ -12,7 +12,6 @@ futures, tasks and callbacks take the turns that they take in production.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn
 
@@ -32,8 +31,24 @@ class OutsideVirtualTime(RuntimeError):
         super().__init__(f"{what}: there is no such thing in virtual time")
 
 
+def _refusing(what: str) -> Any:  # noqa: ANN401 - it stands for methods of many signatures
+    def refuse(_loop: asyncio.AbstractEventLoop, *_: object, **__: object) -> NoReturn:
+        raise OutsideVirtualTime(what)
+
+    return refuse
+
+
 class VirtualTimeLoop(asyncio.BaseEventLoop):
     """An event loop that never waits, and on which nothing of the world can be waited for."""
+
+    # asyncio would open a socket or a pipe before it noticed that it has no selector to give it to.
+    # A thread would decide the order of events.
+    run_in_executor = _refusing("a thread")
+    create_connection = create_server = create_datagram_endpoint = _refusing("a socket")
+    getaddrinfo = getnameinfo = _refusing("a name server")
+    add_reader = add_writer = connect_read_pipe = connect_write_pipe = _refusing("a file")
+    subprocess_exec = subprocess_shell = _refusing("a process")
+    add_signal_handler = _refusing("a signal")
 
     def __init__(self) -> None:
         """Start at time zero."""
@@ -50,10 +65,6 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
     def jump(self, seconds: float) -> None:
         """Let time pass."""
         self._now += seconds
-
-    def run_in_executor(self, executor: object, func: Callable[..., Any], *args: object) -> NoReturn:  # noqa: ARG002
-        """Refuse: a thread would decide the order of events."""
-        raise OutsideVirtualTime("a thread")
 
     def _process_events(self, event_list: list[object]) -> None:
         """Take what the selector found, which is nothing."""
