@@ -13,7 +13,7 @@ ARGS    ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt bench fuzz coverage clean
+.PHONY: help setup demo test check lint fmt bench fuzz soak coverage clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench: $(VENV)/bench ## Measure keys a second, the actor runtime, and the longes
 
 fuzz: $(READY) ## Look for new failures of the protocol, for as long as it takes
 	@$(BIN)/python -m pytest tests/protocol/test_properties.py --hypothesis-profile=long --timeout=0 $(ARGS)
+
+soak: $(READY) ## Simulate fleets of random seeds until something is found or Ctrl-C; ARGS names seeds
+	@$(BIN)/python -m tests.sim.seeds $(ARGS)
 
 coverage: $(READY) ## Run the tests and show, file by file, which lines no test reached
 	@$(BIN)/python -m coverage erase

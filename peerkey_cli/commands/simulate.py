@@ -97,29 +97,22 @@ def simulate(  # noqa: PLR0913, PLR0917 - a parameter for each option: typer's c
     else:
         import sys
 
-        say(*lines(made, _again(file, settings, faults), colours=coloured(sys.stdout)))
+        say(*lines(made, _again(file, settings, faults, schedule), colours=coloured(sys.stdout)))
     raise typer.Exit(Status.DONE if outcome.finding is None else Status.NO)
 
 
-def _again(file: Path, settings: Settings, faults: str) -> str:
-    """Return the command that does the same again."""
+def _again(file: Path, settings: Settings, faults: str, schedule: Path | None) -> str:
+    """Return the command that does the same again, to the last digit."""
     import shlex
     from datetime import timedelta
 
-    return shlex.join(
-        [
-            "peerkey",
-            "simulate",
-            str(file),
-            "--seed",
-            str(settings.seed),
-            "--days",
-            f"{settings.lasts / timedelta(days=1):.12g}",
-            "--loss",
-            f"{settings.loss:g}",
-            "--faults",
-            faults,
-            "--intensity",
-            f"{settings.intensity:g}",
-        ]
-    )
+    numbers = {
+        "--days": settings.lasts / timedelta(days=1),
+        "--loss": settings.loss,
+        "--intensity": settings.intensity,
+    }
+    words = ["peerkey", "simulate", str(file), "--seed", str(settings.seed), "--faults", faults]
+    words += (word for option, number in numbers.items() for word in (option, repr(number)))
+    if schedule is not None:
+        words += ("--schedule", str(schedule))
+    return shlex.join(words)

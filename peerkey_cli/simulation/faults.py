@@ -12,6 +12,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from peerkey_cli.simulation.settings import LONGEST
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from random import Random
@@ -102,15 +104,21 @@ class Fault:
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Fault:
-        """Return the fault that :meth:`document` describes."""
-        return cls(
-            timedelta(seconds=document["at"]),
-            FaultKind(document["kind"]),
-            document["node"],
-            document["peer"],
-            timedelta(seconds=document["lasts"]),
-            document["choice"],
-        )
+        """Return the fault that :meth:`document` describes.
+
+        :raises ValueError: it describes none: a document may come from anywhere.
+        """
+        node, peer = document["node"], document["peer"]
+        at, lasts, choice = (float(document[name]) for name in ("at", "lasts", "choice"))
+        longest = LONGEST.total_seconds()
+        if not (isinstance(node, str) and isinstance(peer, str)):
+            message = "the names of nodes are texts"
+            raise ValueError(message)  # noqa: TRY004 - a value of a document, not of ours
+        if not (0 <= at <= longest and 0 <= lasts <= longest and 0 <= choice < 1):
+            message = "a time is negative or too long, or a choice is no share"
+            raise ValueError(message)
+        kind = FaultKind(document["kind"])
+        return cls(timedelta(seconds=at), kind, node, peer, timedelta(seconds=lasts), choice)
 
 
 @dataclass(frozen=True, slots=True)

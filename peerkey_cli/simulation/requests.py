@@ -78,6 +78,6 @@ def scheduled(path: Path) -> tuple[Fault, ...]:
     except OSError as fault:
         message = f"{path}: cannot be read: {fault.strerror}"
         raise Misconfigured(message) from fault
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         message = f"{path}: no document of `peerkey simulate --json` with a violation in it"
         raise Misconfigured(message) from None

@@ -13,6 +13,7 @@ from typer.main import get_command
 from peerkey.observe.events import Event
 from peerkey_cli import schemas
 from peerkey_cli.main import app
+from peerkey_cli.simulation.report import Simulation
 
 TEXT = (Path(__file__).parents[2] / "docs" / "console.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
@@ -28,7 +29,17 @@ DOCUMENTS = {
     "peerkey rekey": schemas.Rekeyed,
     "peerkey release-pin": schemas.PinReleased,
     "peerkey reload": schemas.Reloaded,
+    "peerkey simulate": Simulation,
     "The admin API": schemas.Health,
+}
+#: Where keys are described that a document has in common with others.
+ELSEWHERE = {
+    "peerkey simulate": (
+        "peerkey show peers",
+        "peerkey show security key-status",
+        "peerkey show alarms",
+        "peerkey show events",
+    )
 }
 
 
@@ -60,7 +71,8 @@ def test_every_type_of_event_is_described() -> None:
 @pytest.mark.parametrize(("section", "document"), DOCUMENTS.items())
 def test_every_key_of_a_document_is_described(section: str, document: type[schemas.Document]) -> None:
     # A key of a path, a peering or an entry of the ring may be described where it is met first.
-    text = SECTIONS[section] + SECTIONS["peerkey show peers security"]
+    elsewhere = ("peerkey show peers security", *ELSEWHERE.get(section, ()))
+    text = SECTIONS[section] + "".join(SECTIONS[each] for each in elsewhere)
     missing = [key for key in keys_of(document) if not re.search(rf"\b{key}\b", text)]
 
     assert missing == []
