@@ -443,7 +443,12 @@ class Fleet:
             self.watch.on_the_wire(one, other, data)
 
     def _delivered(self, source: Address, destination: Address, data: bytes) -> None:
-        self.trace.datagram("datagram", str(source), str(destination), data)
+        self.trace.datagram(self._named(source), self._named(destination), data)
+
+    def _named(self, address: Address) -> str:
+        """Return an address with the name of the node that has it, by which a trace is searched."""
+        site = self._by_address.get(address.host)
+        return f"{address}" if site is None else f"{site.name} {address}"
 
 
 def _agreement(algorithm: Algorithm, entropy: Entropy) -> KeyAgreement:

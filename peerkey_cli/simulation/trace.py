@@ -50,10 +50,10 @@ class Trace:
         """Take note of what explains, and may differ between two machines that run the same."""
         self._lines.append((self._loop.time(), "log", who, what))
 
-    def datagram(self, kind: str, source: str, destination: str, data: bytes) -> None:
+    def datagram(self, source: str, destination: str, data: bytes) -> None:
         """Take note of a datagram, by a hash of it."""
         content = hashlib.blake2b(data, digest_size=_CONTENT_BYTES).hexdigest()
-        self.note(kind, source, f"to {destination}: {len(data)} bytes {content}")
+        self.note("datagram", source, f"to {destination}: {len(data)} bytes {content}")
 
     def latest(self, *words: str, most: int) -> list[str]:
         """Return the last lines, of those that speak of any of ``words`` where some are given."""
