@@ -427,7 +427,7 @@ def sighting(site: Site, peer: UUID) -> Sighting:
     stored = site.stored(peer)
     actor = site.actor
     desk = None if actor is None else actor.desks.get(peer)
-    if site.system is None or desk is None or desk.closing:
+    if site.system is None or actor is None or desk is None or desk.closing:
         return Sighting(
             site.name,
             alive=False,
