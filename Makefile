@@ -42,8 +42,8 @@ fmt: $(READY) ## Format the code and mend what can be mended mechanically
 bench: $(READY) ## Measure key establishments per second, next to the bare primitives
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-fuzz: $(READY) ## Look for new failures of the protocol, for as long as it takes
-	@$(BIN)/python -m pytest tests/protocol/test_properties.py --hypothesis-profile=long --timeout=0 $(ARGS)
+fuzz: $(READY) ## Look for new failures of the protocol and the runtime, for as long as it takes
+	@$(BIN)/python -m pytest tests/protocol/test_properties.py tests/runtime/test_model.py --hypothesis-profile=long --timeout=0 $(ARGS)
 
 coverage: $(READY) ## Run the tests and show, file by file, which lines no test reached
 	@$(BIN)/python -m coverage erase
