@@ -25,7 +25,7 @@ from peerkey_cli.compose import composed
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import listening_tcp
 from runtime.errors import RuntimeFault
-from runtime.lifecycle import run_until_signalled
+from runtime.lifecycle import StopSignals
 
 if TYPE_CHECKING:
     from peerkey_cli.compose import Running
@@ -47,14 +47,16 @@ async def serve(
     # What is loaded stays: each collection of garbage that looks through it holds the loop for 40 ms.
     gc.collect()
     gc.freeze()
-    async with composed(plans, state) as running:
-        for warning in plans.warnings:
-            log.warning("configuration", finding=str(warning))
-        async with _Reloads(running), serving(running, api), _measured(running, metrics):
-            nodes = [plan.name for plan in plans.latest]
-            log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path))
-            await run_until_signalled(running.system)
-    log.info("stopped")
+    # Around everything: a signal while it starts, or while it gives things back, must not leave half of them.
+    with StopSignals() as signals:
+        async with composed(plans, state) as running:
+            for warning in plans.warnings:
+                log.warning("configuration", finding=str(warning))
+            async with _Reloads(running), serving(running, api), _measured(running, metrics):
+                nodes = [plan.name for plan in plans.latest]
+                log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path))
+                await signals.stopped(running.system)
+        log.info("stopped")
 
 
 @asynccontextmanager

@@ -1,10 +1,14 @@
-"""Logs: to standard error, for a person on a terminal and as one JSON object a line everywhere else."""
+"""Logs: to standard error, for a person on a terminal and as one JSON object a line everywhere else.
+
+Whoever reads them may go away, and the disk behind them may fill up. Then lines are lost, and nothing else.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
 
@@ -30,7 +34,7 @@ def configure(*, level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -41,3 +45,19 @@ def configure(*, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+class _Lossy:
+    """A stream that loses what it cannot write: a broken pipe must not crash the actor that has logged."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):  # the latter where the stream has been closed
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()

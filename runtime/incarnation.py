@@ -305,10 +305,13 @@ class Incarnation:
 
     def _drop(self, timer: Timer) -> None:
         """See to it that a timer that is not wanted any more is never delivered."""
-        if timer.due:
-            self._outdated += 1
-        elif timer.alarm is not None:
-            timer.alarm.cancel()
+        alarm = timer.alarm
+        if alarm is None:
+            return
+        if alarm.armed:
+            alarm.cancel()
+        else:
+            self._outdated += 1  # It was due, and lies in the mailbox.
 
     def _alive(self) -> None:
         if self.ended:

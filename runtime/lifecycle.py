@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 
@@ -26,6 +27,76 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 DEADLINE: Final = timedelta(seconds=8)
 
 
+class StopSignals:
+    """Listens to the signals that say stop, for as long as its block lasts.
+
+    A program that has more to prepare and to give back than its system opens the block around all of it, so
+    that no signal meets the default action::
+
+        with StopSignals() as signals:
+            async with composed() as system:
+                await signals.stopped(system)
+
+    What comes before :meth:`stopped` counts as soon as that is called; what comes after it changes nothing.
+    """
+
+    def __init__(self, signals: Iterable[signal.Signals] = STOP_SIGNALS) -> None:
+        """Listen to ``signals``. Enter the block on the main thread, on a running event loop."""
+        self._signals = tuple(signals)
+        self._former: dict[signal.Signals, Any] = {}
+        self._received: list[signal.Signals] = []
+        self._first = asyncio.Event()
+        self._second = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        self._loop = asyncio.get_running_loop()
+        with ExitStack() as if_refused:
+            if_refused.callback(self.__exit__)
+            for number in self._signals:
+                handler = signal.getsignal(number)
+                self._loop.add_signal_handler(number, self._arrived, number)
+                self._former[number] = handler
+            if_refused.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the signals back to their former handlers."""
+        for number, handler in self._former.items():
+            self._loop.remove_signal_handler(number)
+            # There is none to return to where it was not Python that had set it.
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    async def stopped(self, system: ActorSystem, deadline: timedelta = DEADLINE) -> signal.Signals:
+        """Wait for a signal, then stop the system. Return the first signal once nothing is left.
+
+        When cancelled it leaves the system to whoever entered it, and nothing of its own.
+        """
+        log = structlog.get_logger("runtime")
+        own: list[asyncio.Task[Any]] = []
+        try:
+            await self._first.wait()
+            first = self._received[0]
+            say(log.info, "stopping", signal=first.name, deadline_seconds=deadline.total_seconds())
+            graceful = self._loop.create_task(system.stop(deadline), name="graceful stop")
+            hurried = self._loop.create_task(self._second.wait(), name="second signal")
+            own = [graceful, hurried]
+            await asyncio.wait(own, return_when=asyncio.FIRST_COMPLETED)
+            if hurried.done():
+                say(log.warning, "stopping at once", signal=self._received[-1].name)
+                await system.stop(timedelta(0))
+            await graceful
+        finally:
+            for task in own:
+                task.cancel()
+        return first
+
+    def _arrived(self, number: signal.Signals) -> None:
+        if not self._second.is_set():
+            self._received.append(number)
+        (self._second if self._first.is_set() else self._first).set()
+
+
 async def run_until_signalled(
     system: ActorSystem,
     *,
@@ -34,41 +105,7 @@ async def run_until_signalled(
 ) -> signal.Signals:
     """Wait for a signal, then stop the system. Return the first signal once nothing is left.
 
-    Call it on the main thread, within the system's context. When cancelled it leaves the system to whoever
-    entered it, and nothing of its own.
+    Call it on the main thread, within the system's context. See :class:`StopSignals`.
     """
-    loop = asyncio.get_running_loop()
-    log = structlog.get_logger("runtime")
-    received: list[signal.Signals] = []
-    first = asyncio.Event()
-    second = asyncio.Event()
-
-    def arrived(number: signal.Signals) -> None:
-        received.append(number)
-        (second if first.is_set() else first).set()
-
-    former: dict[signal.Signals, Any] = {}
-    own: list[asyncio.Task[Any]] = []
-    try:
-        for number in signals:
-            handler = signal.getsignal(number)
-            loop.add_signal_handler(number, arrived, number)
-            former[number] = handler
-        await first.wait()
-        say(log.info, "stopping", signal=received[0].name, deadline_seconds=deadline.total_seconds())
-        graceful = loop.create_task(system.stop(deadline), name="graceful stop")
-        hurried = loop.create_task(second.wait(), name="second signal")
-        own = [graceful, hurried]
-        await asyncio.wait(own, return_when=asyncio.FIRST_COMPLETED)
-        if hurried.done():
-            say(log.warning, "stopping at once", signal=received[-1].name)
-            await system.stop(timedelta(0))
-        await graceful
-    finally:
-        for task in own:
-            task.cancel()
-        for number, handler in former.items():
-            loop.remove_signal_handler(number)
-            # There is none to return to where it was not Python that had set it.
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-    return received[0]
+    with StopSignals(signals) as listening:
+        return await listening.stopped(system, deadline)

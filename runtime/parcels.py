@@ -125,11 +125,6 @@ class Timer(Owned):
         self.message = message
         self.alarm: Alarm | None = None
 
-    @property
-    def due(self) -> bool:
-        """Whether its time has come, so that it lies in the mailbox."""
-        return self.alarm is not None and not self.alarm.armed
-
     def fire(self) -> None:
         """Go to the mailbox: the time has come."""
         self.owner.cell.put_own(self)

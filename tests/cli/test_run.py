@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from peerkey_cli.state import StateDirectory
@@ -28,10 +29,10 @@ def start() -> Iterator[Callable[..., Process]]:
     """Start processes that end with the test at the latest."""
     started: list[Process] = []
 
-    def begin(file: Path, state: Path, *more: str) -> Process:
+    def begin(file: Path, state: Path, *more: str, ready: bool = True) -> Process:
         process = Process(file, StateDirectory(state), more)
         started.append(process)
-        process.start()
+        process.start(ready=ready)
         return process
 
     yield begin
@@ -79,6 +80,39 @@ def test_sigterm_ends_it_in_order_and_nothing_is_left(tmp_path: Path, start: Cal
     process = start(two_routers(tmp_path).file, tmp_path / "state")
     process.wait_until_up()
 
+    assert process.end(signal.SIGTERM) == 0
+
+    assert process.logged("stopped")
+    assert sorted(each.name for each in process.state.path.iterdir()) == [
+        "events.jsonl",
+        "lock",
+        "sealing.key",
+        "store.sqlite",
+    ]
+
+
+def test_sigterm_while_it_starts_ends_it_in_order_and_nothing_is_left(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
+    process = start(two_routers(tmp_path).file, tmp_path / "state", ready=False)
+    wait_for((process.state.path / "lock").exists, 30)
+
+    assert process.end(signal.SIGTERM) == 0
+
+    assert process.logged("stopped")
+    assert not process.state.socket.exists()
+
+
+def test_a_second_sigterm_ends_it_at_once_and_nothing_is_left(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
+    process = start(two_routers(tmp_path).file, tmp_path / "state")
+    process.wait_until_up()
+    assert process.process is not None
+    family = psutil.Process(process.process.pid)
+    assert family.children(recursive=True) == []
+
+    process.tell(signal.SIGTERM)
     assert process.end(signal.SIGTERM) == 0
 
     assert process.logged("stopped")
@@ -208,15 +242,16 @@ class Process:
     def log(self) -> Path:
         return self.state.path.with_suffix(".log")
 
-    def start(self) -> None:
-        """Start it and wait until its API answers."""
-        ready = len(self.logged("ready"))
+    def start(self, *, ready: bool = True) -> None:
+        """Start it and, unless ``ready`` is false, wait until its API answers."""
+        answers = len(self.logged("ready"))
         arguments = ("run", str(self.file), "--state-dir", str(self.state.path), *self.more)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*COMMAND, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        wait_for(lambda: len(self.logged("ready")) > ready, 30, told=self.log.read_text)
+        if ready:
+            wait_for(lambda: len(self.logged("ready")) > answers, 30, told=self.log.read_text)
 
     def tell(self, number: signal.Signals) -> None:
         assert self.process is not None

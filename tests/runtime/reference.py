@@ -18,7 +18,9 @@ from typing import Final, TypeAlias
 from runtime import Ask, Ending, Supervision
 from runtime.info import ActorState
 
-#: No full jitter here: every delay of a restart is the longest, so that the model can tell it.
+#: No full jitter here. Every delay of a restart is the longest, so that the model can tell it, and a little
+#: more than that: of two restarts at the same instant nobody promises an order.
+APART: Final = 11e-6
 INITIAL: Final = timedelta(seconds=0.75)
 MAXIMUM: Final = timedelta(seconds=3)
 WINDOW: Final = timedelta(seconds=20)
@@ -181,6 +183,8 @@ class Model:
         self.dead_letters = self.refused = self.crashes = self.restarts = self.failures = 0
         #: Messages of others that were begun, and questions that had expired before.
         self.begun = self.expired = 0
+        #: Delays so far.
+        self.drawn = 0
         self._line: deque[Life] = deque()
 
     # --- what is done to it -----------------------------------------------------------------------
@@ -398,9 +402,9 @@ class Model:
         number = len(life.crashes)
         if life.spec.intensity is None or number <= life.spec.intensity:
             life.state = ActorState.RESTARTING
-            life.restart_at = self.now + min(
-                MAXIMUM.total_seconds(), INITIAL.total_seconds() * 2 ** (number - 1)
-            )
+            longest = min(MAXIMUM.total_seconds(), INITIAL.total_seconds() * 2 ** (number - 1))
+            self.drawn += 1
+            life.restart_at = self.now + longest + self.drawn * APART
             return
         life.state = ActorState.FAILED
         life.accepting = False

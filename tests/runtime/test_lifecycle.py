@@ -16,7 +16,7 @@ import pytest
 
 from runtime import Actor
 from runtime.backends.local import LocalSystem
-from runtime.lifecycle import run_until_signalled
+from runtime.lifecycle import StopSignals, run_until_signalled
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,6 +78,37 @@ def test_when_it_is_cancelled_nothing_of_its_own_is_left(signals: int) -> None:
     before = signal.getsignal(signal.SIGUSR1)
     asyncio.run(scenario())
     assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_a_signal_that_comes_while_things_are_prepared_stops_what_was_prepared() -> None:
+    async def scenario() -> None:
+        with StopSignals((signal.SIGUSR1,)) as signals:
+            signal.raise_signal(signal.SIGUSR1)
+            await asyncio.sleep(0)
+            async with LocalSystem() as system:
+                assert await signals.stopped(system) is signal.SIGUSR1
+                assert system.actors() == ()
+            # Nor does one that comes while things are given back meet the default action, which kills.
+            for _ in range(3):
+                signal.raise_signal(signal.SIGUSR1)
+                await asyncio.sleep(0)
+
+    before = signal.getsignal(signal.SIGUSR1)
+    asyncio.run(scenario())
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_two_signals_while_things_are_prepared_cut_off_what_was_prepared() -> None:
+    async def scenario() -> None:
+        with StopSignals((signal.SIGUSR1, signal.SIGUSR2)) as signals:
+            for number in (signal.SIGUSR1, signal.SIGUSR2):
+                signal.raise_signal(number)
+            async with LocalSystem() as system:
+                system.spawn(Stubborn, "stubborn")
+                await asyncio.sleep(0)
+                assert await signals.stopped(system, timedelta(hours=1)) is signal.SIGUSR1
+
+    asyncio.run(scenario())
 
 
 def test_a_handler_that_python_does_not_know_becomes_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from runtime.info import ActorState
 from runtime.system import ActorSystem
 from runtime.testing import settle
 from tests.runtime.reference import (
+    APART,
     Answer,
     Arm,
     Blow,
@@ -346,10 +347,13 @@ class Agent(Actor):
 
 
 class Latest(Random):
-    """Draws the latest of all instants."""
+    """Draws the latest of all instants, as the model does."""
+
+    drawn = 0
 
     def uniform(self, a: float, b: float) -> float:  # noqa: ARG002 - the signature of Random
-        return b
+        self.drawn += 1
+        return b + self.drawn * APART
 
 
 def spawn(system: ActorSystem, world: World, name: str, spec: Spec) -> None:
