@@ -26,11 +26,11 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, assert_never, final
+from typing import Final, TypeAlias, assert_never, final
 
 from peerkey.moment import Instant
 from peerkey.protocol import effects, messages
-from peerkey.protocol.constants import ERASURE_DELAY
+from peerkey.protocol.constants import Kind
 from peerkey.protocol.effects import Effect
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import ACCEPTED, KeyRing, PeerKey
@@ -39,6 +39,10 @@ from peerkey.protocol.path import PathState
 from peerkey.protocol.phases import Phase
 from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
+
+#: "A wait time of 30 seconds is added post key computation", and a replaced key opens for as long again. It is
+#: said here once more: whoever watches the machines must not take the number from them.
+WAIT_TIME: Final = timedelta(seconds=30)
 
 #: A machine that is due at one instant more often than this is not getting anywhere.
 _STEPS_AT_ONE_INSTANT: Final = 10_000
@@ -88,6 +92,8 @@ class Sighting:
     settled: bool = True
     #: Whether it had seen a bad certificate, under ``fail-hard``, when it removed the peering.
     removed_for_cause: bool = False
+    #: Which of its incarnations this is.
+    epoch: int = 0
 
     @property
     def keys(self) -> KeyRing:
@@ -112,6 +118,10 @@ class Arrival:
     wanted: tuple[Effect, ...]
 
 
+#: What a frame may change once and not again: the keys, and whose certificate is in force.
+_Held: TypeAlias = "tuple[tuple[object, ...], bytes]"
+
+
 @dataclass(slots=True)
 class _End:
     """What the observer remembers of one end."""
@@ -125,13 +135,17 @@ class _End:
     alive: bool = False
     #: Hashes of all frames that left it.
     frames: set[bytes] = field(default_factory=set)
-    #: Hashes of frames that changed its keys.
+    #: Hashes of frames that changed its keys, or put another certificate of the peer in force.
     used: set[bytes] = field(default_factory=set)
-    #: Those of this step, with the keys they led to: a crash before the write undoes it.
-    changing: list[tuple[bytes, tuple[object, ...]]] = field(default_factory=list)
+    #: Those of this step, with what they led to: a crash before the write undoes it.
+    changing: list[tuple[bytes, _Held]] = field(default_factory=list)
     was_removed: bool = False
     #: It has said PEERING_REMOVED, which may arrive at any later time.
     said_farewell: bool = False
+    #: It has said so since it had the keys, or has to: it erased a key that the peer goes on sealing with.
+    took_leave: bool = False
+    owes_farewell: bool = False
+    epoch: int = 0
     lost_store: bool = False
 
 
@@ -141,10 +155,12 @@ class Observer:
 
     def __init__(self, slack: timedelta = timedelta(0)) -> None:
         """Begin having seen nothing. ``slack`` is by how much the clocks of the ends may differ in 30 s."""
-        self._erasure_delay = ERASURE_DELAY - slack
+        self._erasure_delay = WAIT_TIME - slack
         self._ends: dict[str, _End] = {}
         #: Key material by key id, of every key that any end ever had.
         self._material: dict[bytes, tuple[int, tuple[Secret, ...]]] = {}
+        #: The id of the key of each index, since a store was lost last.
+        self._ids: dict[int, bytes] = {}
         #: The latest of them: what no datagram may carry.
         self._sought: deque[tuple[int, tuple[Secret, ...]]] = deque(maxlen=_SOUGHT_KEYS)
         self._instant: Instant | None = None
@@ -159,13 +175,19 @@ class Observer:
         end.lost_store = True
         self._seen = None
         end.used.clear()
+        self._ids.clear()
 
     def left(self, node: str, frame: Frame) -> None:
         """Take note of a frame of an incarnation that is not the newest: it is the node's, no more."""
-        self._end(node).frames.add(_hash(frame))
+        end = self._end(node)
+        end.frames.add(_hash(frame))
+        if frame.kind == Kind.PEERING_REMOVED:
+            end.took_leave = True
 
     def leaves(self, node: str, frame: Frame, stored: PeeringState | None) -> None:
         """Check that what a frame presupposes was stored before it leaves (protocol.md, section 6)."""
+        if frame.kind == Kind.PROBE and _hash(frame) in self._end(node).frames:
+            raise Violation(6, f"{node} sends a PROBE as it did before: nobody can tell it from a replay")
         self.left(node, frame)
         message = decode_body_untrusted(frame)
         if isinstance(message, messages.Ack):
@@ -225,10 +247,16 @@ class Observer:
             if changed or not harmless:
                 detail = f"it asked for {arrival.wanted}" if not harmless else _difference(arrival)
                 raise Violation(6, f"{arrival.frame} is not the peer's and changed {arrival.node}: {detail}")
-        if arrival.before[0] != arrival.after[0] and _ring(arrival.before) != _ring(arrival.after):
+        if arrival.before[0] == arrival.after[0]:
+            return
+        before, after = _held(decode_state(arrival.before[0])), _held(decode_state(arrival.after[0]))
+        # The first certificate, also after a pin was released, takes the place of none.
+        replaced = before[1] != after[1] and bool(before[1])
+        if before[0] != after[0] or replaced:
             if frame in end.used:
-                raise Violation(6, f"{arrival.frame} changed the keys of {arrival.node} a second time")
-            end.changing.append((frame, _ring(arrival.after)))
+                what = "certificate in force at" if replaced else "keys of"
+                raise Violation(6, f"{arrival.frame} changed the {what} {arrival.node} a second time")
+            end.changing.append((frame, after))
 
     # --- what is there ----------------------------------------------------------------------------
 
@@ -251,11 +279,12 @@ class Observer:
         for seen, peer in ((one, other), (other, one)):
             self._peer_can_open(seen, peer)
             self._fail_hard_holds(seen)
+            self._fail_hard_is_told(seen, peer)
             self._waits_with_a_deadline(seen)
         for seen in (one, other):
             end = self._end(seen.name)
             end.keys, end.was_removed, end.lost_store = seen.keys, seen.removed, False
-            end.alive = seen.alive
+            end.alive, end.epoch = seen.alive, seen.epoch
 
     def _end(self, name: str) -> _End:
         return self._ends.setdefault(name, _End())
@@ -282,6 +311,8 @@ class Observer:
                 self._sought.append(material)
             elif self._material[key.key_id] != material:
                 raise Violation(2, f"{seen.name} holds {key} with other bytes than were seen before")
+            if self._ids.setdefault(key.index, key.key_id) != key.key_id:
+                raise Violation(2, f"{seen.name} holds {key}, and there was another key of that index")
 
     def _both_ends_agree(self, one: Sighting, other: Sighting) -> None:
         """2: "Both ends of an accepted key index hold the same bytes"."""
@@ -328,7 +359,8 @@ class Observer:
         end = self._end(seen.name)
         if seen.alive and not seen.settled:
             return
-        end.used |= {frame for frame, keys in end.changing if seen.alive or tuple(seen.keys) == keys}
+        held = _held(seen.stored)
+        end.used |= {frame for frame, after in end.changing if seen.alive or held == after}
         end.changing.clear()
 
     def _note_sealed_until(self, now: Instant, end: _End) -> None:
@@ -358,12 +390,31 @@ class Observer:
         if seen.removed and seen.keys.current is not None:
             raise Violation(5, f"{seen.name} removed the peering and seals with {seen.keys.current}")
 
+    def _fail_hard_is_told(self, seen: Sighting, peer: Sighting) -> None:
+        """1: a key may go by fail-hard "until this node has heard of it", so the peer has to be told.
+
+        An incarnation that ends before it has told is excused: a farewell needs the key that is gone.
+        """
+        end = self._end(seen.name)
+        same_life = seen.alive and end.alive and seen.epoch == end.epoch
+        for_cause = seen.condemned or seen.removed_for_cause
+        if not seen.removed:
+            end.took_leave = end.owes_farewell = False
+        elif not same_life:
+            end.owes_farewell = False
+        elif not end.was_removed and end.keys.current is not None and for_cause:
+            end.owes_farewell = not self._end(peer.name).said_farewell
+        if end.owes_farewell and seen.settled and not end.took_leave:
+            raise Violation(1, f"{seen.name} erased its keys by fail-hard and does not tell {peer.name}")
+
     def _waits_with_a_deadline(self, seen: Sighting) -> None:
         """4: "every waiting machine has a deadline"."""
         if not seen.alive or not seen.wants_key:
             return
         if seen.phase is not Phase.IDLE and seen.deadline is None:
             raise Violation(4, f"{seen.name} is {seen.phase.name} and waits for ever")
+        if seen.settled and seen.deadline is None and _is_rotating(seen.stored):
+            raise Violation(4, f"{seen.name} has {_roles(seen.keys)}, and nothing is due")
         trying = [(state, due) for state, due in seen.paths.values() if state not in _RESTING]
         if any(state is PathState.INVALID and due is None for state, due in trying):
             raise Violation(4, f"{seen.name} has an invalid path that never tries again")
@@ -377,12 +428,22 @@ def _sealing(keys: KeyRing) -> tuple[PeerKey, ...]:
     return tuple(key for key in (keys.current, keys.next) if key is not None)
 
 
+def _is_rotating(stored: PeeringState | None) -> bool:
+    """Tell whether a key waits for its use, or one that nobody seals with any more for its end."""
+    if stored is None:
+        return False
+    ring = stored.ring
+    return ring.next is not None or (ring.previous is not None and not stored.peer_may_seal_with_previous)
+
+
 def _roles(keys: KeyRing) -> str:
     return ", ".join(f"{role} {key.index}" for role, key in keys) or "no key"
 
 
-def _ring(state: tuple[bytes, Phase, Instant | None]) -> tuple[object, ...]:
-    return tuple(decode_state(state[0]).ring)
+def _held(state: PeeringState | None) -> _Held:
+    if state is None:
+        return (), b""
+    return tuple(state.ring), b"" if state.peer is None else state.peer.fingerprint
 
 
 def _hash(frame: Frame) -> bytes:

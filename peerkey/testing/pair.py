@@ -415,6 +415,7 @@ class End:
                 and self._fails_hard()
                 and self.condemned_chain == peering.peer_chain
             ),
+            epoch=self.epoch,
         )
 
     def in_service(self) -> bool:

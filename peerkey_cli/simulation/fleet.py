@@ -78,6 +78,8 @@ _KEY: Final = "/etc/peerkey/node.key"
 #: The first key of a node; those of the CA come before it.
 _FIRST_NODE_KEY: Final = 10
 _SEALING_KEY_BYTES: Final = 32
+#: Datagrams of each direction of a path that an attacker has on record: those of several rekeys.
+_RECORDED: Final = 256
 
 
 class SimulatedKeyStore:
@@ -405,7 +407,11 @@ class Fleet:
         self.trace = trace
         self.watch = watch
         self.weather = Weather(loss=loss)
-        self.network = Network(Random(random.getrandbits(64)), weather=self.weather)  # noqa: S311
+        self.network = Network(
+            Random(random.getrandbits(64)),  # noqa: S311 - a simulation is to be repeated
+            weather=self.weather,
+            remembered=_RECORDED,
+        )
         self.network.on_sent = self._sent
         self.network.on_delivered = self._delivered
         self._ca = TestCA(

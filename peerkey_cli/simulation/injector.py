@@ -54,8 +54,10 @@ _ALGORITHMS: Final = ("ml-kem-768", "diffie-hellman-2048", "diffie-hellman-2048-
 #: A certificate that is about to expire does so after at most this.
 _SHORT_LIFE: Final = timedelta(minutes=10)
 
-#: Earlier datagrams that an attacker sends again at one time.
+#: Earlier datagrams that an attacker sends again at one time, and how often they are such as followed each
+#: other, unchanged: most frames have several segments, and by one of them nothing is proved.
 _REPLAYS: Final = 8
+_WHOLE: Final = 0.5
 
 
 class Injector:
@@ -229,6 +231,12 @@ class Injector:
             return
         earlier = network.links.seen(path.peer.address, path.local.address)
         target = paths[random.randrange(len(paths))]
+        if earlier and random.random() < _WHOLE:
+            # In a row, so that a frame of several segments is among them as a whole.
+            first = random.randrange(len(earlier))
+            for each in earlier[first : first + _REPLAYS]:
+                network.inject(Address(*target.local), Address(*target.peer), each.data)
+            return
         for _ in range(min(_REPLAYS, len(earlier))):
             data = earlier[random.randrange(len(earlier))].data
             if data and random.random() < 0.3:  # noqa: PLR2004 - a share, as good as any

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actors.messages import AnnounceThis, AnswerFrame, SendFrame, SendProbe
 from actors.peer_path import ASK_TIMER, DUE_TIMER, PeerPath
-from actors.router_node import RouterNode
+from actors.router_node import WATCH_INTERVAL, RouterNode
 from peerkey.moment import Instant, Moment
-from peerkey.protocol.constants import ACTIVATION_DELAY
 from peerkey.protocol.path import PathState
 from peerkey.protocol.peering import Peering
 from peerkey.protocol.phases import Phase
-from peerkey.testing.observer import Arrival, Observer, Sighting, Violation
+from peerkey.testing.observer import WAIT_TIME, Arrival, Observer, Sighting, Violation
 from peerkey_cli.simulation.model import KeyFacts
 from runtime.crash import error_type
 from runtime.errors import ChildFailed, StaleEpoch, StoreUnavailable, WireUnavailable
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.frame import Frame
+    from peerkey.protocol.keyring import PeerKey
     from peerkey_cli.simulation.fleet import Fleet, Site
     from peerkey_cli.simulation.trace import Trace
     from runtime.backends.sim import SimulatedSystem
@@ -59,6 +59,14 @@ EXPECTED_CRASHES: Final = frozenset(
 
 #: By how much thirty seconds on one machine may differ from thirty on another, with room to spare.
 _CLOCK_SLACK: Final = timedelta(milliseconds=50)
+
+#: A key that was answered and not confirmed lives so long, or four retransmit intervals where that is longer.
+_EXCHANGE_TIMEOUT: Final = timedelta(seconds=120)
+_EXCHANGE_TIMEOUT_INTERVALS: Final = 4
+#: What is due may wait for its turn, for a write on a slow disk, or for a step on the executor.
+_LATEST: Final = timedelta(seconds=30)
+#: Whether somebody has noticed a bad certificate is asked so often.
+_ASK_EVERY: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +291,12 @@ class WatchedPeering(Peering):
         #: Why the peering was removed while there was a bad certificate: what becomes durable may be late.
         self.causes: set[str] = set()
         self._started = False
-        self._in_use = self.ring.current
+        #: The key that is answered and not confirmed, and since when it could have been given up.
+        self._answered: tuple[bytes, Instant] | None = None
+        #: When it is asked next whether the peer's certificate is good, and since when it is not.
+        self._ask_at = Instant(0)
+        self._bad_since: Instant | None = None
+        self._in_use, self._unaccepted = self.ring.current, self._not_accepted()
         self._seen = self._look()
 
     @property
@@ -325,12 +338,16 @@ class WatchedPeering(Peering):
             bool(chain) and not core.examiner.examine(chain, now.wall).verdict.valid
         )
         self._condemned_chain = chain if bad and self._fails_hard() else None
+        if core.config.enabled and core.peer_in_force and core.peer_fault is not None and not bad:
+            self._broken("there is an alarm about the peer's certificate, which is good")
 
     def _settled(self, now: Moment) -> list[Effect]:
         wanted = super()._settled(now)
         self._check_activation(now)
         if self._core.state.removed and self.condemned:
             self.causes.add(self._core.state.removed)
+        self._check_exchange(now)
+        self._check_certificates(now)
         before, self._seen = self._seen, self._look()
         if wanted or before != self._seen:
             self._watch.touched(self._node, self._peer)
@@ -344,13 +361,52 @@ class WatchedPeering(Peering):
             waited = Instant(0)
             if self._waiting is not None and self._waiting[0] == after.key_id:
                 waited = now.instant - self._waiting[1]
-            if waited < ACTIVATION_DELAY and not self._watch.lacks(self._node, self._peer, before.key_id):
-                what = f"key {after.index} is in use {waited.total_seconds():g} s after it was accepted"
-                self._watch.fail(0, what, self._node)
+            if waited < WAIT_TIME and not self._watch.lacks(self._node, self._peer, before.key_id):
+                self._broken(f"key {after.index} is in use {waited.total_seconds():g} s after it was accepted")
         if ring.next is None:
             self._waiting = None
         elif self._waiting is None or self._waiting[0] != ring.next.key_id:
             self._waiting = (ring.next.key_id, now.instant)
+
+    def _check_exchange(self, now: Moment) -> None:
+        """V: an exchange "that names the old fingerprint" is aborted; K4: a key is not pending for ever."""
+        core, ring = self._core, self.ring
+        peer, identity = core.state.peer, core.identity
+        before = self._unaccepted
+        key = self._unaccepted = self._not_accepted()
+        if key is not None and (before is None or before.key_id != key.key_id) and self._started:
+            leaves = b"" if identity is None else identity.fingerprint, b"" if peer is None else peer.fingerprint
+            if (key.local_leaf, key.peer_leaf) != leaves:
+                self._broken(f"key {key.index} was agreed under a certificate that has been replaced")
+        if ring.pending is None or not core.config.enabled:
+            self._answered = None
+        elif self._answered is None or self._answered[0] != ring.pending.key_id:
+            self._answered = (ring.pending.key_id, now.instant)
+        else:
+            interval = core.config.retransmit_interval
+            longest = max(_EXCHANGE_TIMEOUT, _EXCHANGE_TIMEOUT_INTERVALS * interval) + _LATEST
+            if now.instant - self._answered[1] > longest:
+                self._broken(f"key {ring.pending.index} was answered more than {longest} ago")
+
+    def _check_certificates(self, now: Moment) -> None:
+        """V: a certificate that goes bad "is noticed without traffic", within a look and what may delay it."""
+        core = self._core
+        if now.instant < self._ask_at:
+            return
+        self._ask_at = now.instant + _ASK_EVERY
+        noticed = not core.config.enabled or not core.peer_in_force or core.peer_fault is not None
+        if noticed or core.examiner.examine(self.peer_chain, now.wall).verdict.valid:
+            self._bad_since = None
+        elif self._bad_since is None:
+            self._bad_since = now.instant
+        elif now.instant - self._bad_since > WATCH_INTERVAL + _LATEST:
+            self._broken("the peer's certificate is bad, and nobody has noticed")
+
+    def _broken(self, what: str) -> None:
+        self._watch.fail(0, what, self._node)
+
+    def _not_accepted(self) -> PeerKey | None:
+        return self.ring.pending or self.ring.held
 
     def _look(self) -> tuple[bytes, Phase, Instant | None]:
         return self.record, self.phase, self.deadline()
@@ -371,7 +427,7 @@ def sighting(site: Site, peer: UUID) -> Sighting:
     stored = site.stored(peer)
     actor = site.actor
     desk = None if actor is None else actor.desks.get(peer)
-    if site.system is None or desk is None or desk.closing:
+    if site.system is None or actor is None or desk is None or desk.closing:
         return Sighting(
             site.name,
             alive=False,
@@ -403,4 +459,5 @@ def sighting(site: Site, peer: UUID) -> Sighting:
         condemned=peering.condemned,
         removed_for_cause=stored is not None and stored.removed in peering.causes,
         settled=settled,
+        epoch=actor.epoch,
     )
