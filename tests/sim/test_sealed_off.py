@@ -39,8 +39,9 @@ WORLDLY: Final = frozenset(
         *("multiprocessing", "subprocess", "sqlite3", "fcntl", "psutil", "glob"),
     }
 )
-#: What of such a module leads nowhere: a generator that somebody seeds, and a path that no file has.
-HARMLESS: Final = frozenset({"random.Random", "pathlib.PurePath", "pathlib.PurePosixPath"})
+#: What of such a module leads nowhere: a generator that somebody seeds, a path that no file has, and a lock,
+#: for which nobody waits where there is one thread.
+HARMLESS: Final = frozenset({"random.Random", "pathlib.PurePath", "pathlib.PurePosixPath", "threading.Lock"})
 
 #: The adapters, and what each may use.
 ADAPTERS: Final[dict[str, frozenset[str]]] = {
@@ -129,6 +130,7 @@ def test_a_simulated_disk_asks_the_operating_system_for_the_words_of_an_error_on
         "from uuid import uuid4",
         "import uuid\nuuid.uuid1()",
         "import concurrent.futures",
+        "from threading import Lock, Thread",
         "__import__('time')",
         "loop.run_in_executor(None, f)",
     ],
@@ -143,6 +145,7 @@ def test_the_reader_of_code_notices(code: str) -> None:
         "from random import Random\nRandom(7).random()",
         "from uuid import UUID\nUUID(int=1)",
         "self.clock.wall()",
+        "from threading import Lock",
         "from datetime import datetime, UTC\ndatetime(2026, 1, 1, tzinfo=UTC)",
         "asyncio.sleep(1)",
     ],

@@ -16,7 +16,7 @@ from tests.sim.seeds import brief, hunt
 
 SEEDS: Final = range(240)
 #: So many in one test: few enough that processes which share the tests end at about the same time.
-BLOCK: Final = 10
+BLOCK: Final = 6
 
 
 @pytest.mark.parametrize("first", SEEDS[::BLOCK])
