@@ -385,6 +385,8 @@ class Site:
                 self.fleet.watch.touched(self.name, UUID(name.partition(":")[2]))
         if not names:
             self.fleet.trace.note("stored", self.name, f"epoch {image.epoch(owner)}")
+        # Before anybody is answered: whoever wrote it may end in the very turn that it is.
+        self.fleet.watch.look()
 
     def _observe(self, event: RuntimeEvent) -> None:
         self.deaths[type(event).__name__] += 1
