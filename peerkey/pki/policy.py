@@ -45,8 +45,8 @@ CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 
 #: ``cryptography`` has no public names for the ML-DSA signature algorithms (FIPS 204, RFC 9881 section 2).
-_ML_DSA: Final = frozenset(x509.ObjectIdentifier(f"2.16.840.1.101.3.4.3.{arc}") for arc in (17, 18, 19))
-SIGNATURE_ALGORITHMS: Final = _ML_DSA | {
+ML_DSA: Final = frozenset(x509.ObjectIdentifier(f"2.16.840.1.101.3.4.3.{arc}") for arc in (17, 18, 19))
+SIGNATURE_ALGORITHMS: Final = ML_DSA | {
     SignatureAlgorithmOID.RSA_WITH_SHA256,
     SignatureAlgorithmOID.RSA_WITH_SHA384,
     SignatureAlgorithmOID.RSA_WITH_SHA512,
@@ -139,7 +139,7 @@ def _common(certificate: x509.Certificate) -> Iterator[Finding]:
     algorithm = certificate.signature_algorithm_oid
     if algorithm not in SIGNATURE_ALGORITHMS:
         yield Finding(Fault.FORBIDDEN_ALGORITHM, f"signed with {_named(algorithm)}")
-    elif algorithm not in _ML_DSA:
+    elif algorithm not in ML_DSA:
         try:
             hashed = certificate.signature_hash_algorithm
         except UnsupportedAlgorithm:
