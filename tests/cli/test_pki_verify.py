@@ -173,7 +173,7 @@ def test_what_is_no_list_is_no_answer_about_revocation(pki: Path, odd: str) -> N
     assert reasons(answer) == [Fault.MALFORMED]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_no_spoiled_bytes_do_more_than_fail(pki: Path, data: st.DataObject) -> None:
     source = data.draw(st.sampled_from(["leaf.der", "good.pem", "list.crl", "root.crl"]))
