@@ -60,7 +60,7 @@ def cases() -> Iterator[Case]:
     for line in (VECTORS / "pkits.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             number, file, expected, ours, *departure = line.split()
-            yield Case(number, file, expected, tuple(ours.split("+")), *(departure or [None]))
+            yield Case(number, file, expected, tuple(ours.split("+")), departure[0] if departure else None)
 
 
 CASES = tuple(cases())
