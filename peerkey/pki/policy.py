@@ -64,7 +64,8 @@ _PURPOSES: Final = frozenset(
         ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
     },
 )
-#: Critical extensions that are acted on, here or by the verifier, or that ask for nothing.
+#: Critical extensions that are acted on, here or by the verifier. Key identifiers and authority information
+#: access are not among them: nothing here acts on them, and an issuer "MUST mark" them as non-critical.
 _UNDERSTOOD: Final = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -72,9 +73,6 @@ _UNDERSTOOD: Final = frozenset(
         ExtensionOID.EXTENDED_KEY_USAGE,
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
         ExtensionOID.NAME_CONSTRAINTS,
-        ExtensionOID.SUBJECT_KEY_IDENTIFIER,
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
     },
 )
 
@@ -162,6 +160,9 @@ def _leaf_role(certificate: x509.Certificate) -> Iterator[Finding]:
         value = extension.value
         if isinstance(value, x509.BasicConstraints) and value.ca:
             yield Finding(Fault.CA_LEAF, "the certificate of a node says CA:TRUE")
+        if isinstance(value, x509.NameConstraints):
+            # "MUST be used only in a CA certificate" (RFC 5280 section 4.2.1.10).
+            yield Finding(Fault.CA_LEAF, "the certificate of a node constrains the names of others")
         if isinstance(value, x509.KeyUsage) and not value.digital_signature:
             yield Finding(Fault.BAD_KEY_USAGE, "keyUsage lacks digitalSignature")
         if isinstance(value, x509.KeyUsage) and value.key_cert_sign:

@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from peerkey.pki.examination import Examiner
 from peerkey.pki.faults import Fault
@@ -145,6 +146,34 @@ def test_mapped_policies_are_not_known_to_hold() -> None:
     )
 
     assert faults(governed([GOLD], [GOLD], more=[(mapping, False)])) == [Fault.UNTRUSTED]
+
+
+# --- extensions -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.AuthorityKeyIdentifier(b"k" * 20, None, None),
+        x509.AuthorityInformationAccess(
+            [
+                x509.AccessDescription(
+                    AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier("http://example.org/")
+                )
+            ]
+        ),
+    ],
+    ids=["authorityKeyIdentifier", "authorityInformationAccess"],
+)
+def test_what_only_helps_to_find_a_path_must_not_be_critical(extension: x509.ExtensionType) -> None:
+    assert faults(CA.issue(NODE, more=[(extension, False)])) == []
+    assert faults(CA.issue(NODE, more=[(extension, True)])) == [Fault.UNKNOWN_CRITICAL_EXTENSION]
+
+
+def test_a_node_constrains_nobodys_names() -> None:
+    constraints = x509.NameConstraints([x509.DNSName("example.org")], None)
+
+    assert faults(CA.issue(NODE, more=[(constraints, True)])) == [Fault.CA_LEAF]
 
 
 # --- the same as at run time ----------------------------------------------------------------------
