@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.verification import Store
 
 from peerkey.pki.certificate import fingerprint, public_key_of
@@ -48,14 +49,14 @@ class RevocationLists:
 
     #: In the order in which they were given.
     authentic: tuple[RevocationList, ...]
+    #: Those of them that no other has replaced.
+    _counting: tuple[RevocationList, ...] = field(repr=False)
     #: What was set aside, and why, in words.
     remarks: tuple[str, ...]
     _at: datetime = field(repr=False)
     _signers: Signers = field(repr=False)
     #: By issuer's name and serial number, those who may list a certificate in its issuer's place.
     _delegates: dict[tuple[bytes, int], frozenset[bytes]] = field(repr=False)
-    #: Signers whose own status is being asked for: one may be told by the very list that it signed.
-    _asked: set[bytes] = field(repr=False, default_factory=set)
     generation: int = 0
 
     @classmethod
@@ -77,29 +78,36 @@ class RevocationLists:
             else:
                 remarks.append(f"the list of {each.name} counts for nothing: {signers.refusal(each)}")
         delegates = {(each.issuer.public_bytes(), each.serial_number): _delegates(each) for each in known}
-        return cls(tuple(authentic), tuple(remarks), at, signers, delegates)
+        counting = tuple(_newest(authentic, signers))
+        return cls(tuple(authentic), counting, tuple(remarks), at, signers, delegates)
 
     def lookup(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:
         """Return the entry for this certificate, or ``None`` where no authentic list names it."""
         key = (issuer_name_der, serial)
-        for each in self._latest():
+        for each in self._counting:
             entry = each.entries.get(key)
             if entry is None or _releases(entry) or not self._speaks_for(each, key):
                 continue
-            deltas = (delta.entries.get(key) for delta in self.authentic if delta.complements(each))
+            deltas = (delta.entries.get(key) for delta in self._counting if delta.complements(each))
             if not any(later is not None and _releases(later) for later in deltas):
                 return entry
         return None
 
     def gap(self, certificate: x509.Certificate, anchor: x509.Certificate) -> str | None:
         """Return why no current list says that ``certificate`` is not revoked; ``None`` where one does."""
+        return self._gap(certificate, anchor, frozenset())
+
+    def _gap(
+        self, certificate: x509.Certificate, anchor: x509.Certificate, asked: frozenset[bytes]
+    ) -> str | None:
+        """Do so; ``asked`` are signers whose own status is being asked for."""
         covered: set[x509.ReasonFlags] = set()
         why = f"there is no list of {ascii(certificate.issuer.rfc4514_string())[1:-1][:128]}"
         for point in distribution_points(certificate):
-            for each in self._latest():
+            for each in self._counting:
                 if each.base is not None or not _in_scope(each, certificate, point):
                     continue
-                fault = self._not_good(each, anchor)
+                fault = self._not_good(each, anchor, asked)
                 if fault is None:
                     covered |= _reasons(each, point)
                 else:
@@ -108,54 +116,40 @@ class RevocationLists:
             return None
         return why if not covered else "the lists that speak of it leave out some reasons"
 
-    def _latest(self) -> Iterator[RevocationList]:
-        """Yield the newest complete list of each issuer and scope, and every delta."""
-        newest: dict[object, RevocationList] = {}
-        for each in self.authentic:
-            if each.base is not None:
-                yield each
-                continue
-            key = (each.issuer, each.scope)
-            other = newest.get(key)
-            if other is None or _age(each) > _age(other):
-                newest[key] = each
-        yield from newest.values()
-
     def _speaks_for(self, each: RevocationList, key: tuple[bytes, int]) -> bool:
         """Whether this list may list that certificate: its issuer's own, or named in it (cRLIssuer)."""
         return each.issuer == key[0] or (
             each.indirect and each.issuer in self._delegates.get(key, frozenset())
         )
 
-    def _not_good(self, each: RevocationList, anchor: x509.Certificate) -> str | None:
+    def _not_good(
+        self, each: RevocationList, anchor: x509.Certificate, asked: frozenset[bytes]
+    ) -> str | None:
         """Return what keeps a list that is in scope from proving that anything is good."""
         if each.unknown is not None:
             return each.unknown
-        deltas = [delta for delta in self.authentic if delta.complements(each) and delta.unknown is None]
+        deltas = [delta for delta in self._counting if delta.complements(each) and delta.unknown is None]
         if not each.current(self._at) and not any(delta.current(self._at) for delta in deltas):
             if each.next_update is None:
                 return "does not say when the next one comes"
             if self._at < each.this_update:
                 return f"begins {each.this_update:%Y-%m-%d %H:%M:%S}Z"
             return f"should have been replaced {each.next_update:%Y-%m-%d %H:%M:%S}Z"
-        if not any(self._good(path) for path in self._signers.paths(each, anchor, self._at)):
+        if not any(self._good(path, asked) for path in self._signers.paths(each, anchor, self._at)):
             return "was signed by an authority that is not good itself"
         return None
 
-    def _good(self, path: tuple[x509.Certificate, ...]) -> bool:
-        """Whether nothing on the path of a signer is revoked, and a list says so of each."""
+    def _good(self, path: tuple[x509.Certificate, ...], asked: frozenset[bytes]) -> bool:
+        """Whether nothing on the path of a signer is revoked, and a list says so of each.
+
+        A signer whose status is told by the very list that it signed is taken at its word.
+        """
         for certificate in path[:-1]:
-            print_ = fingerprint(certificate)
             if self.lookup(certificate.issuer.public_bytes(), certificate.serial_number) is not None:
                 return False
-            if print_ in self._asked:
-                continue
-            self._asked.add(print_)
-            try:
-                if self.gap(certificate, path[-1]) is not None:
-                    return False
-            finally:
-                self._asked.discard(print_)
+            own = fingerprint(certificate)
+            if own not in asked and self._gap(certificate, path[-1], asked | {own}) is not None:
+                return False
         return True
 
 
@@ -197,12 +191,39 @@ class Signers:
             return "no CA of that name that may sign lists has signed it"
         return "its signer leads to no trusted CA"
 
+    def key_of(self, each: RevocationList) -> bytes:
+        """Return what tells the key that signed an authentic list from others of the same name."""
+        return (
+            self._signers(each)[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        )
+
     def _signers(self, each: RevocationList) -> list[x509.Certificate]:
         authors = self._authors.get(id(each))
         if authors is None:
             authors = [ca for ca in self._by_name.get(each.issuer, ()) if _has_signed(ca, each.crl)]
             self._authors[id(each)] = authors
         return authors
+
+
+def _newest(lists: Iterable[RevocationList], signers: Signers) -> Iterator[RevocationList]:
+    """Yield what is not replaced: of each series the newest, and of deltas those behind the complete list.
+
+    A series has one issuer, one key and one scope; two CAs of one name, an old and a new one, number
+    their lists each for itself. Deltas to the same base repeat each other, so that the last says it all.
+    """
+    complete: dict[object, RevocationList] = {}
+    deltas: dict[object, RevocationList] = {}
+    for each in lists:
+        series = (each.issuer, signers.key_of(each), each.scope)
+        newest, key = (complete, series) if each.base is None else (deltas, (series, each.base))
+        other = newest.get(key)
+        if other is None or _age(each) > _age(other):
+            newest[key] = each
+    yield from complete.values()
+    for delta in deltas.values():
+        whole = complete.get((delta.issuer, signers.key_of(delta), delta.scope))
+        if whole is None or _age(delta) > _age(whole):
+            yield delta
 
 
 def _has_signed(signer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:

@@ -280,6 +280,33 @@ def test_the_newest_complete_list_releases_a_hold_in_whatever_order_they_are_giv
     assert found(old, new, require=True) == found(new, old, require=True) == []
 
 
+def test_a_delta_that_a_complete_list_has_overtaken_is_history() -> None:
+    base, delta = revocation_list(CA.intermediate), revocation_list(CA.intermediate, LEAF, number=2, base=1)
+    released = revocation_list(CA.intermediate, number=3)
+
+    assert found(base, delta, released, require=True) == []
+
+
+def test_the_last_of_several_deltas_says_it_all() -> None:
+    base = revocation_list(CA.intermediate)
+    held = revocation_list(CA.intermediate, LEAF, number=2, base=1, reasons=HOLD)
+    released = revocation_list(CA.intermediate, LEAF, number=3, base=1, reasons=RELEASE)
+
+    assert found(base, held, released, require=True) == found(base, released, held, require=True) == []
+
+
+def test_an_old_and_a_new_ca_of_one_name_number_their_lists_each_for_itself() -> None:
+    old, new = TestCA("corporate"), TestCA("corporate")
+    trust = TrustAnchors.of([old.root.certificate, new.root.certificate])
+    kept, gone = (new.issue(NODE, intermediates=(new.intermediate, old.intermediate)) for _ in range(2))
+    lists = [revocation_list(new.intermediate, gone.certificate), revocation_list(new.root)]
+    lists += [revocation_list(ca, number=50) for ca in (old.root, old.intermediate)]
+
+    for issued, expected in ((kept, []), (gone, [Fault.REVOKED])):
+        answer = verify(chain(issued), trust, NOW, lists=read(*lists), require_revocation=True)
+        assert [finding.fault for finding in answer.verdict.faults] == expected
+
+
 # --- reading --------------------------------------------------------------------------------------
 
 
