@@ -20,7 +20,7 @@ from peerkey.pki.certificate import brief, warning_nobody
 from peerkey.pki.revocation import RevokedEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
 #: Some 400,000 entries: a list of a public authority. Its entries are kept, about 300 bytes each.
@@ -193,16 +193,3 @@ def _unknown(oid: x509.ObjectIdentifier) -> str:
 
 def _rearmoured(body: bytes) -> bytes:
     return b"-----BEGIN X509 CRL-----\n" + b"".join(body.split()) + b"\n-----END X509 CRL-----\n"
-
-
-def distribution_points(certificate: x509.Certificate) -> Iterator[x509.DistributionPoint]:
-    """Yield where a certificate says that its revocation is told.
-
-    One that does not say has the one point that RFC 5280 section 6.3.3 gives it: its issuer's name.
-    """
-    for extension in certificate.extensions:
-        if isinstance(extension.value, x509.CRLDistributionPoints):
-            yield from extension.value
-            return
-    where = [x509.DirectoryName(certificate.issuer)]
-    yield x509.DistributionPoint(full_name=where, relative_name=None, reasons=None, crl_issuer=None)

@@ -17,30 +17,21 @@ delta adds to, and releases from, the complete list that it builds on.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.verification import Store
 
-from peerkey.pki.certificate import fingerprint, public_key_of
-from peerkey.pki.chain import candidates_of, find_path
-from peerkey.pki.crl import RevocationList, distribution_points
-from peerkey.pki.policy import HASHES, ML_DSA, SIGNATURE_ALGORITHMS, key_findings
+from peerkey.pki.certificate import fingerprint
+from peerkey.pki.list_scope import ALL_REASONS, delegates_of, distribution_points, in_scope, reasons_of
+from peerkey.pki.list_signers import ListSigners
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from peerkey.pki.crl import RevocationList
     from peerkey.pki.revocation import RevokedEntry
     from peerkey.pki.trust import TrustAnchors
-
-#: All that a list may be restricted to (RFC 5280 section 4.2.1.13).
-_ALL_REASONS: Final = frozenset(x509.ReasonFlags) - {
-    x509.ReasonFlags.unspecified,
-    x509.ReasonFlags.remove_from_crl,
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +45,7 @@ class RevocationLists:
     #: What was set aside, and why, in words.
     remarks: tuple[str, ...]
     _at: datetime = field(repr=False)
-    _signers: Signers = field(repr=False)
+    _signers: ListSigners = field(repr=False)
     #: By issuer's name and serial number, those who may list a certificate in its issuer's place.
     _delegates: dict[tuple[bytes, int], frozenset[bytes]] = field(repr=False)
     generation: int = 0
@@ -69,7 +60,7 @@ class RevocationLists:
     ) -> RevocationLists:
         """Check ``lists``; their signers are looked for among ``certificates`` and what is trusted."""
         known = (*certificates, *trust.certificates)
-        signers = Signers(known, trust)
+        signers = ListSigners(known, trust)
         authentic, remarks = [], []
         for each in lists:
             # A signer that has ended has not taken back what it said while it lasted.
@@ -77,7 +68,7 @@ class RevocationLists:
                 authentic.append(each)
             else:
                 remarks.append(f"the list of {each.name} counts for nothing: {signers.refusal(each)}")
-        delegates = {(each.issuer.public_bytes(), each.serial_number): _delegates(each) for each in known}
+        delegates = {(each.issuer.public_bytes(), each.serial_number): delegates_of(each) for each in known}
         counting = tuple(_newest(authentic, signers))
         return cls(tuple(authentic), counting, tuple(remarks), at, signers, delegates)
 
@@ -105,14 +96,14 @@ class RevocationLists:
         why = f"there is no list of {ascii(certificate.issuer.rfc4514_string())[1:-1][:128]}"
         for point in distribution_points(certificate):
             for each in self._counting:
-                if each.base is not None or not _in_scope(each, certificate, point):
+                if each.base is not None or not in_scope(each, certificate, point):
                     continue
                 fault = self._not_good(each, anchor, asked)
                 if fault is None:
-                    covered |= _reasons(each, point)
+                    covered |= reasons_of(each, point)
                 else:
                     why = f"the list of {each.name} {fault}"
-        if covered >= _ALL_REASONS:
+        if covered >= ALL_REASONS:
             return None
         return why if not covered else "the lists that speak of it leave out some reasons"
 
@@ -153,59 +144,7 @@ class RevocationLists:
         return True
 
 
-class Signers:
-    """Who may have signed a list, and the paths from there to what is trusted."""
-
-    def __init__(self, certificates: Iterable[x509.Certificate], trust: TrustAnchors) -> None:
-        """Look among ``certificates``; each key that is not accepted is passed over."""
-        self._by_name: dict[bytes, list[x509.Certificate]] = {}
-        distinct = {fingerprint(each): each for each in certificates}
-        for each in distinct.values():
-            self._by_name.setdefault(each.subject.public_bytes(), []).append(each)
-        self._trust = trust
-        self._candidates = candidates_of(distinct.values(), trust)
-        self._authors: dict[int, list[x509.Certificate]] = {}
-
-    def paths(
-        self, each: RevocationList, anchor: x509.Certificate | None, at: datetime
-    ) -> list[tuple[x509.Certificate, ...]]:
-        """Return a path for every signer that leads to ``anchor``, or to anything trusted."""
-        anchors = self._trust.anchors if anchor is None else (anchor,)
-        store = self._trust.store if anchor is None else Store([anchor])
-        if store is None:
-            return []
-        found = []
-        for signer in self._signers(each):
-            path = (signer,) if signer in anchors else find_path(signer, self._candidates, store, at)
-            if not isinstance(path, str):
-                found.append(path)
-        return found
-
-    def refusal(self, each: RevocationList) -> str:
-        """Say why a list without any path is set aside."""
-        if each.issuer not in self._by_name:
-            return "its issuer is not known"
-        if not _algorithm_accepted(each.crl):
-            return "it is signed with an algorithm that is not accepted"
-        if not self._signers(each):
-            return "no CA of that name that may sign lists has signed it"
-        return "its signer leads to no trusted CA"
-
-    def key_of(self, each: RevocationList) -> bytes:
-        """Return what tells the key that signed an authentic list from others of the same name."""
-        return (
-            self._signers(each)[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        )
-
-    def _signers(self, each: RevocationList) -> list[x509.Certificate]:
-        authors = self._authors.get(id(each))
-        if authors is None:
-            authors = [ca for ca in self._by_name.get(each.issuer, ()) if _has_signed(ca, each.crl)]
-            self._authors[id(each)] = authors
-        return authors
-
-
-def _newest(lists: Iterable[RevocationList], signers: Signers) -> Iterator[RevocationList]:
+def _newest(lists: Iterable[RevocationList], signers: ListSigners) -> Iterator[RevocationList]:
     """Yield what is not replaced: of each series the newest, and of deltas those behind the complete list.
 
     A series has one issuer, one key and one scope; two CAs of one name, an old and a new one, number
@@ -226,99 +165,9 @@ def _newest(lists: Iterable[RevocationList], signers: Signers) -> Iterator[Revoc
             yield delta
 
 
-def _has_signed(signer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
-    """Whether ``signer`` may sign lists and its key made this list's signature."""
-    if not _may_sign_lists(signer) or not _algorithm_accepted(crl):
-        return False
-    key = public_key_of(signer)
-    if key is None or key_findings(key):
-        return False
-    try:
-        return crl.is_signature_valid(key)  # type: ignore[arg-type]  # key_findings let no other kind pass
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-        return False
-
-
-def _may_sign_lists(certificate: x509.Certificate) -> bool:
-    """Whether keyUsage, where it is there, has cRLSign (RFC 5280 section 6.3.3 f); only a CA may lack it."""
-    usages = [each.value for each in certificate.extensions if isinstance(each.value, x509.KeyUsage)]
-    return usages[0].crl_sign if usages else _is_ca(certificate)
-
-
-def _algorithm_accepted(crl: x509.CertificateRevocationList) -> bool:
-    algorithm = crl.signature_algorithm_oid
-    if algorithm not in SIGNATURE_ALGORITHMS:
-        return False
-    try:
-        hashed = crl.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return False
-    return algorithm in ML_DSA or (hashed is not None and hashed.name in HASHES)
-
-
 def _releases(entry: RevokedEntry) -> bool:
     return entry.reason is x509.ReasonFlags.remove_from_crl
 
 
 def _age(each: RevocationList) -> tuple[int, datetime]:
     return (-1 if each.number is None else each.number, each.this_update)
-
-
-def _is_ca(certificate: x509.Certificate) -> bool:
-    return any(
-        isinstance(each.value, x509.BasicConstraints) and each.value.ca for each in certificate.extensions
-    )
-
-
-def _delegates(certificate: x509.Certificate) -> frozenset[bytes]:
-    return frozenset(
-        name.value.public_bytes()
-        for point in distribution_points(certificate)
-        for name in point.crl_issuer or ()
-        if isinstance(name, x509.DirectoryName)
-    )
-
-
-def _in_scope(each: RevocationList, certificate: x509.Certificate, point: x509.DistributionPoint) -> bool:
-    """Whether the list speaks of this certificate for this point (RFC 5280 section 6.3.3 b)."""
-    issuers = {
-        name.value.public_bytes() for name in point.crl_issuer or () if isinstance(name, x509.DirectoryName)
-    }
-    if issuers:
-        if each.issuer not in issuers or not each.indirect:
-            return False
-    elif each.issuer != certificate.issuer.public_bytes():
-        return False
-    scope = each.scope
-    if scope is None:
-        return True
-    if scope.only_contains_attribute_certs:
-        return False
-    if _is_ca(certificate) and scope.only_contains_user_certs:
-        return False
-    if not _is_ca(certificate) and scope.only_contains_ca_certs:
-        return False
-    named = _names(scope, each.crl.issuer)
-    return not named or not named.isdisjoint(_point_names(point, each, certificate))
-
-
-def _names(
-    holder: x509.IssuingDistributionPoint | x509.DistributionPoint, base: x509.Name
-) -> set[x509.GeneralName]:
-    """Return the names of a distribution point; a relative one completed by ``base``."""
-    if holder.relative_name is not None:
-        return {x509.DirectoryName(x509.Name([*base.rdns, holder.relative_name]))}
-    return set(holder.full_name or ())
-
-
-def _point_names(
-    point: x509.DistributionPoint, each: RevocationList, certificate: x509.Certificate
-) -> set[x509.GeneralName]:
-    base = each.crl.issuer if point.crl_issuer else certificate.issuer
-    return _names(point, base) or set(point.crl_issuer or ())
-
-
-def _reasons(each: RevocationList, point: x509.DistributionPoint) -> frozenset[x509.ReasonFlags]:
-    """Return for which reasons the list would name a certificate of this point."""
-    listed = each.scope.only_some_reasons if each.scope is not None else None
-    return (listed or _ALL_REASONS) & (point.reasons or _ALL_REASONS)
