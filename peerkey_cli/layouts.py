@@ -142,6 +142,18 @@ def actors(document: schemas.Actors, colours: bool) -> list[str]:
     return ["✔ Retrieving actors...", "", *table(titles, rows, colours=colours)]
 
 
+def verified(document: schemas.Verified, colours: bool) -> list[str]:
+    """Return ``pki verify``: one block, a line for each certificate of the path and each reason."""
+    fields = (
+        ("State", document.state),
+        ("At", iso(document.at)),
+        *(("Reason", reason) for reason in document.reasons),
+        *(("Path", certificate) for certificate in document.path),
+        *(("Remark", remark) for remark in document.remarks),
+    )
+    return block("Certificate", fields, colours=colours)
+
+
 def _or_none(number: int | None) -> str:
     return "N/A" if number is None else str(number)
 

@@ -246,3 +246,15 @@ class Problem(Document):
 
     error: str
     faults: tuple[Fault, ...] = ()
+
+
+class Verified(Document):
+    """``pki verify``."""
+
+    time: Time
+    at: Time
+    valid: bool
+    state: Literal["valid", "expired", "revoked", "invalid"]
+    reasons: tuple[str, ...]
+    path: tuple[str, ...]
+    remarks: tuple[str, ...]

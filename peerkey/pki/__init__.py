@@ -12,7 +12,13 @@ From the bottom up:
 ``expiry``       which instant ends a certificate, and how urgent that is
 ``trust``        the trusted authorities, and a digest that says whether they changed
 ``revocation``   the port through which chains ask whether a certificate is revoked
+``certificate_policies``  whether a policy holds along a path where a CA asks for one
 ``chain``        a path from a leaf to a trusted authority, or the reasons why there is none
+``crl``          one revocation list: bytes to what it says
+``list_scope``   of which certificates a list speaks
+``list_signers``  who may have signed a list, and whether a trusted CA stands behind them
+``revocation_lists``  several: whose they are, which of them count, whether they speak of a certificate
+``verification`` any chain at any time, by the rules of the runtime
 ``examination``  what the protocol asks: who is this, is the chain good, and for how long does that hold
 ``laboratory``   a certificate authority for laboratories; its keys come from the caller
 """

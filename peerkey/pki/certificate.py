@@ -161,12 +161,12 @@ def _certificate_untrusted(der: bytes, place: int) -> x509.Certificate:
         raise Malformed(message)
     try:
         return _read(der, x509.load_der_x509_certificate)
-    except _UnreadableError as error:
+    except UnreadableError as error:
         message = f"certificate {place} cannot be read: {error}"
         raise Malformed(message) from error
 
 
-class _UnreadableError(Exception):
+class UnreadableError(Exception):
     """These bytes are no certificate. Becomes the fault of whoever they came from."""
 
 
@@ -178,16 +178,16 @@ def _read(content: bytes, load: Callable[[bytes], x509.Certificate]) -> x509.Cer
     Bytes from outside must not crash an actor, so where they are first read all of them are caught.
     """
     try:
-        with _warning_nobody():
+        with warning_nobody():
             certificate = load(content)
             _check_every_part(certificate)
     except Exception as error:
-        raise _UnreadableError(_brief(error)) from error
+        raise UnreadableError(brief(error)) from error
     return certificate
 
 
 @contextmanager
-def _warning_nobody() -> Iterator[None]:
+def warning_nobody() -> Iterator[None]:
     """Keep what others wrote from making warnings appear in our log.
 
     `cryptography` warns of what it reads today and will not tomorrow: a serial number that is not
@@ -227,7 +227,7 @@ def _operators_certificate(content: bytes, source: str, number: int, *, pem: boo
     load = x509.load_pem_x509_certificate if pem else x509.load_der_x509_certificate
     try:
         certificate = _read(content, load)
-    except _UnreadableError as error:
+    except UnreadableError as error:
         message = f"{source}: certificate {number} cannot be read: {error}"
         raise Misconfigured(message) from error
     if public_key_of(certificate) is None:
@@ -242,7 +242,7 @@ def _rearmoured(body: bytes) -> bytes:
     return b"-----BEGIN CERTIFICATE-----\n" + b"".join(body.split()) + b"\n-----END CERTIFICATE-----\n"
 
 
-def _brief(error: Exception) -> str:
+def brief(error: Exception) -> str:
     """Return the first line of an error, short enough for a log line or a refusal."""
     known = isinstance(error, ValueError) and str(error)
     return (str(error) if known else f"{type(error).__name__} {error}").splitlines()[0][:160]

@@ -15,13 +15,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from peerkey.pki.certificate import MAXIMUM_CHAIN, Chain
+from peerkey.pki.certificate_policies import lacks_policy
 from peerkey.pki.expiry import NEVER, is_expired, is_premature
 from peerkey.pki.faults import Fault, Finding, Verdict
 from peerkey.pki.policy import CA_EXTENSIONS, LEAF_EXTENSIONS, ca_findings, leaf_findings
@@ -68,16 +69,39 @@ class Judgement:
         return self.since <= at < self.until
 
 
-def validate(chain: Chain, trust: TrustAnchors, revocation: Revocation, at: datetime) -> Verdict:
+class Coverage(Protocol):
+    """What is known to be *not* revoked. Only a caller that insists on knowing has one."""
+
+    def gap(self, certificate: x509.Certificate, anchor: x509.Certificate) -> str | None:
+        """Return why nothing current speaks for ``certificate`` on a path to ``anchor``; else ``None``."""
+
+
+def validate(
+    chain: Chain,
+    trust: TrustAnchors,
+    revocation: Revocation,
+    at: datetime,
+    coverage: Coverage | None = None,
+) -> Verdict:
     """Return everything that is wrong with ``chain`` at ``at``, whoever it belongs to."""
-    judgement = judge(chain, trust, revocation, at)
+    judgement = judge(chain, trust, revocation, at, coverage)
     return Verdict((*judgement.leaf_faults, *judgement.chain_faults), judgement.not_after)
 
 
-def judge(chain: Chain, trust: TrustAnchors, revocation: Revocation, at: datetime) -> Judgement:
-    """Judge ``chain`` at the aware instant ``at``."""
+def judge(
+    chain: Chain,
+    trust: TrustAnchors,
+    revocation: Revocation,
+    at: datetime,
+    coverage: Coverage | None = None,
+) -> Judgement:
+    """Judge ``chain`` at the aware instant ``at``.
+
+    With ``coverage`` a certificate below the anchor of which nobody currently says that it is good is
+    treated like a revoked one. It does not bound ``since`` and ``until``: keep no such judgement.
+    """
     leaf_faults = leaf_findings(chain.leaf, chain.public_key)
-    path, faults, refusal = _search(chain, trust, revocation, at)
+    path, faults, refusal = _search(chain, trust, revocation, at, coverage)
     if refusal is not None:
         path, faults = _diagnose(chain, trust, revocation, at)
         if not faults and not leaf_faults:
@@ -97,19 +121,22 @@ def _search(
     trust: TrustAnchors,
     revocation: Revocation,
     at: datetime,
+    coverage: Coverage | None,
 ) -> tuple[tuple[x509.Certificate, ...], tuple[Finding, ...], str | None]:
     """Look for a path that no revocation touches: the path, what is revoked, the verifier's refusal."""
     store, anchors = trust.store, trust.anchors
-    # A key that is not accepted must not be computed with, so such a CA is not even a candidate.
-    candidates = [certificate for certificate in chain.others if not ca_findings(certificate)]
-    candidates += trust.helpers
+    candidates = candidates_of(chain.others, trust)
     touched: tuple[x509.Certificate, ...] = ()
     findings: tuple[Finding, ...] = ()
     while store is not None:
-        found = _verified(chain.leaf, candidates, store, at)
+        found = find_path(chain.leaf, candidates, store, at)
         if isinstance(found, str):
             return touched, findings, None if findings else found
+        if lacks_policy(found):
+            return found, findings, "a CA asks for a certificate policy and none holds along the path"
         revoked = dict(_revoked(found, revocation))
+        if not revoked and coverage is not None:
+            revoked = dict(_uncovered(found, coverage))
         if not revoked:
             return found, (), None
         touched, findings = touched or found, findings or tuple(revoked.values())
@@ -121,7 +148,15 @@ def _search(
     return touched, findings, None if findings else "no trusted CA is configured"
 
 
-def _verified(
+def candidates_of(others: Iterable[x509.Certificate], trust: TrustAnchors) -> list[x509.Certificate]:
+    """Return the CAs through which a path may go.
+
+    A key that is not accepted must not be computed with, so such a CA is not even a candidate.
+    """
+    return [*(certificate for certificate in others if not ca_findings(certificate)), *trust.helpers]
+
+
+def find_path(
     leaf: x509.Certificate,
     candidates: list[x509.Certificate],
     store: Store,
@@ -150,6 +185,16 @@ def _revoked(
         entry = revocation.lookup(certificate.issuer.public_bytes(), certificate.serial_number)
         if entry is not None:
             yield certificate, Finding(Fault.REVOKED, f"{_called(certificate, place)} is revoked {entry}")
+
+
+def _uncovered(
+    path: tuple[x509.Certificate, ...], coverage: Coverage
+) -> Iterator[tuple[x509.Certificate, Finding]]:
+    for place, certificate in enumerate(path[:-1]):
+        gap = coverage.gap(certificate, path[-1])
+        if gap is not None:
+            detail = f"nobody says that {_called(certificate, place)} is not revoked: {gap}"
+            yield certificate, Finding(Fault.REVOCATION_UNKNOWN, detail)
 
 
 def _diagnose(

@@ -25,6 +25,8 @@ class Fault(StrEnum):
     NOT_YET_VALID = "not-yet-valid"
     #: A revocation list names the leaf or a CA above it.
     REVOKED = "revoked"
+    #: Revocation was asked for, and no current list speaks of the leaf or of a CA above it.
+    REVOCATION_UNKNOWN = "revocation-unknown"
     #: The leaf names another node than the one configured, or none.
     IDENTITY_MISMATCH = "identity-mismatch"
     #: The leaf could be read as two different nodes.

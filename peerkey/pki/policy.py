@@ -45,8 +45,8 @@ CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
 
 #: ``cryptography`` has no public names for the ML-DSA signature algorithms (FIPS 204, RFC 9881 section 2).
-_ML_DSA: Final = frozenset(x509.ObjectIdentifier(f"2.16.840.1.101.3.4.3.{arc}") for arc in (17, 18, 19))
-SIGNATURE_ALGORITHMS: Final = _ML_DSA | {
+ML_DSA: Final = frozenset(x509.ObjectIdentifier(f"2.16.840.1.101.3.4.3.{arc}") for arc in (17, 18, 19))
+SIGNATURE_ALGORITHMS: Final = ML_DSA | {
     SignatureAlgorithmOID.RSA_WITH_SHA256,
     SignatureAlgorithmOID.RSA_WITH_SHA384,
     SignatureAlgorithmOID.RSA_WITH_SHA512,
@@ -64,7 +64,8 @@ _PURPOSES: Final = frozenset(
         ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
     },
 )
-#: Critical extensions that are acted on, here or by the verifier, or that ask for nothing.
+#: Critical extensions that are acted on, here or by the verifier. Key identifiers and authority information
+#: access are not among them: nothing here acts on them, and an issuer "MUST mark" them as non-critical.
 _UNDERSTOOD: Final = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -72,9 +73,6 @@ _UNDERSTOOD: Final = frozenset(
         ExtensionOID.EXTENDED_KEY_USAGE,
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
         ExtensionOID.NAME_CONSTRAINTS,
-        ExtensionOID.SUBJECT_KEY_IDENTIFIER,
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
     },
 )
 
@@ -139,7 +137,7 @@ def _common(certificate: x509.Certificate) -> Iterator[Finding]:
     algorithm = certificate.signature_algorithm_oid
     if algorithm not in SIGNATURE_ALGORITHMS:
         yield Finding(Fault.FORBIDDEN_ALGORITHM, f"signed with {_named(algorithm)}")
-    elif algorithm not in _ML_DSA:
+    elif algorithm not in ML_DSA:
         try:
             hashed = certificate.signature_hash_algorithm
         except UnsupportedAlgorithm:
@@ -162,6 +160,9 @@ def _leaf_role(certificate: x509.Certificate) -> Iterator[Finding]:
         value = extension.value
         if isinstance(value, x509.BasicConstraints) and value.ca:
             yield Finding(Fault.CA_LEAF, "the certificate of a node says CA:TRUE")
+        if isinstance(value, x509.NameConstraints):
+            # "MUST be used only in a CA certificate" (RFC 5280 section 4.2.1.10).
+            yield Finding(Fault.CA_LEAF, "the certificate of a node constrains the names of others")
         if isinstance(value, x509.KeyUsage) and not value.digital_signature:
             yield Finding(Fault.BAD_KEY_USAGE, "keyUsage lacks digitalSignature")
         if isinstance(value, x509.KeyUsage) and value.key_cert_sign:

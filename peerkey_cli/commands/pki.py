@@ -1,7 +1,8 @@
-"""``peerkey pki``: a small certificate authority for laboratories."""
+"""``peerkey pki``: is this certificate good? And a small certificate authority for laboratories."""
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -10,6 +11,7 @@ from uuid import UUID
 import typer
 
 from peerkey_cli.key_types import KeyType
+from peerkey_cli.options import Json
 
 if TYPE_CHECKING:
     from peerkey_cli.laboratory.directory import Issued, Laboratory
@@ -23,7 +25,8 @@ _KeyType: TypeAlias = Annotated[KeyType, typer.Option("--key-type", help="Kind a
 _Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 _group = typer.Typer(
-    help="A small certificate authority for laboratories, never needed in production.", rich_markup_mode=None
+    help="Judge certificates; and a small authority for laboratories, never needed in production.",
+    rich_markup_mode=None,
 )
 
 
@@ -117,6 +120,59 @@ def issue(  # noqa: PLR0913, PLR0917 - the options of the command
     elif uuid is not None:
         stem = _stem(out, name, default=ca / str(uuid))
         _issue_for_node(laboratory, uuid, alias, stem, key_type, end, force=force)
+
+
+@_group.command()
+def verify(
+    leaf: Annotated[str, typer.Argument(metavar="LEAF", help="The certificate, PEM or DER; - for stdin.")],
+    chain: Annotated[
+        list[str] | None, typer.Argument(metavar="[CHAIN]...", help="CAs above it, in any order.")
+    ] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option("--trust", metavar="F", help="Trusted CAs. May be given again.")
+    ] = None,
+    crl: Annotated[
+        list[str] | None, typer.Option("--crl", metavar="F", help="Revocation lists. May be given again.")
+    ] = None,
+    require_crl: Annotated[
+        bool, typer.Option("--require-crl", help="Refuse a path of which no current list speaks.")
+    ] = False,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="When (ISO 8601).", show_default="now")
+    ] = None,
+    identity: Annotated[
+        UUID | None, typer.Option("--identity", metavar="UUID", help="The node that it has to name.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether a certificate is good, by the rules by which routers judge their peers.
+
+    Without --identity no name is asked for. Ends with 0 if it is valid and with 1 if it is not.
+    """
+    from datetime import UTC
+
+    from peerkey_cli import layouts
+    from peerkey_cli.errors import Status
+    from peerkey_cli.terminal import coloured, say, say_json
+    from peerkey_cli.times import instant
+    from peerkey_cli.verification import Question, answered
+
+    now = datetime.now(UTC)
+    question = Question(
+        at=now if at is None else instant(at, now),
+        leaf=leaf,
+        chain=tuple(chain or ()),
+        trust=tuple(trust or ()),
+        crls=tuple(crl or ()),
+        require_crl=require_crl,
+        identity=identity,
+    )
+    document = answered(question, now)
+    if as_json:
+        say_json(document)
+    else:
+        say(*layouts.verified(document, coloured(sys.stdout)))
+    raise typer.Exit(Status.DONE if document.valid else Status.NO)
 
 
 def _issue_for_fleet(

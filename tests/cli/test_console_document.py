@@ -30,6 +30,7 @@ DOCUMENTS = {
     "peerkey release-pin": schemas.PinReleased,
     "peerkey reload": schemas.Reloaded,
     "peerkey simulate": Simulation,
+    "peerkey pki verify": schemas.Verified,
     "The admin API": schemas.Health,
 }
 #: Where keys are described that a document has in common with others.

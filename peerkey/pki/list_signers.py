@@ -1,0 +1,114 @@
+"""Who may have signed a revocation list, and whether a trusted CA stands behind them.
+
+The signer of a list bears the name of its issuer, may sign lists, and has a key and an algorithm that the
+policy accepts. It need not be the CA that signed the certificates: an authority may keep another key, or name
+another CA, for its lists. Each such signer needs a path of its own to what is trusted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.verification import Store
+
+from peerkey.pki.certificate import fingerprint, public_key_of
+from peerkey.pki.chain import candidates_of, find_path
+from peerkey.pki.list_scope import is_ca
+from peerkey.pki.policy import HASHES, ML_DSA, SIGNATURE_ALGORITHMS, key_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from peerkey.pki.crl import RevocationList
+    from peerkey.pki.trust import TrustAnchors
+
+
+class ListSigners:
+    """Who may have signed a list, and the paths from there to what is trusted."""
+
+    def __init__(self, certificates: Iterable[x509.Certificate], trust: TrustAnchors) -> None:
+        """Look among ``certificates``; each key that is not accepted is passed over."""
+        self._by_name: dict[bytes, list[x509.Certificate]] = {}
+        distinct = {fingerprint(each): each for each in certificates}
+        for each in distinct.values():
+            self._by_name.setdefault(each.subject.public_bytes(), []).append(each)
+        self._trust = trust
+        self._candidates = candidates_of(distinct.values(), trust)
+        self._authors: dict[int, list[x509.Certificate]] = {}
+        self._paths: dict[tuple[bytes, bytes, datetime], tuple[x509.Certificate, ...] | str] = {}
+
+    def paths(
+        self, each: RevocationList, anchor: x509.Certificate | None, at: datetime
+    ) -> list[tuple[x509.Certificate, ...]]:
+        """Return a path for every signer that leads to ``anchor``, or to anything trusted."""
+        anchors = self._trust.anchors if anchor is None else (anchor,)
+        store = self._trust.store if anchor is None else Store([anchor])
+        if store is None:
+            return []
+        found = []
+        for signer in self._signers(each):
+            key = (fingerprint(signer), b"" if anchor is None else fingerprint(anchor), at)
+            path = self._paths.get(key)
+            if path is None:
+                path = (signer,) if signer in anchors else find_path(signer, self._candidates, store, at)
+                self._paths[key] = path
+            if not isinstance(path, str):
+                found.append(path)
+        return found
+
+    def refusal(self, each: RevocationList) -> str:
+        """Say why a list without any path is set aside."""
+        if each.issuer not in self._by_name:
+            return "its issuer is not known"
+        if not _algorithm_accepted(each.crl):
+            return "it is signed with an algorithm that is not accepted"
+        if not self._signers(each):
+            return "no CA of that name that may sign lists has signed it"
+        return "its signer leads to no trusted CA"
+
+    def key_of(self, each: RevocationList) -> bytes:
+        """Return what tells the key that signed an authentic list from others of the same name."""
+        return (
+            self._signers(each)[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        )
+
+    def _signers(self, each: RevocationList) -> list[x509.Certificate]:
+        authors = self._authors.get(id(each))
+        if authors is None:
+            authors = [ca for ca in self._by_name.get(each.issuer, ()) if _has_signed(ca, each.crl)]
+            self._authors[id(each)] = authors
+        return authors
+
+
+def _has_signed(signer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
+    """Whether ``signer`` may sign lists and its key made this list's signature."""
+    if not _may_sign_lists(signer) or not _algorithm_accepted(crl):
+        return False
+    key = public_key_of(signer)
+    if key is None or key_findings(key):
+        return False
+    try:
+        return crl.is_signature_valid(key)  # type: ignore[arg-type]  # key_findings let no other kind pass
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+
+
+def _may_sign_lists(certificate: x509.Certificate) -> bool:
+    """Whether keyUsage, where it is there, has cRLSign (RFC 5280 section 6.3.3 f); only a CA may lack it."""
+    usages = [each.value for each in certificate.extensions if isinstance(each.value, x509.KeyUsage)]
+    return usages[0].crl_sign if usages else is_ca(certificate)
+
+
+def _algorithm_accepted(crl: x509.CertificateRevocationList) -> bool:
+    algorithm = crl.signature_algorithm_oid
+    if algorithm not in SIGNATURE_ALGORITHMS:
+        return False
+    try:
+        hashed = crl.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return False
+    return algorithm in ML_DSA or (hashed is not None and hashed.name in HASHES)
