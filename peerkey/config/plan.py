@@ -14,11 +14,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from uuid import UUID
+
+#: How the name of a private key begins that is no file: in a token of PKCS#11 (RFC 7512), in a TPM.
+PKCS11_SCHEME: Final = "pkcs11:"
+TPM_SCHEME: Final = "tpm:"
 
 
 class InvalidCertificateBehavior(Enum):
@@ -144,7 +148,8 @@ class NodePlan:
     #: ``ml-kem-keygen-priority`` of this router.
     priority: int
     certificate: CertificateSource
-    #: Where the key store finds the private key; the key itself is never in a configuration.
+    #: By which name the key store finds the private key: a file, or ``pkcs11:…`` or ``tpm:…``. The key itself
+    #: is never in a configuration.
     key_file: str
     trusted: tuple[CertificateSource, ...]
     revocation: tuple[RevocationSource, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,18 +19,28 @@ from peerkey.errors import Misconfigured
 from peerkey.pki.key_types import KeyType
 from peerkey.pki.laboratory import SigningKey, common_name, hash_of
 from peerkey.protocol.suites.signatures import BadSignature, verifier_for
-from tests.actors.keystores.places import Place, encrypted_file_place, file_place
+from tests.actors.keystores.places import (
+    Place,
+    encrypted_file_place,
+    end_software_tpms,
+    file_place,
+    pkcs11_place,
+    tpm_place,
+)
 
 PLACES: dict[str, Callable[[Path], Place]] = {
     "file": file_place,
     "encrypted file": encrypted_file_place,
+    "PKCS#11": pkcs11_place,
+    "TPM": tpm_place,
 }
 
 
 @pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     make: Callable[[Path], Place] = PLACES[request.param]
-    return make(tmp_path)
+    yield make(tmp_path)
+    end_software_tpms()
 
 
 def test_a_key_of_every_kind_signs_what_its_public_key_verifies(place: Place) -> None:
