@@ -5,7 +5,7 @@
 ``pkcs11``         a token of PKCS#11; needs the extra of that name
 ``tpm``            a TPM 2.0; needs the extra of that name
 ``stores``         all of them behind one port: the name of a key says where it is
-``names``          how keys are named that are not files
+``identity_file``  the UUID of the node, made once
 ``pss``            an encoding that TPMs do not make as the protocol needs it
 ``held``           a private key that signs where it is, as ``cryptography`` wants private keys to look
 ``generation``     making private keys in this process

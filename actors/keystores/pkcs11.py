@@ -33,10 +33,10 @@ from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 from pkcs11.util.rsa import encode_rsa_public_key
 
 from actors.keystores.held import HeldEcKey, HeldRsaKey, remote_signer
-from actors.keystores.names import Pkcs11Token, parse_pkcs11
 from actors.keystores.passwords import PKCS11_PIN, password, password_in
 from actors.keystores.port import KeyExists, NoSuchKey
 from actors.keystores.private_files import read_private, write_private
+from peerkey.config.key_names import Pkcs11Token, parse_pkcs11
 from peerkey.errors import Misconfigured, Unavailable
 from peerkey.pki.key_types import KeyType
 from peerkey.secret import Secret
@@ -58,7 +58,7 @@ _CURVES: Final = {KeyType.EC_P256: "secp256r1", KeyType.EC_P384: "secp384r1", Ke
 
 
 class Pkcs11KeyStore:
-    """The keys of one token. Names are those of :mod:`actors.keystores.names`."""
+    """The keys of one token. Names are those of :mod:`peerkey.config.key_names`."""
 
     def __init__(
         self, token: Pkcs11Token, sealing_key: Path, *, environment: Mapping[str, str] | None = None

@@ -11,12 +11,20 @@ import os
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.keystores.file import FileKeyStore
-from actors.keystores.names import Pkcs11Token, Tpm, parse_pkcs11, parse_tpm
-from peerkey.config.plan import PKCS11_SCHEME, TPM_SCHEME
+from actors.keystores.private_files import read_private
+from peerkey.config.key_names import (
+    PKCS11_SCHEME,
+    TPM_SCHEME,
+    Pkcs11Token,
+    Tpm,
+    is_file,
+    parse_pkcs11,
+    parse_tpm,
+)
 from peerkey.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -34,8 +42,16 @@ INSTALL_TPM: Final = (
     "keys in a TPM need the package tpm2-pytss; install it with `pip install 'peerkey[tpm]'` "
     "(Debian and Ubuntu: after `apt install libtss2-dev gcc pkg-config python3-dev`)"
 )
+#: How the file of a sealing key begins that a token or a TPM has sealed.
+_SEALED_BY_A_DEVICE: Final = (b"peerkey sealing key, PKCS#11\n", b"-----BEGIN TSS2 PRIVATE KEY-----")
 
 _Place = TypeVar("_Place", Pkcs11Token, Tpm)
+
+
+def home_of(names: Iterable[str]) -> str:
+    """Return the key whose device also seals the store: the first, where every key is in hardware."""
+    known = tuple(names)
+    return known[0] if known and not any(map(is_file, known)) else ""
 
 
 class KeyStores:
@@ -87,8 +103,17 @@ class KeyStores:
 
     def sealing_key(self) -> Secret:
         """See :meth:`actors.keystores.port.KeyUse.sealing_key`."""
-        if self._sealing_key.exists() and self._sealing_key.stat().st_size == _PLAIN_BYTES:
+        if not self._sealing_key.exists():
+            return self._store(self._home).sealing_key()
+        content = read_private(self._sealing_key)
+        if not content.startswith(_SEALED_BY_A_DEVICE):
             return self._files.sealing_key()
+        if is_file(self._home):
+            message = (
+                f"{self._sealing_key}: was sealed by a device, and no node has its key there; restore "
+                "the configuration, or delete it together with the store to start with new keys"
+            )
+            raise Misconfigured(message)
         return self._store(self._home).sealing_key()
 
     def _store(self, name: str) -> KeyStore:
@@ -125,7 +150,3 @@ class KeyStores:
             message = f"{name}: {INSTALL_TPM}"
             raise Misconfigured(message) from None
         return TpmKeyStore(tpm, self._directory / "tpm", self._sealing_key, environment=self._environment)
-
-
-#: A sealing key in a file is nothing but the key; what a device has sealed is longer.
-_PLAIN_BYTES: Final = 32

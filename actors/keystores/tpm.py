@@ -31,10 +31,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from tpm2_pytss.tsskey import TSSPrivKey
 
 from actors.keystores.held import HeldEcKey, HeldRsaKey, remote_signer
-from actors.keystores.names import Tpm, parse_tpm
 from actors.keystores.port import KeyExists, NoSuchKey
 from actors.keystores.private_files import read_private, sync_directory, write_private
 from actors.keystores.pss import encode
+from peerkey.config.key_names import Tpm, parse_tpm
 from peerkey.errors import Misconfigured, Unavailable
 from peerkey.pki.key_types import KeyType
 from peerkey.secret import Secret
@@ -59,7 +59,7 @@ _CURVES: Final = {KeyType.EC_P256: "NIST_P256", KeyType.EC_P384: "NIST_P384", Ke
 
 
 class TpmKeyStore:
-    """The keys of one TPM. Names are those of :mod:`actors.keystores.names`."""
+    """The keys of one TPM. Names are those of :mod:`peerkey.config.key_names`."""
 
     def __init__(
         self, tpm: Tpm, directory: Path, sealing_key: Path, *, environment: Mapping[str, str] | None = None

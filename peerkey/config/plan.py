@@ -14,15 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from uuid import UUID
-
-#: How the name of a private key begins that is no file: in a token of PKCS#11 (RFC 7512), in a TPM.
-PKCS11_SCHEME: Final = "pkcs11:"
-TPM_SCHEME: Final = "tpm:"
 
 
 class InvalidCertificateBehavior(Enum):

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from actors.keystores.file import FileKeyStore
-from actors.keystores.names import Pkcs11Token, Tpm
 from actors.keystores.port import KeyStore
 from actors.keystores.stores import INSTALL_PKCS11, INSTALL_TPM
+from peerkey.config.key_names import Pkcs11Token, Tpm
 from peerkey.pki.key_types import KeyType
 
 #: One of each family, to be quick.

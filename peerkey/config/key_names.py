@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
 
-from peerkey.config.plan import PKCS11_SCHEME, TPM_SCHEME
 from peerkey.errors import Misconfigured
+
+PKCS11_SCHEME: Final = "pkcs11:"
+TPM_SCHEME: Final = "tpm:"
 
 #: Becomes a file name, beside becoming part of one.
 _TPM_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -42,6 +44,11 @@ class Tpm:
     def name_of(self, key: str) -> str:
         """Return the full name of a key of this TPM."""
         return f"{TPM_SCHEME}{key}" + (f"?tcti={quote(self.tcti, safe='/')}" if self.tcti else "")
+
+
+def is_file(name: str) -> bool:
+    """Return whether a key of this name is in a file."""
+    return not name.startswith((PKCS11_SCHEME, TPM_SCHEME))
 
 
 def parse_pkcs11(name: str) -> tuple[Pkcs11Token, str]:
