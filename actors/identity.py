@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from peerkey.errors import Misconfigured
+from peerkey.errors import Misconfigured, Unavailable
 from peerkey.pki.certificate import read_bundle
 from peerkey.pki.trust import TrustAnchors
 
@@ -64,7 +64,7 @@ def load(plan: NodePlan, keystore: KeyUse, read_file: ReadFile) -> Credentials:
                 f"{plan.certificate.name}: import the certificate that was issued for this key, leaf first"
             )
             raise Misconfigured(message)
-    except Misconfigured as fault:
+    except (Misconfigured, Unavailable) as fault:
         return Credentials((), None, str(fault), *found)
     return Credentials(chain, signer, "", *found)
 

@@ -72,8 +72,10 @@ class TpmKeyStore:
         self._one_at_a_time = threading.Lock()
 
     def signer(self, name: str) -> tuple[Signer, PublicKeyTypes]:
-        """See :meth:`actors.keystores.port.KeyUse.signer`."""
-        return remote_signer(self.certifier(name))
+        """See :meth:`actors.keystores.port.KeyUse.signer`. The TPM has loaded the key once by then."""
+        key = _parsed(self._blob(name), name)
+        with self._context(f"{name}: {_FOREIGN}") as context, _loaded(context, key):
+            return remote_signer(self.certifier(name))
 
     def certifier(self, name: str) -> SigningKey:
         """See :meth:`actors.keystores.port.KeyStore.certifier`."""

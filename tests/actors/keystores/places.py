@@ -68,6 +68,14 @@ _MODULES = (
     "/usr/lib64/libsofthsm2.so",
 )
 _tokens = count()
+#: They go when this process ends.
+_folders: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _folder() -> Path:
+    """Return a directory with a short name: the path of a socket is short, unlike those of tests."""
+    _folders.append(tempfile.TemporaryDirectory(prefix="pk"))
+    return Path(_folders[-1].name)
 
 
 def softhsm() -> str:
@@ -79,7 +87,7 @@ def softhsm() -> str:
         pytest.skip("SoftHSM is missing: apt install softhsm2")
     if "PEERKEY_TEST_TOKENS" not in os.environ:
         # The library reads its configuration once for each process.
-        folder = Path(tempfile.mkdtemp(prefix="peerkey-tokens-"))
+        folder = _folder()
         (folder / "conf").write_text(f"directories.tokendir = {folder}\nlog.level = ERROR\n")
         os.environ["SOFTHSM2_CONF"] = str(folder / "conf")
         os.environ["PEERKEY_TEST_TOKENS"] = str(folder)
@@ -134,8 +142,7 @@ def software_tpm(folder: Path) -> str:
         pytest.skip(INSTALL_TPM)
     if shutil.which("swtpm") is None:
         pytest.skip("swtpm is missing: apt install swtpm")
-    # The path of a socket is short, unlike those of tests.
-    place = Path(tempfile.mkdtemp(prefix="pk"))
+    place = _folder()
     state = folder / "swtpm"
     state.mkdir(exist_ok=True)
     sockets = [
