@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from peerkey.errors import Misconfigured
+from peerkey.errors import Misconfigured, Unavailable
 from peerkey.pki.certificate import read_bundle
 from peerkey.pki.trust import TrustAnchors
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from actors.keystores.port import KeyStore
+    from actors.keystores.port import KeyUse
     from peerkey.config.plan import CertificateSource, NodePlan
     from peerkey.protocol.suites import Signer
 
@@ -51,7 +51,7 @@ class Credentials:
         return tuple(certificate.public_bytes(Encoding.DER) for certificate in self.chain)
 
 
-def load(plan: NodePlan, keystore: KeyStore, read_file: ReadFile) -> Credentials:
+def load(plan: NodePlan, keystore: KeyUse, read_file: ReadFile) -> Credentials:
     """Read a node's certificate, find its key, and read the trusted certificates."""
     found = _trust(plan.trusted, read_file)
     try:
@@ -64,7 +64,7 @@ def load(plan: NodePlan, keystore: KeyStore, read_file: ReadFile) -> Credentials
                 f"{plan.certificate.name}: import the certificate that was issued for this key, leaf first"
             )
             raise Misconfigured(message)
-    except Misconfigured as fault:
+    except (Misconfigured, Unavailable) as fault:
         return Credentials((), None, str(fault), *found)
     return Credentials(chain, signer, "", *found)
 

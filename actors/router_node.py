@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from actors.identity import ReadFile
     from actors.intake import Intake
     from actors.journal import Journal
-    from actors.keystores.port import KeyStore
+    from actors.keystores.port import KeyUse
     from peerkey.config.plan import NodePlan, PathPlan, PeeringPlan
     from peerkey.moment import Moment
     from peerkey.protocol.core import Entropy
@@ -91,7 +91,7 @@ class Ports:
 
     store: Store
     wire: Wire
-    keystore: KeyStore
+    keystore: KeyUse
     read_file: ReadFile
     entropy: Entropy
     journal: Journal

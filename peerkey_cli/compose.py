@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from actors.authority import Authority
 from actors.crashes import CrashWatch
 from actors.journal import FileJournal
-from actors.keystores.file import FileKeyStore
+from actors.keystores.stores import KeyStores, home_of
 from actors.names import AUTHORITY
 from actors.router_node import Ports, store_owner
 from peerkey.errors import Misconfigured, PeerkeyError
@@ -67,7 +67,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
     plans = read_plans()
     async with AsyncExitStack() as stack:
         stack.enter_context(state.held())
-        keystore = FileKeyStore(state.sealing_key)
+        keystore = KeyStores(state.sealing_key, home=home_of(plan.key_file for plan in plans))
         store = await _store(stack, state, keystore)
         await _require_unsealed(store, plans, state)
         journal = _journal(stack, state)
@@ -92,7 +92,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
         yield Running(system, authority, crashes, journal, state, system.clock.wall())
 
 
-async def _store(stack: AsyncExitStack, state: StateDirectory, keystore: FileKeyStore) -> Store:
+async def _store(stack: AsyncExitStack, state: StateDirectory, keystore: KeyStores) -> Store:
     """Open the store of the directory behind its seal."""
     if state.store.exists() and not state.sealing_key.exists():
         message = (

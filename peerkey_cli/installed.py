@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from actors.keystores.file import FileKeyStore
+from peerkey.config.key_names import is_file
 from peerkey.config.plan import ValidationMode
 from peerkey.config.report import Report
 from peerkey.errors import Malformed, Misconfigured
@@ -126,6 +127,9 @@ class _Inspector:
     def _key(self, node: Node, plan: NodePlan, chain: Sequence[x509.Certificate] | None) -> None:
         """Look whether the private key can be used, and belongs to the certificate."""
         at = (_written(node.private_key, node), "file")
+        if not is_file(plan.key_file):
+            # A device is asked where the system runs, not where its configuration is written.
+            return
         if not Path(plan.key_file).exists():
             self._is_missing(*at, plan.key_file)
             return

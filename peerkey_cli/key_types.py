@@ -1,22 +1,7 @@
-"""The kinds of private key that a laboratory can make, by the names that the command line has for them.
-
-They are all that peers accept. :func:`peerkey_cli.laboratory.keys.generate` makes one.
-"""
+"""The kinds of private key by the names that the command line has for them: :mod:`peerkey.pki.key_types`."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from peerkey.pki.key_types import KeyType
 
-
-class KeyType(StrEnum):
-    """A kind and size of key."""
-
-    EC_P256 = "ec-p256"
-    EC_P384 = "ec-p384"
-    EC_P521 = "ec-p521"
-    RSA_2048 = "rsa-2048"
-    RSA_3072 = "rsa-3072"
-    RSA_4096 = "rsa-4096"
-    ML_DSA_44 = "ml-dsa-44"
-    ML_DSA_65 = "ml-dsa-65"
-    ML_DSA_87 = "ml-dsa-87"
+__all__ = ["KeyType"]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from peerkey_cli.commands import act, config, demo, pki, run, show, simulate, wire
+from peerkey_cli.commands import act, config, create, demo, pki, run, show, simulate, wire
 from peerkey_cli.errors import Commands, Status
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ act.register(app)
 config.register(app)
 demo.register(app)
 simulate.register(app)
+create.register(app)
 pki.register(app)
 wire.register(app)
 

@@ -52,6 +52,19 @@ class Peer(Document):
     paths: tuple[Path, ...]
 
 
+class PrivateKeyCreated(Document):
+    """``create private-key``."""
+
+    time: Time
+    name: str
+    store: Literal["file", "pkcs11", "tpm"]
+    algorithm: str
+    fingerprint: str
+    replaced: bool
+    node: str
+    node_uuid: str
+
+
 class Peers(Document):
     """``show peers``."""
 

@@ -5,6 +5,9 @@
 ``sealing.key``   the 32 bytes that seal them, made on first use
 ``events.jsonl``  the audit log, one JSON object a line
 ``api.sock``      the admin API, for its owner alone
+``identity``      the UUID of the node, made on first need and never again; ``/etc/peerkey/identity`` where
+                  that is there
+``pki``, ``tpm``  private keys in files, and those that only this machine's TPM can load
 ``lock``          held by the process that uses the directory, and by no other
 ===============  ===============================================================================
 
@@ -28,6 +31,9 @@ from peerkey.errors import Misconfigured
 #: Names the state directory where no option does.
 VARIABLE: Final = "PEERKEY_STATE_DIR"
 
+#: Survives the removal of the state directory.
+MACHINE_IDENTITY: Final = Path("/etc/peerkey/identity")
+
 _MODE: Final = 0o700
 _LOCK_BYTES: Final = 32
 
@@ -47,6 +53,15 @@ class StateDirectory:
     def sealing_key(self) -> Path:
         """The key that seals what is in the store."""
         return self.path / "sealing.key"
+
+    @property
+    def identity(self) -> Path:
+        """The identity file: what the machine has for good comes before what is kept here."""
+        return MACHINE_IDENTITY if MACHINE_IDENTITY.exists() else self.path / "identity"
+
+    def key_file(self, name: str) -> Path:
+        """Where a private key is by a name that is neither a path nor a key in hardware."""
+        return self.path / "pki" / f"{name}.key"
 
     @property
     def journal(self) -> Path:

@@ -45,3 +45,9 @@ fi
 echo "peerkey: installing what pyproject.toml names (once; this takes a minute)"
 "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[dev]' ||
     fail "pip could not install the packages; without a network: make setup PIP_NO_INDEX=1 PIP_FIND_LINKS=DIRECTORY"
+
+# The TPM's library has no wheels. Where its headers are missing, its tests skip and say what to install.
+if command -v pkg-config >/dev/null 2>&1 && pkg-config --exists 'tss2-esys >= 2.4'; then
+    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[tpm]' ||
+        echo "peerkey: pip could not build tpm2-pytss (a C compiler and Python.h are needed); tests of the TPM skip"
+fi

@@ -1,8 +1,8 @@
 """Keys in files that only their owner can read.
 
-A private key is PEM (RFC 7468): PKCS#8, or the older forms of RSA and EC keys. The sealing key is 32
-bytes of the operating system's generator, made once beside the store. A file that its group or the
-world can read is refused: it may have been read.
+A private key is PEM (RFC 7468): PKCS#8, encrypted where there is a passphrase, or the older forms of RSA and
+EC keys. The sealing key is 32 bytes of the operating system's generator, made once beside the store. A file
+that its group or the world can read is refused: it may have been read.
 """
 
 from __future__ import annotations
@@ -11,73 +11,119 @@ import contextlib
 import hashlib
 import os
 import secrets
-import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
-from peerkey.errors import Misconfigured, Unavailable
+from actors.keystores.generation import generate
+from actors.keystores.held import held
+from actors.keystores.passwords import KEY_PASSPHRASE, password
+from actors.keystores.port import KeyExists, NoSuchKey
+from actors.keystores.private_files import read_private, sync_directory, write_private
+from peerkey.errors import Misconfigured
 from peerkey.protocol.suites import Signer, signer_for
 from peerkey.secret import Secret
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+
+    from peerkey.pki.key_types import KeyType
+    from peerkey.pki.laboratory import SigningKey
 
 SEALING_KEY_BYTES: Final = 32
-#: An RSA-8192 key in PEM has 6.4 KB.
-MAXIMUM_KEY_FILE_BYTES: Final = 64 * 1024
 #: Keys that a reload does not load again where their files are the same. Loading an RSA key tests its
 #: primes, a third of a second for 4,096 bits, and nothing else in the process runs meanwhile.
 KEYS_REMEMBERED: Final = 64
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+#: Names of key files end so.
+SUFFIX: Final = ".key"
 
 
 class FileKeyStore:
     """Private keys by file name; the sealing key at a path of its own."""
 
-    def __init__(self, sealing_key: Path) -> None:
-        """Keep the sealing key at ``sealing_key``; private keys are wherever their names say."""
+    def __init__(
+        self,
+        sealing_key: Path,
+        *,
+        directory: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keep the sealing key at ``sealing_key``; private keys are wherever their names say.
+
+        ``directory`` is where :meth:`names` looks. The passphrase comes from ``environment``, the process's
+        own unless another is given; see :mod:`actors.keystores.passwords`.
+        """
         self._sealing_key = sealing_key
+        self._directory = directory or sealing_key.parent
+        self._environment = os.environ if environment is None else environment
         # By SHA-256 of the file.
-        self._loaded: dict[bytes, tuple[Signer, PublicKeyTypes]] = {}
+        self._loaded: dict[bytes, tuple[Signer, SigningKey]] = {}
 
     def signer(self, name: str) -> tuple[Signer, PublicKeyTypes]:
         """See :meth:`actors.keystores.port.KeyStore.signer`. ``name`` is the path of a PEM file."""
-        content = _read_private(Path(name))
-        digest = hashlib.sha256(content).digest()
-        known = self._loaded.get(digest)
-        if known is not None:
-            return known
+        signer, key = self._load(name)
+        return signer, key.public_key()
+
+    def certifier(self, name: str) -> SigningKey:
+        """See :meth:`actors.keystores.port.KeyStore.certifier`."""
+        return self._load(name)[1]
+
+    def public_key(self, name: str) -> PublicKeyTypes:
+        """See :meth:`actors.keystores.port.KeyStore.public_key`."""
+        return self._load(name)[1].public_key()
+
+    def create(self, name: str, kind: KeyType, *, replace: bool = False) -> PublicKeyTypes:
+        """See :meth:`actors.keystores.port.KeyStore.create`."""
+        path = Path(name)
+        if not replace and os.path.lexists(path):
+            raise KeyExists(_taken(path))
+        passphrase = password(KEY_PASSPHRASE, self._environment)
+        key = generate(kind)
+        encryption = BestAvailableEncryption(passphrase.reveal()) if passphrase else NoEncryption()
+        content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
         try:
-            key = load_pem_private_key(content, password=None)
-        except TypeError:
-            message = f"{name}: the private key is encrypted; decrypt it, or keep it in a hardware key store"
-            raise Misconfigured(message) from None
-        except (ValueError, UnsupportedAlgorithm):
-            message = f"{name}: not a private key in PEM; write one with `openssl genpkey`"
-            raise Misconfigured(message) from None
+            write_private(path, content, replace=replace)
+        except FileExistsError:
+            raise KeyExists(_taken(path)) from None
+        return key.public_key()
+
+    def delete(self, name: str) -> None:
+        """See :meth:`actors.keystores.port.KeyStore.delete`."""
+        path = Path(name)
         try:
-            loaded = signer_for(key), key.public_key()
-        except Misconfigured as fault:
-            message = f"{name}: {fault}"
-            raise Misconfigured(message) from None
-        if len(self._loaded) >= KEYS_REMEMBERED:
-            self._loaded.clear()
-        self._loaded[digest] = loaded
-        return loaded
+            path.unlink()
+            sync_directory(path.parent)
+        except FileNotFoundError:
+            message = f"{path}: there is no such private key"
+            raise NoSuchKey(message) from None
+        except OSError as fault:
+            message = f"{path}: cannot be removed: {fault.strerror}"
+            raise Misconfigured(message) from fault
+        # What was loaded must not outlive the file.
+        self._loaded.clear()
+
+    def names(self) -> tuple[str, ...]:
+        """See :meth:`actors.keystores.port.KeyStore.names`: the files ``*.key`` of the directory."""
+        found = self._directory.glob(f"*{SUFFIX}")
+        return tuple(sorted(str(path) for path in found if path != self._sealing_key))
 
     def sealing_key(self) -> Secret:
         """See :meth:`actors.keystores.port.KeyStore.sealing_key`."""
         path = self._sealing_key
-        try:
-            if not path.exists():
-                _write_private(path, secrets.token_bytes(SEALING_KEY_BYTES))
-            content = _read_private(path)
-        except OSError as fault:
-            message = f"{path}: the sealing key cannot be read or made: {fault.strerror}"
-            raise Unavailable(message) from fault
+        if not path.exists():
+            # Of two processes that start at once, one key wins for both.
+            with contextlib.suppress(FileExistsError):
+                write_private(path, secrets.token_bytes(SEALING_KEY_BYTES), replace=False)
+        content = read_private(path)
         if len(content) != SEALING_KEY_BYTES:
             message = (
                 f"{path}: a sealing key has {SEALING_KEY_BYTES} bytes, this file has {len(content)}; "
@@ -86,49 +132,46 @@ class FileKeyStore:
             raise Misconfigured(message)
         return Secret(content)
 
+    def _load(self, name: str) -> tuple[Signer, SigningKey]:
+        if not os.path.lexists(name):
+            message = f"{name}: cannot be read: {os.strerror(2)}"
+            raise NoSuchKey(message)
+        content = read_private(Path(name))
+        digest = hashlib.sha256(content).digest()
+        known = self._loaded.get(digest)
+        if known is not None:
+            return known
+        try:
+            signer = signer_for(key := self._opened(name, content))
+        except Misconfigured as fault:
+            message = str(fault) if str(fault).startswith(name) else f"{name}: {fault}"
+            raise Misconfigured(message) from None
+        # Of the kinds that there are, `signer_for` accepts those that sign.
+        loaded = signer, held(cast("SigningKey", key))
+        if len(self._loaded) >= KEYS_REMEMBERED:
+            self._loaded.clear()
+        self._loaded[digest] = loaded
+        return loaded
 
-def _read_private(path: Path) -> bytes:
-    """Read a small file that nobody but its owner may read.
-
-    Raises:
-        Misconfigured: it is not there, not readable, too large, or readable by others.
-
-    """
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if mode & _OTHERS:
-                message = (
-                    f"{path}: others can read it (mode {stat.S_IMODE(mode):04o}); run `chmod 600 {path}`"
-                )
-                raise Misconfigured(message)
-            content = file.read(MAXIMUM_KEY_FILE_BYTES + 1)
-    except OSError as fault:
-        message = f"{path}: cannot be read: {fault.strerror}"
-        raise Misconfigured(message) from fault
-    if len(content) > MAXIMUM_KEY_FILE_BYTES:
-        message = f"{path}: larger than {MAXIMUM_KEY_FILE_BYTES} bytes, so it is no key"
-        raise Misconfigured(message)
-    return content
+    def _opened(self, name: str, content: bytes) -> PrivateKeyTypes:
+        encrypted = b"ENCRYPTED" in content
+        passphrase = password(KEY_PASSPHRASE, self._environment) if encrypted else None
+        try:
+            key = load_pem_private_key(content, password=passphrase.reveal() if passphrase else None)
+        except TypeError:
+            message = (
+                f"{name}: the private key is encrypted; put its passphrase into a file that "
+                f"{KEY_PASSPHRASE}_FILE names, or decrypt it"
+            )
+            raise Misconfigured(message) from None
+        except (ValueError, UnsupportedAlgorithm):
+            if passphrase:
+                message = f"{name}: the passphrase of {KEY_PASSPHRASE} does not open it"
+            else:
+                message = f"{name}: not a private key in PEM; write one with `peerkey create private-key`"
+            raise Misconfigured(message) from None
+        return key
 
 
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, all of it or none of it, unless it is there already."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link fails where the name exists: of two processes that start at once, one key wins for both.
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(draft)
-    finally:
-        draft.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+def _taken(path: Path) -> str:
+    return f"{path} exists already; use --force to replace the private key that is there"

@@ -133,11 +133,40 @@ class ClientCertificate(Container):
     """Whether faults of the certificate are errors or warnings when the configuration is checked."""
 
 
+class Pkcs11Key(Container):
+    """A private key in a token of PKCS#11. The PIN is never part of a configuration."""
+
+    module: FileName
+    """Library of the token, such as /usr/lib/softhsm/libsofthsm2.so."""
+    token: CommonName
+    """Label of the token."""
+    label: CommonName
+    """Label of the key on the token."""
+    pin_file: FileName | None = None
+    """File that holds the PIN, for its owner alone, relative to the configuration file. Default: the
+    environment's PEERKEY_PKCS11_PIN_FILE or PEERKEY_PKCS11_PIN."""
+
+
+class TpmKey(Container):
+    """A private key in a TPM 2.0."""
+
+    name: Name
+    """Name of the key."""
+    tcti: FileName | None = None
+    """How to reach the TPM, as tpm2-tss writes it. Default: the environment's PEERKEY_TPM_TCTI, or
+    device:/dev/tpmrm0."""
+
+
 class PrivateKey(Container):
-    """Where the key store finds the node's private key. The key itself is never part of a configuration."""
+    """Where the key store finds the node's private key: in one place. The key is never in a configuration."""
 
     file: FileName | None = None
-    """PEM file, relative to the configuration file. Default: ROUTER-NODE.key."""
+    """PEM file, relative to the configuration file. Default, where no other place is given:
+    ROUTER-NODE.key."""
+    pkcs11: Pkcs11Key | None = None
+    """Container for a key in a token of PKCS#11."""
+    tpm: TpmKey | None = None
+    """Container for a key in a TPM 2.0."""
 
 
 class NetworkInterface(Container):

@@ -144,7 +144,8 @@ class NodePlan:
     #: ``ml-kem-keygen-priority`` of this router.
     priority: int
     certificate: CertificateSource
-    #: Where the key store finds the private key; the key itself is never in a configuration.
+    #: By which name the key store finds the private key: a file, or ``pkcs11:…`` or ``tpm:…``. The key itself
+    #: is never in a configuration.
     key_file: str
     trusted: tuple[CertificateSource, ...]
     revocation: tuple[RevocationSource, ...]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from peerkey.config.key_names import Pkcs11Token, Tpm, is_file
 from peerkey.config.plan import (
     CertificateSource,
     Endpoint,
@@ -88,7 +89,7 @@ class _Planner:
             peer_validation=router.peer_validation,
             priority=router.ml_kem_keygen_priority,
             certificate=self._certificate(node.client_certificate, certificate_file(router, node)),
-            key_file=self._beside(key_file(router, node)),
+            key_file=key_name(router, node, self.base),
             trusted=self.trusted,
             revocation=self.revocation,
             interfaces=tuple(
@@ -163,9 +164,18 @@ def certificate_file(router: Router, node: Node) -> str | None:
     return written.file or (None if written.content else f"{router.name}-{node.name}.pem")
 
 
-def key_file(router: Router, node: Node) -> str:
-    """Return the node's private key file as written, or its default."""
-    return node.private_key.file or f"{router.name}-{node.name}.key"
+def key_name(router: Router, node: Node, base: PurePath) -> str:
+    """Return the name of the node's private key in its key store; ``base`` is where the configuration is."""
+    written = node.private_key
+    if written.pkcs11 is not None:
+        place = written.pkcs11
+        pin_file = str(base / place.pin_file) if place.pin_file else None
+        return Pkcs11Token(place.module, place.token, pin_file).name_of(place.label)
+    if written.tpm is not None:
+        return Tpm(written.tpm.tcti).name_of(written.tpm.name)
+    file = str(base / (written.file or f"{router.name}-{node.name}.key"))
+    # A file may be called like a key that is none.
+    return file if is_file(file) else f"./{file}"
 
 
 def _hours(count: int | None) -> timedelta | None:

@@ -8,15 +8,16 @@ for a retransmission, and sockets do not collide. What the two ends of a peering
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from peerkey.config.fields import UUID_PATTERN
 from peerkey.config.models import PeerNode
 from peerkey.config.plan import Endpoint
-from peerkey.config.planning import certificate_file, key_file
+from peerkey.config.planning import certificate_file, key_name
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
     from uuid import UUID
 
     from peerkey.config.algorithm import KeyExchange
@@ -122,11 +123,21 @@ def _files(authority: Authority, report: Report) -> None:
                     certificate, "content", "'file' is given too; only one of them can be the certificate"
                 )
             _file(certificate_file(router, node), router, node, owners, report, certificate)
-            _file(key_file(router, node), router, node, owners, report, node.private_key)
+            key = node.private_key
+            places = [place for place in ("file", "pkcs11", "tpm") if key.has(place)]
+            if len(places) > 1:
+                report.at(key, places[1], f"{places[0]!r} is given too; a private key is in one place")
+            _file(key_name(router, node, PurePath()), router, node, owners, report, key, places[-1:])
 
 
 def _file(
-    file: str | None, router: Router, node: Node, owners: dict[str, str], report: Report, at: Container
+    file: str | None,
+    router: Router,
+    node: Node,
+    owners: dict[str, str],
+    report: Report,
+    at: Container,
+    settings: Sequence[str] = (),
 ) -> None:
     """Report ``file`` if another node has it already, or if it is both key and certificate."""
     if file is None:
@@ -136,7 +147,9 @@ def _file(
     if owner != name:
         container = at if at.section.parent is not None else node
         report.at(
-            container, "file", f"{file!r} belongs to the node {owner}; certificates and keys are not shared"
+            container,
+            settings[0] if settings else "file",
+            f"{file!r} belongs to the node {owner}; certificates and keys are not shared",
         )
 
 

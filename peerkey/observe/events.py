@@ -228,6 +228,40 @@ class CertificateWentBad(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PrivateKeyCreated(Event):
+    """An operator made a private key. Its name and the fingerprint of its public key say which."""
+
+    TYPE: ClassVar = "system.create_private_key"
+    TITLE: ClassVar = "Created a private key."
+
+    name: str
+    algorithm: str
+    #: SHA-256 of the public key (SubjectPublicKeyInfo in DER), in hexadecimal digits.
+    fingerprint: str
+
+    def description(self) -> str:
+        """Name the key."""
+        return f"Private key {self.name} created ({self.algorithm})"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKeyDeleted(Event):
+    """A private key was destroyed, or replaced by another."""
+
+    TYPE: ClassVar = "system.delete_private_key"
+    TITLE: ClassVar = "Deleted a private key."
+
+    name: str
+    #: Of its public key; empty where the key that was replaced could not be read.
+    fingerprint: str
+    replaced: bool
+
+    def description(self) -> str:
+        """Name the key and say why."""
+        return f"Private key {self.name} {'replaced' if self.replaced else 'deleted'}"
+
+
+@dataclass(frozen=True, slots=True)
 class ActorCrashed(Event):
     """An actor ended with an error and is started again. At most one for an actor and a minute."""
 

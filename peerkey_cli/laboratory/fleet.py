@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peerkey.config.key_names import is_file
 from peerkey.errors import Misconfigured
 from peerkey.pki.identity import PeerIdentity
 
@@ -48,6 +49,8 @@ def _kept(plan: NodePlan, *, force: bool) -> str:
     """Say why a node keeps what it has; empty where it gets a certificate."""
     if plan.certificate.file is None:
         return "the text of its certificate is in the configuration"
+    if not is_file(plan.key_file):
+        return "its private key is in hardware, where a laboratory makes none"
     there = [path for path in (plan.certificate.file, plan.key_file) if Path(path).exists()]
     if force or not there:
         return ""

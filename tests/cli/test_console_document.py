@@ -26,6 +26,7 @@ DOCUMENTS = {
     "peerkey show alarms": schemas.Alarms,
     "peerkey show events": schemas.Events,
     "peerkey show actors": schemas.Actors,
+    "peerkey create private-key": schemas.PrivateKeyCreated,
     "peerkey rekey": schemas.Rekeyed,
     "peerkey release-pin": schemas.PinReleased,
     "peerkey reload": schemas.Reloaded,

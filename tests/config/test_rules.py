@@ -97,6 +97,26 @@ def test_certificates_and_keys_are_not_shared_between_nodes(setting: str) -> Non
     assert "belongs to the node hub/node0" in fault.message
 
 
+@pytest.mark.parametrize(
+    ("key", "setting"),
+    [
+        ("pkcs11: {module: /lib/p11.so, token: t, label: base}", "pkcs11"),
+        ("tpm: {name: base}", "tpm"),
+    ],
+)
+def test_keys_in_hardware_are_not_shared_between_nodes_either(key: str, setting: str) -> None:
+    fault = fault_of(TEXT.replace(INTERFACES, f"          private-key: {{{key}}}\n{INTERFACES}"))
+    assert fault.path == f"authority > router[branch] > node[node0] > private-key > {setting}"
+    assert "belongs to the node hub/node0" in fault.message
+
+
+def test_a_private_key_is_in_one_place() -> None:
+    both = "          private-key: {file: a.key, tpm: {name: a}}\n"
+    fault = fault_of(edited((INTERFACES, both + INTERFACES)))
+    assert fault.path.endswith("private-key > tpm")
+    assert fault.message == "'file' is given too; a private key is in one place"
+
+
 def test_one_file_may_hold_both_the_certificate_and_the_key_of_a_node() -> None:
     both = "          client-certificate: {file: hub.pem}\n          private-key: {file: hub.pem}\n"
     assert not faults_of(edited((INTERFACES, both + INTERFACES)))

@@ -1,0 +1,6 @@
+"""Encodings of EC keys."""
+
+from pkcs11 import PublicKey
+
+def encode_named_curve_parameters(oid: str) -> bytes: ...
+def encode_ec_public_key(key: PublicKey) -> bytes: ...
