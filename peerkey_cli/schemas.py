@@ -231,6 +231,34 @@ class Reloaded(Document):
     nodes: tuple[str, ...]
 
 
+class Imported(Document):
+    """A certificate that was put in the place of the old one."""
+
+    time: Time
+    node: str
+    name: str
+    file: str
+    certificates: int
+    left_out: int
+    not_after: Time
+    fingerprint: str
+    reloaded: bool
+
+
+class AuditRequest(Document):
+    """An event of a command that acted on the files of a node of this system."""
+
+    node: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)]
+    type: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)]
+    fields: dict[str, str | int | tuple[str, ...]]
+
+
+class Recorded(Document):
+    """When an event was recorded."""
+
+    time: Time
+
+
 class Fault(Document):
     """One fault of a configuration."""
 

@@ -13,6 +13,8 @@ From the bottom up:
 ``trust``        the trusted authorities, and a digest that says whether they changed
 ``revocation``   the port through which chains ask whether a certificate is revoked
 ``chain``        a path from a leaf to a trusted authority, or the reasons why there is none
+``private_material``  whether a private key accompanies a certificate
+``ingest``       what an operator hands over becomes a chain that can be installed, or a refusal
 ``examination``  what the protocol asks: who is this, is the chain good, and for how long does that hold
 ``laboratory``   a certificate authority for laboratories; its keys come from the caller
 """

@@ -178,7 +178,7 @@ def _read(content: bytes, load: Callable[[bytes], x509.Certificate]) -> x509.Cer
     Bytes from outside must not crash an actor, so where they are first read all of them are caught.
     """
     try:
-        with _warning_nobody():
+        with warning_nobody():
             certificate = load(content)
             _check_every_part(certificate)
     except Exception as error:
@@ -187,7 +187,7 @@ def _read(content: bytes, load: Callable[[bytes], x509.Certificate]) -> x509.Cer
 
 
 @contextmanager
-def _warning_nobody() -> Iterator[None]:
+def warning_nobody() -> Iterator[None]:
     """Keep what others wrote from making warnings appear in our log.
 
     `cryptography` warns of what it reads today and will not tomorrow: a serial number that is not

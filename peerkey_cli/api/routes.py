@@ -21,6 +21,7 @@ from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli import documents, schemas
 from peerkey_cli.alarm_times import AlarmTimes
+from peerkey_cli.audit import event_of
 from peerkey_cli.errors import NotFound
 from peerkey_cli.versions import own_version
 from runtime.errors import RuntimeFault
@@ -171,6 +172,16 @@ def _acts(running: Running) -> APIRouter:
         """Read configuration and certificates again. A faulty configuration changes nothing."""
         nodes = await running.authority.ask(Reload(), ANSWER_WITHIN)
         return schemas.Reloaded(time=running.system.clock.wall(), nodes=nodes)
+
+    @router.post(
+        "/audit", responses={409: {"model": schemas.Problem, "description": "No such event is recorded."}}
+    )
+    async def audit(request: schemas.AuditRequest) -> schemas.Recorded:
+        """Record what a command did to the files of a node, and count it."""
+        event = event_of(request.type, request.fields)
+        now = running.system.clock.wall()
+        running.journal.record(now, request.node, event)
+        return schemas.Recorded(time=now)
 
     return router
 

@@ -202,6 +202,7 @@ def test_the_api_describes_itself_and_says_that_it_is_well(keyed: Background) ->
         "/v1/rekey",
         "/v1/release-pin",
         "/v1/reload",
+        "/v1/audit",
     }
     assert health["status"] == "ok"
     assert health["nodes"] == 2

@@ -28,6 +28,7 @@ DOCUMENTS = {
     "peerkey rekey": schemas.Rekeyed,
     "peerkey release-pin": schemas.PinReleased,
     "peerkey reload": schemas.Reloaded,
+    "peerkey import certificate": schemas.Imported,
     "The admin API": schemas.Health,
 }
 
