@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from peerkey_cli.commands import act, config, demo, import_, pki, run, show, simulate, wire
+from peerkey_cli.commands import act, config, create, demo, import_, pki, run, show, simulate, wire
 from peerkey_cli.errors import Commands, Status
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ def main(
 run.register(app)
 show.register(app)
 act.register(app)
+create.register(app)
 import_.register(app)
 config.register(app)
 demo.register(app)

@@ -13,6 +13,7 @@ From the bottom up:
 ``trust``        the trusted authorities, and a digest that says whether they changed
 ``revocation``   the port through which chains ask whether a certificate is revoked
 ``chain``        a path from a leaf to a trusted authority, or the reasons why there is none
+``csr``          what a node asks its certificate authority for
 ``private_material``  whether a private key accompanies a certificate
 ``ingest``       what an operator hands over becomes a chain that can be installed, or a refusal
 ``examination``  what the protocol asks: who is this, is the chain good, and for how long does that hold
