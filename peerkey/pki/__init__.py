@@ -9,6 +9,7 @@ From the bottom up:
 ``certificate``  bytes to certificates, within bounds; PEM text of operators to certificates
 ``identity``     which node a certificate names
 ``policy``       which keys, algorithms, roles and extensions are accepted
+``text``         what ``openssl x509 -text`` prints of a certificate
 ``expiry``       which instant ends a certificate, and how urgent that is
 ``trust``        the trusted authorities, and a digest that says whether they changed
 ``revocation``   the port through which chains ask whether a certificate is revoked

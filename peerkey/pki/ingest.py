@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from peerkey.errors import Malformed, Misconfigured
 from peerkey.observe.events import CertificateIngested
@@ -30,6 +30,7 @@ from peerkey.pki.certificate import MAXIMUM_CHAIN, fingerprint, public_key_of, r
 from peerkey.pki.examination import Examination, Examiner
 from peerkey.pki.private_material import private_key_in
 from peerkey.pki.revocation import NoRevocation
+from peerkey.pki.text import slashed, word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,16 +57,6 @@ _DER_PKCS7: Final = re.compile(
 #: What a paste made of line ends, where it went through JSON or a shell.
 _WRITTEN_LINE_END: Final = re.compile(rb"\\r\\n|\\n|\\r")
 
-#: As OpenSSL and the original name them.
-_PURPOSES: Final = {
-    ExtendedKeyUsageOID.SERVER_AUTH: "TLS Web Server Authentication",
-    ExtendedKeyUsageOID.CLIENT_AUTH: "TLS Web Client Authentication",
-    ExtendedKeyUsageOID.CODE_SIGNING: "Code Signing",
-    ExtendedKeyUsageOID.EMAIL_PROTECTION: "E-mail Protection",
-    ExtendedKeyUsageOID.TIME_STAMPING: "Time Stamping",
-    ExtendedKeyUsageOID.OCSP_SIGNING: "OCSP Signing",
-    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "Any Extended Key Usage",
-}
 _NOTHING: Final = "N/A"
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
@@ -197,7 +188,7 @@ def ingested(name: str, leaf: x509.Certificate) -> CertificateIngested:
     points = _extension(leaf, x509.CRLDistributionPoints)
     return CertificateIngested(
         name=name,
-        purpose=", ".join(_PURPOSES.get(oid, oid.dotted_string) for oid in purposes or ()) or _NOTHING,
+        purpose=", ".join(word(oid) for oid in purposes or ()) or _NOTHING,
         common_name=str(common_names[0].value) if common_names else _NOTHING,
         crl_urls=tuple(
             name.value
@@ -209,11 +200,6 @@ def ingested(name: str, leaf: x509.Certificate) -> CertificateIngested:
         # An operator compares it with what other tools show; nothing is decided by it.
         fingerprint=sha1(leaf.public_bytes(Encoding.DER), usedforsecurity=False).digest().hex(":").upper(),
     )
-
-
-def slashed(name: x509.Name) -> str:
-    """Return a name as audit events write it: ``/C=US/O=Google Trust Services/CN=WR2``."""
-    return "".join(f"/{attribute.rfc4514_attribute_name}={attribute.value!s}" for attribute in name)
 
 
 def _in_pem(content: bytes, source: str) -> bytes:

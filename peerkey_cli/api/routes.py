@@ -102,6 +102,16 @@ def _shows(running: Running, times: AlarmTimes) -> APIRouter:
         """Return every peering with the state of its certificates and keys."""
         return documents.peers_security(await fleet_of(running), now())
 
+    @router.get("/peers/certificate")
+    async def peers_certificate() -> schemas.PeersCertificate:
+        """Return every peering with the certificates of both ends."""
+        return documents.peers_certificate(await fleet_of(running), now())
+
+    @router.get("/certificates")
+    async def certificates(*, detail: bool = False) -> schemas.Certificates:
+        """Return what each node shows to its peers."""
+        return documents.certificates(await fleet_of(running), now(), detail=detail)
+
     @router.get("/security/key-status")
     async def key_status() -> schemas.KeyStatus:
         """Return when each node and each peering rekeys."""
