@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
 import structlog
 
+from metrics.tally import Tally
+
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
@@ -67,10 +69,13 @@ class MemoryJournal:
     def __init__(self) -> None:
         """Start empty."""
         self._entries: deque[Entry] = deque(maxlen=REMEMBERED_EVENTS)
+        #: What was recorded so far, counted.
+        self.tally = Tally()
 
     def record(self, time: datetime, node: str, event: Event) -> None:
         """See :class:`Journal`."""
         self._entries.append(Entry(time, node, event))
+        self.tally.add(node, event)
 
     def recent(self) -> tuple[Entry, ...]:
         """See :class:`Journal`."""

@@ -191,6 +191,8 @@ class CertificateStatus:
     fingerprint: str
     state: str
     detail: str
+    #: What is announced, leaf first, in DER.
+    chain: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ class NodeCertificates:
             fingerprint=own.fingerprint.hex(":"),
             state=own.verdict.state.value,
             detail=own.verdict.explain(),
+            chain=self._credentials.der,
         )
 
     def alarms(self, at: datetime) -> Iterator[alarms.Alarm]:

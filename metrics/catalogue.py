@@ -72,6 +72,34 @@ CERTIFICATE_EXPIRY: Final = Metric(
     "When the node's own certificate ends, in seconds since 1970.",
     "show alarms",
 )
+CSRS: Final = Metric(
+    "peerkey_csr_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "Certificate signing requests: made (success) or not (failure).",
+    "show events",
+)
+CERTIFICATE_IMPORTS: Final = Metric(
+    "peerkey_certificate_import_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "Imports of a node's certificate: done (success) or refused (failure).",
+    "show events",
+)
+CERTIFICATE_FAULTS: Final = Metric(
+    "peerkey_certificate_faults_total",
+    Kind.COUNTER,
+    ("node", "state"),
+    "How often the node's own certificate was found expired, invalid or revoked.",
+    "show events",
+)
+PEER_CERTIFICATE_FAULTS: Final = Metric(
+    "peerkey_peer_certificate_faults_total",
+    Kind.COUNTER,
+    ("node", "state"),
+    "How often a peer's certificate was found expired, invalid or revoked.",
+    "show events",
+)
 ACTORS: Final = Metric("peerkey_actors", Kind.GAUGE, ("state",), "Actors by state.", "show actors")
 ACTOR_CRASHES: Final = Metric(
     "peerkey_actor_crashes_total", Kind.COUNTER, (), "Crashes of actors in this process.", "show actors"
@@ -90,6 +118,10 @@ CATALOGUE: Final = (
     FRAMES_DROPPED,
     ALARMS,
     CERTIFICATE_EXPIRY,
+    CSRS,
+    CERTIFICATE_IMPORTS,
+    CERTIFICATE_FAULTS,
+    PEER_CERTIFICATE_FAULTS,
     ACTORS,
     ACTOR_CRASHES,
     DEAD_LETTERS,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.names import AUTHORITY, node_actor
 from peerkey.config.findings import ConfigurationFaults
+from peerkey.pki.faults import CertificateState
 from peerkey_cli import schemas
+from peerkey_cli.certificate_documents import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +35,20 @@ def peers_security(fleet: Iterable[NodeStatus], now: datetime) -> schemas.PeersS
     """Return every peering with the state of its certificates and keys."""
     return schemas.PeersSecurity(
         time=now, peers=tuple(_peer_security(node, peer) for node in fleet for peer in node.peers)
+    )
+
+
+def certificates(fleet: Iterable[NodeStatus], now: datetime, *, detail: bool) -> schemas.Certificates:
+    """Return what every node shows to its peers; with ``detail`` also in OpenSSL's words."""
+    return schemas.Certificates(
+        time=now, nodes=tuple(_node_certificates(node, detail=detail) for node in fleet)
+    )
+
+
+def peers_certificate(fleet: Iterable[NodeStatus], now: datetime) -> schemas.PeersCertificate:
+    """Return every peering with the certificates of both ends."""
+    return schemas.PeersCertificate(
+        time=now, peers=tuple(_peer_certificates(node, peer) for node in fleet for peer in node.peers)
     )
 
 
@@ -172,6 +188,32 @@ def _path(path: PathStatus) -> schemas.Path:
         state=path.state,
         status="up" if path.state == _IN_SERVICE else "down",
         reason=path.reason,
+    )
+
+
+def _node_certificates(node: NodeStatus, *, detail: bool) -> schemas.NodeCertificates:
+    own = node.certificate
+    missing = "; ".join(
+        alarm.message for alarm in node.alarms if alarm.identity.startswith("certificate-missing")
+    )
+    return schemas.NodeCertificates(
+        node=node.node,
+        uuid=node.uuid,
+        state="missing" if own is None else CertificateState(own.state).value,
+        detail=missing if own is None else own.detail,
+        certificates=() if own is None else tuple(described(der, detail=detail) for der in own.chain),
+    )
+
+
+def _peer_certificates(node: NodeStatus, peer: PeerStatus) -> schemas.PeerCertificates:
+    own = () if node.certificate is None else node.certificate.chain
+    theirs = peer.security.peer_chain
+    return schemas.PeerCertificates(
+        **_peer(node, peer).model_dump(exclude={"paths"}),
+        paths=tuple(_path(path) for path in peer.paths),
+        local_certificate=described(own[0]) if own else None,
+        peer_certificate=described(theirs[0]) if theirs else None,
+        certificate_fault=peer.security.peer_certificate_fault,
     )
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from peerkey_cli.schemas import iso
-from peerkey_cli.terminal import block, duration, table
+from peerkey_cli.terminal import block, duration, printable, table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,6 +51,76 @@ def peers_security(document: schemas.PeersSecurity, colours: bool) -> list[str]:
             )
             lines += ["", *block(f"Peer: {peer.peer.partition('/')[0]}", fields, colours=colours)]
     return lines
+
+
+def peers_certificate(document: schemas.PeersCertificate, colours: bool) -> list[str]:
+    """Return ``show peers certificate``: a block for each path."""
+    lines = ["✔ Retrieving peer paths..."]
+    for peer in document.peers:
+        for path in peer.paths:
+            fields = (
+                ("Peer", peer.peer),
+                ("Node", peer.node),
+                ("Network Interface", path.interface),
+                ("Destination", path.remote),
+                ("Status", path.status),
+                ("Hostname", _NO_HOSTNAME),
+                ("Path Mtu", path.mtu),
+                ("Local Cert", _in_a_line(peer.local_certificate)),
+                ("Peer Cert", _in_a_line(peer.peer_certificate)),
+            )
+            lines += ["", *block(f"Peer: {peer.peer.partition('/')[0]}", fields, colours=colours)]
+    return lines
+
+
+def certificate(document: schemas.Certificates, colours: bool) -> list[str]:
+    """Return ``show certificate``: a block for each node."""
+    lines = ["✔ Retrieving certificates..."]
+    for node in document.nodes:
+        fields: list[tuple[str, object]] = [("State", node.state), ("Detail", node.detail or "N/A")]
+        if node.certificates:
+            leaf, *above = node.certificates
+            fields += [
+                ("Subject", leaf.subject),
+                ("Issuer", leaf.issuer),
+                ("Serial", leaf.serial),
+                ("Not Before", iso(leaf.not_before)),
+                ("Not After", iso(leaf.not_after)),
+                ("Alternative Names", ", ".join(leaf.alternative_names) or "N/A"),
+                ("Purpose", ", ".join(leaf.purposes) or "N/A"),
+                ("Public Key", leaf.key),
+                ("Signature Algorithm", leaf.signature_algorithm),
+                ("CRL", ", ".join(leaf.crl_urls) or "N/A"),
+                ("Fingerprint SHA-1", leaf.fingerprint_sha1),
+                ("Chain", ", ".join(each.subject for each in above) or "N/A"),
+            ]
+        lines += ["", *block(_node_title(node.node), fields, colours=colours)]
+    return lines
+
+
+def certificate_detail(document: schemas.Certificates, colours: bool) -> list[str]:
+    """Return ``show certificate detail``: what OpenSSL prints of each certificate of each node."""
+    lines = ["✔ Retrieving certificates..."]
+    for node in document.nodes:
+        fields = (("State", node.state), ("Detail", node.detail or "N/A"))
+        lines += ["", *block(_node_title(node.node), fields, colours=colours)]
+        for each in node.certificates:
+            lines += ["", *map(printable, each.text)]
+    return lines
+
+
+def _node_title(node: str) -> str:
+    router, _, name = node.partition("/")
+    return f"{name}.{router}"
+
+
+def _in_a_line(certificate: schemas.CertificateInfo | None) -> str:
+    if certificate is None:
+        return "N/A"
+    until = iso(certificate.not_after)
+    return (
+        f"{certificate.subject}, issued by {certificate.issuer}, serial {certificate.serial}, until {until}"
+    )
 
 
 def key_status(document: schemas.KeyStatus, colours: bool) -> list[str]:

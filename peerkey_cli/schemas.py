@@ -103,6 +103,57 @@ class PeersSecurity(Document):
     peers: tuple[PeerSecurity, ...]
 
 
+class CertificateInfo(Document):
+    """One certificate in its fields; ``text`` is what OpenSSL would print, where that was asked for."""
+
+    subject: str
+    issuer: str
+    serial: str
+    not_before: Time
+    not_after: Time
+    key: str
+    signature_algorithm: str
+    alternative_names: tuple[str, ...]
+    purposes: tuple[str, ...]
+    crl_urls: tuple[str, ...]
+    fingerprint_sha1: str
+    fingerprint_sha256: str
+    pem: str
+    text: tuple[str, ...] = ()
+
+
+class NodeCertificates(Document):
+    """What one node shows to its peers, leaf first, and whether it may."""
+
+    node: str
+    uuid: str
+    state: Literal["valid", "expired", "revoked", "invalid", "missing"]
+    detail: str
+    certificates: tuple[CertificateInfo, ...]
+
+
+class Certificates(Document):
+    """``show certificate``."""
+
+    time: Time
+    nodes: tuple[NodeCertificates, ...]
+
+
+class PeerCertificates(Peer):
+    """A peering with the certificates of both ends."""
+
+    local_certificate: CertificateInfo | None
+    peer_certificate: CertificateInfo | None
+    certificate_fault: str
+
+
+class PeersCertificate(Document):
+    """``show peers certificate``."""
+
+    time: Time
+    peers: tuple[PeerCertificates, ...]
+
+
 class PeerKeyStatus(Document):
     """When one peering rekeys."""
 
@@ -242,6 +293,34 @@ class Reloaded(Document):
 
     time: Time
     nodes: tuple[str, ...]
+
+
+class Imported(Document):
+    """A certificate that was put in the place of the old one."""
+
+    time: Time
+    node: str
+    name: str
+    file: str
+    certificates: int
+    left_out: int
+    not_after: Time
+    fingerprint: str
+    reloaded: bool
+
+
+class AuditRequest(Document):
+    """An event of a command that acted on the files of a node of this system."""
+
+    node: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)]
+    type: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)]
+    fields: dict[str, str | int | tuple[str, ...]]
+
+
+class Recorded(Document):
+    """When an event was recorded."""
+
+    time: Time
 
 
 class Fault(Document):

@@ -46,6 +46,7 @@ def application(running: Running) -> FastAPI:
         samples: Samples = {
             **process_samples(system.actors(), system.info()),
             **fleet_samples(fleet),
+            **running.journal.tally.samples(),
             catalogue.ALARMS: alarm_samples((*fleet, *running.crashes.alarms())),
             catalogue.UP: {_ALONE: up},
         }

@@ -38,6 +38,10 @@ _MODE: Final = 0o700
 _LOCK_BYTES: Final = 32
 
 
+class DirectoryInUse(Misconfigured):
+    """Another process holds the state directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class StateDirectory:
     """A directory by its path, and the names within it."""
@@ -106,7 +110,7 @@ class StateDirectory:
                 f"{self.path}: process {holder} uses this state directory; stop it, "
                 "or name another directory with --state-dir"
             )
-            raise Misconfigured(message) from None
+            raise DirectoryInUse(message) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
 

@@ -262,6 +262,87 @@ class PrivateKeyDeleted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CsrGenerated(Event):
+    """A certificate signing request was made. What nobody wanted in it is empty text."""
+
+    TYPE: ClassVar = "system.generate_csr"
+    TITLE: ClassVar = "Generated certificate signing request."
+
+    name: str
+    common_name: str
+    country_name: str
+    state_province_name: str
+    locality_name: str
+    organization_name: str
+    organizational_unit_name: str
+    email_address: str
+    validity_period_days: int
+
+    def description(self) -> str:
+        """Name the certificate that is asked for."""
+        return f"Generated CSR for: {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class CsrFailed(Event):
+    """A certificate signing request could not be made."""
+
+    TYPE: ClassVar = "certificate.request_failed"
+    TITLE: ClassVar = "Failed to generate a certificate signing request."
+
+    name: str
+    reason: str
+
+    def description(self) -> str:
+        """Give the reason."""
+        return f"No CSR for {self.name}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateIngested(Event):
+    """A certificate of this node was imported. The detail has the fields of the original and no other."""
+
+    TYPE: ClassVar = "system.ingest_certificate"
+    TITLE: ClassVar = "Ingested a certificate."
+
+    name: str
+    purpose: str
+    common_name: str
+    crl_urls: tuple[str, ...]
+    certificate_authority: str
+    #: SHA-1 in hexadecimal with colons, as operators know it from `openssl x509 -fingerprint`.
+    fingerprint: str
+
+    def description(self) -> str:
+        """Name the certificate."""
+        return f"Ingested certificate: {self.name}"
+
+    def detail(self) -> dict[str, object]:
+        """Leave the name out: it is in the description."""
+        # Named in full: `super()` alone means the class as it was before it was given slots.
+        detail = Event.detail(self)
+        del detail["name"]
+        return detail
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRefused(Event):
+    """A certificate was to be imported and was refused; the one before it stays."""
+
+    TYPE: ClassVar = "certificate.refused"
+    TITLE: ClassVar = "Refused to ingest a certificate."
+
+    name: str
+    #: Which of the checks it failed: ``private-key``, ``validity``, ``revocation``, or ``installation``.
+    check: str
+    reason: str
+
+    def description(self) -> str:
+        """Give the reason."""
+        return f"Certificate {self.name} was not ingested: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class ActorCrashed(Event):
     """An actor ended with an error and is started again. At most one for an actor and a minute."""
 

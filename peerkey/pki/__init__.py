@@ -9,6 +9,7 @@ From the bottom up:
 ``certificate``  bytes to certificates, within bounds; PEM text of operators to certificates
 ``identity``     which node a certificate names
 ``policy``       which keys, algorithms, roles and extensions are accepted
+``text``         what ``openssl x509 -text`` prints of a certificate
 ``expiry``       which instant ends a certificate, and how urgent that is
 ``trust``        the trusted authorities, and a digest that says whether they changed
 ``revocation``   the port through which chains ask whether a certificate is revoked
@@ -19,6 +20,9 @@ From the bottom up:
 ``list_signers``  who may have signed a list, and whether a trusted CA stands behind them
 ``revocation_lists``  several: whose they are, which of them count, whether they speak of a certificate
 ``verification`` any chain at any time, by the rules of the runtime
+``csr``          what a node asks its certificate authority for
+``private_material``  whether a private key accompanies a certificate
+``ingest``       what an operator hands over becomes a chain that can be installed, or a refusal
 ``examination``  what the protocol asks: who is this, is the chain good, and for how long does that hold
 ``laboratory``   a certificate authority for laboratories; its keys come from the caller
 """

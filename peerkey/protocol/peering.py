@@ -67,6 +67,8 @@ class PeeringStatus:
     next_rekey_seconds: float | None
     last_error: str
     peer_certificate_fault: str
+    #: The certificates that the peer announced last and that were accepted, leaf first, in DER.
+    peer_chain: tuple[bytes, ...] = ()
 
 
 class Peering:
@@ -340,6 +342,7 @@ class Peering:
             else max(0.0, (rekey_at - now.instant).total_seconds()),
             last_error=core.last_failure,
             peer_certificate_fault="" if core.peer_fault is None else core.peer_fault.detail,
+            peer_chain=() if state.peer is None else state.peer.chain,
         )
 
     def _security_status(self) -> str:

@@ -21,6 +21,7 @@ from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli import documents, schemas
 from peerkey_cli.alarm_times import AlarmTimes
+from peerkey_cli.audit import event_of
 from peerkey_cli.errors import NotFound
 from peerkey_cli.versions import own_version
 from runtime.errors import RuntimeFault
@@ -101,6 +102,16 @@ def _shows(running: Running, times: AlarmTimes) -> APIRouter:
         """Return every peering with the state of its certificates and keys."""
         return documents.peers_security(await fleet_of(running), now())
 
+    @router.get("/peers/certificate")
+    async def peers_certificate() -> schemas.PeersCertificate:
+        """Return every peering with the certificates of both ends."""
+        return documents.peers_certificate(await fleet_of(running), now())
+
+    @router.get("/certificates")
+    async def certificates(*, detail: bool = False) -> schemas.Certificates:
+        """Return what each node shows to its peers."""
+        return documents.certificates(await fleet_of(running), now(), detail=detail)
+
     @router.get("/security/key-status")
     async def key_status() -> schemas.KeyStatus:
         """Return when each node and each peering rekeys."""
@@ -171,6 +182,16 @@ def _acts(running: Running) -> APIRouter:
         """Read configuration and certificates again. A faulty configuration changes nothing."""
         nodes = await running.authority.ask(Reload(), ANSWER_WITHIN)
         return schemas.Reloaded(time=running.system.clock.wall(), nodes=nodes)
+
+    @router.post(
+        "/audit", responses={409: {"model": schemas.Problem, "description": "No such event is recorded."}}
+    )
+    async def audit(request: schemas.AuditRequest) -> schemas.Recorded:
+        """Record what a command did to the files of a node, and count it."""
+        event = event_of(request.type, request.fields)
+        now = running.system.clock.wall()
+        running.journal.record(now, request.node, event)
+        return schemas.Recorded(time=now)
 
     return router
 

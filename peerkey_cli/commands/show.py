@@ -23,12 +23,20 @@ class PeersView(StrEnum):
     """What is shown of peers beside their paths."""
 
     SECURITY = "security"
+    CERTIFICATE = "certificate"
+
+
+class CertificateView(StrEnum):
+    """How much is shown of certificates."""
+
+    DETAIL = "detail"
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
     show = typer.Typer(help="Show what a running system says of itself.", rich_markup_mode=None)
     show.command("peers")(peers)
+    show.command("certificate")(certificate)
     show.command("alarms")(alarms)
     show.command("events")(events)
     show.command("actors")(actors)
@@ -46,17 +54,37 @@ def peers(
     state_dir: StateDir = None,
     api: Api = None,
 ) -> None:
-    """Show every peer with its paths, or the security of every peering."""
+    """Show every peer with its paths, or also the security or the certificates of every peering."""
     from peerkey_cli import layouts
-    from peerkey_cli.schemas import Peers, PeersSecurity
+    from peerkey_cli.schemas import Peers, PeersCertificate, PeersSecurity
 
     started, ask = monotonic(), client(state_dir, api)
     if view is None:
         document = ask.get("peers", Peers)
         _print(document, layouts.peers, json=json, started=started)
-    else:
+    elif view is PeersView.SECURITY:
         security = ask.get("peers/security", PeersSecurity)
         _print(security, layouts.peers_security, json=json, started=started)
+    else:
+        certificates = ask.get("peers/certificate", PeersCertificate)
+        _print(certificates, layouts.peers_certificate, json=json, started=started)
+
+
+def certificate(
+    view: Annotated[CertificateView | None, typer.Argument(help="Show all that OpenSSL would.")] = None,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Show the certificate of each node, or everything that is in it."""
+    from peerkey_cli import layouts
+    from peerkey_cli.schemas import Certificates
+
+    started, detail = monotonic(), view is CertificateView.DETAIL
+    asked = "true" if detail else None
+    document = client(state_dir, api).get("certificates", Certificates, detail=asked)
+    layout = layouts.certificate_detail if detail else layouts.certificate
+    _print(document, layout, json=json, started=started)
 
 
 def key_status(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:

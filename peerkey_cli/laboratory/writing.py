@@ -52,12 +52,22 @@ def write(path: Path, content: bytes, mode: int, *, force: bool) -> None:
                 path.hardlink_to(draft)
         finally:
             draft.unlink(missing_ok=True)
+        _sync(path.parent)
     except FileExistsError:
         refuse_existing([path], force=False)
         raise
     except OSError as fault:
         message = f"{path}: cannot be written: {fault.strerror}"
         raise Misconfigured(message) from fault
+
+
+def _sync(directory: Path) -> None:
+    """Let the name of a file in ``directory`` survive a power cut, as its content does."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _make_directory(path: Path) -> None:

@@ -62,6 +62,31 @@ def test_show_peers_security_says_that_both_ends_have_the_same_key(keyed: Backgr
         assert east[fact] is True
 
 
+def test_show_certificate_tells_what_each_node_shows_and_in_detail_what_openssl_would_say(
+    keyed: Background, routers: TwoRouters
+) -> None:
+    brief = document(keyed, "show", "certificate")["nodes"]
+    east, _ = document(keyed, "show", "certificate", "detail")["nodes"]
+    (leaf, issuer) = east["certificates"]
+
+    assert [(node["node"], node["state"], node["detail"]) for node in brief] == [
+        ("east/node0", "valid", ""),
+        ("west/node0", "valid", ""),
+    ]
+    assert leaf["pem"] + issuer["pem"] == (routers.folder / "east.pem").read_text()
+    assert brief[0]["certificates"][0]["text"] == []
+    assert leaf["text"][0] == "Certificate:"
+    assert f"        Subject: CN={UUIDS['east']}" in leaf["text"]
+
+
+def test_show_peers_certificate_has_the_certificates_of_both_ends(keyed: Background) -> None:
+    east, west = document(keyed, "show", "peers", "certificate")["peers"]
+
+    assert east["local_certificate"] == west["peer_certificate"]
+    assert east["peer_certificate"]["subject"] == f"CN={UUIDS['west']}"
+    assert east["certificate_fault"] == ""
+
+
 def test_key_status_says_when_the_next_rekey_is_in_utc(keyed: Background) -> None:
     answer = document(keyed, "show", "security", "key-status")
 
@@ -173,6 +198,9 @@ def test_every_command_for_a_person_ends_with_how_long_it_took(keyed: Background
     for words in (
         ["peers"],
         ["peers", "security"],
+        ["peers", "certificate"],
+        ["certificate"],
+        ["certificate", "detail"],
         ["security", "key-status"],
         ["alarms"],
         ["events"],
@@ -202,6 +230,9 @@ def test_the_api_describes_itself_and_says_that_it_is_well(keyed: Background) ->
         "/v1/rekey",
         "/v1/release-pin",
         "/v1/reload",
+        "/v1/audit",
+        "/v1/certificates",
+        "/v1/peers/certificate",
     }
     assert health["status"] == "ok"
     assert health["nodes"] == 2

@@ -18,11 +18,12 @@ from peerkey_cli.simulation.report import Simulation
 TEXT = (Path(__file__).parents[2] / "docs" / "console.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 #: Commands whose argument makes them two.
-MORE = {"peerkey show peers security"}
+MORE = {"peerkey show peers security", "peerkey show peers certificate"}
 
 DOCUMENTS = {
     "peerkey show peers": schemas.Peers,
     "peerkey show security key-status": schemas.KeyStatus,
+    "peerkey show certificate": schemas.Certificates,
     "peerkey show alarms": schemas.Alarms,
     "peerkey show events": schemas.Events,
     "peerkey show actors": schemas.Actors,
@@ -32,6 +33,7 @@ DOCUMENTS = {
     "peerkey reload": schemas.Reloaded,
     "peerkey simulate": Simulation,
     "peerkey pki verify": schemas.Verified,
+    "peerkey import certificate": schemas.Imported,
     "The admin API": schemas.Health,
 }
 #: Where keys are described that a document has in common with others.
@@ -84,6 +86,15 @@ def test_every_key_that_show_peers_security_adds_is_described() -> None:
     text = SECTIONS["peerkey show peers security"] + SECTIONS["peerkey show peers"]
 
     assert [key for key in keys_of(schemas.PeersSecurity) if not re.search(rf"`[^`]*\b{key}\b", text)] == []
+
+
+def test_every_key_that_show_peers_certificate_adds_is_described() -> None:
+    described = ("peers certificate", "peers", "certificate")
+    text = "".join(SECTIONS[f"peerkey show {each}"] for each in described)
+
+    assert [
+        key for key in keys_of(schemas.PeersCertificate) if not re.search(rf"`[^`]*\b{key}\b", text)
+    ] == []
 
 
 # --- helpers --------------------------------------------------------------------------------------

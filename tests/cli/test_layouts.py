@@ -11,11 +11,27 @@ from actors.messages import NodeStatus, PathStatus, PeerStatus
 from peerkey.observe import alarms
 from peerkey.observe.events import KeyActivated, PathOutOfService, PeeringFailed
 from peerkey.protocol.peering import PeeringStatus
-from peerkey_cli import documents, layouts
+from peerkey_cli import documents, layouts, schemas
 from peerkey_cli.alarm_times import AlarmTimes
 from runtime.info import ActorInfo, ActorState, SystemInfo
 
 NOW = datetime(2030, 6, 15, 12, 0, 0, tzinfo=UTC)
+CERTIFICATE = schemas.CertificateInfo(
+    subject="CN=east",
+    issuer="CN=lab",
+    serial="1f",
+    not_before=NOW,
+    not_after=NOW + timedelta(days=365),
+    key="EC secp256r1",
+    signature_algorithm="ecdsa-with-SHA256",
+    alternative_names=("DNS:east",),
+    purposes=("TLS Web Client Authentication",),
+    crl_urls=(),
+    fingerprint_sha1="6D:C7",
+    fingerprint_sha256="00",
+    pem="",
+    text=("Certificate:", "    Data:"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +79,90 @@ def test_show_peers_security_has_a_block_for_each_path() -> None:
  Cert Ack:           True
  Key Rec:            True
  Key Ack:            False
+"""
+    )
+
+
+def test_show_certificate_has_a_block_for_each_node() -> None:
+    document = schemas.Certificates(
+        time=NOW,
+        nodes=(
+            schemas.NodeCertificates(
+                node="east/node0", uuid="u", state="valid", detail="", certificates=(CERTIFICATE, CERTIFICATE)
+            ),
+            schemas.NodeCertificates(
+                node="west/node0", uuid="u", state="missing", detail="west.pem: No such file", certificates=()
+            ),
+        ),
+    )
+
+    assert (
+        shown(layouts.certificate(document, colours=False))
+        == """\
+✔ Retrieving certificates...
+
+========================================================================
+ node0.east
+========================================================================
+ State:                valid
+ Detail:               N/A
+ Subject:              CN=east
+ Issuer:               CN=lab
+ Serial:               1f
+ Not Before:           2030-06-15T12:00:00.000Z
+ Not After:            2031-06-15T12:00:00.000Z
+ Alternative Names:    DNS:east
+ Purpose:              TLS Web Client Authentication
+ Public Key:           EC secp256r1
+ Signature Algorithm:  ecdsa-with-SHA256
+ CRL:                  N/A
+ Fingerprint SHA-1:    6D:C7
+ Chain:                CN=east
+
+========================================================================
+ node0.west
+========================================================================
+ State:   missing
+ Detail:  west.pem: No such file
+"""
+    )
+    assert (
+        shown(layouts.certificate_detail(document, colours=False)).count("\nCertificate:\n    Data:\n") == 2
+    )
+
+
+def test_show_peers_certificate_has_a_block_for_each_path() -> None:
+    (peer,) = documents.peers([node(paths=1)], NOW).peers
+    document = schemas.PeersCertificate(
+        time=NOW,
+        peers=(
+            schemas.PeerCertificates(
+                **peer.model_dump(),
+                local_certificate=CERTIFICATE,
+                peer_certificate=None,
+                certificate_fault="",
+            ),
+        ),
+    )
+
+    assert (
+        shown(layouts.peers_certificate(document, colours=False))
+        == """\
+✔ Retrieving peer paths...
+
+========================================================================
+ Peer: branch
+========================================================================
+ Peer:               branch/node0
+ Node:               east/node0
+ Network Interface:  wan0
+ Destination:        192.0.2.7:1280
+ Status:             up
+ Hostname:           unavailable
+ Path Mtu:           1500
+ Local Cert:         CN=east, issued by CN=lab, serial 1f, until
+ 2031-06-15T12:00:00.000Z
+ Peer Cert:          N/A
 """
     )
 

@@ -1,0 +1,98 @@
+"""The audit log, for commands that act on files themselves: where their events go.
+
+One process at a time writes the log of a state directory: the one that holds its lock. While a system runs
+that is the system, and it is asked by its admin API to record the event, and counts it; else the command
+takes the lock for a moment and writes itself. Whether that is possible is found out before anything is
+changed (:meth:`Audit.check`): what cannot be recorded is not done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+
+from actors.journal import FileJournal
+from peerkey.errors import Misconfigured
+from peerkey.observe.events import CertificateIngested, CertificateRefused, CsrFailed, CsrGenerated
+from peerkey_cli import schemas
+from peerkey_cli.errors import WrongUsage
+from peerkey_cli.state import DirectoryInUse, StateDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from peerkey_cli.client import Client
+
+#: The events that a command may have recorded by the running system.
+CommandEvent: TypeAlias = CertificateIngested | CertificateRefused | CsrGenerated | CsrFailed
+_KINDS: Final[dict[str, type[CommandEvent]]] = {
+    kind.TYPE: kind for kind in (CertificateIngested, CertificateRefused, CsrGenerated, CsrFailed)
+}
+
+
+class Audit:
+    """The audit log of one state directory."""
+
+    def __init__(self, state: StateDirectory, client: Client) -> None:
+        """Write to the log of ``state``, or let the system that ``client`` asks do it."""
+        self._state = state
+        self._client = client
+
+    def check(self) -> None:
+        """Find out whether an event could be recorded now.
+
+        :raises Misconfigured: the directory cannot be used.
+        :raises Unreachable: a system uses it and does not answer.
+        """
+        try:
+            with self._state.held():
+                FileJournal(self._state.journal).close()
+        except DirectoryInUse:
+            self._client.get("health", schemas.Health)
+        except OSError as fault:
+            raise self._unwritable(fault) from fault
+
+    def record(self, node: str, event: CommandEvent) -> None:
+        """Record an event of ``node``.
+
+        :raises Misconfigured: the directory cannot be used any more.
+        :raises Unreachable: a system uses it and does not answer.
+        """
+        try:
+            with self._state.held():
+                journal = FileJournal(self._state.journal)
+                try:
+                    journal.record(datetime.now(UTC), node, event)
+                finally:
+                    journal.close()
+        except DirectoryInUse:
+            told = schemas.AuditRequest(node=node, type=event.TYPE, fields=_fields(event))
+            self._client.post("audit", schemas.Recorded, told)
+        except OSError as fault:
+            raise self._unwritable(fault) from fault
+
+    def _unwritable(self, fault: OSError) -> Misconfigured:
+        return Misconfigured(f"{self._state.journal}: the audit log cannot be written: {fault.strerror}")
+
+
+def event_of(kind: str, values: Mapping[str, object]) -> CommandEvent:
+    """Make the event that a request names.
+
+    :raises WrongUsage: there is no such event, or it has other fields.
+    """
+    made = _KINDS.get(kind)
+    if made is None or set(values) != {field.name for field in fields(made)}:
+        message = "no event of this type and these fields is recorded for others"
+        raise WrongUsage(message)
+    try:
+        return TypeAdapter(made).validate_python(values)
+    except ValidationError:
+        message = f"a field of {kind} is not of its kind"
+        raise WrongUsage(message) from None
+
+
+def _fields(event: CommandEvent) -> dict[str, Any]:
+    return {field.name: getattr(event, field.name) for field in fields(event)}

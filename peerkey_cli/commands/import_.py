@@ -1,0 +1,168 @@
+"""``peerkey import certificate``: a certificate that an authority has issued goes into service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from peerkey_cli.options import Api, Json, StateDir, client
+
+if TYPE_CHECKING:
+    from peerkey_cli.client import Client
+    from peerkey_cli.importing import Target
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="Take what an authority has issued into service.", rich_markup_mode=None)
+    group.command("certificate")(certificate)
+    # With a callback the group stays a group, also while it has only one command.
+    group.callback()(_nothing_in_common)
+    app.add_typer(group, name="import")
+
+
+def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="What the authority sent; - reads a paste.")],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", readable=False, help="The configuration of the node."),
+    ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", metavar="ROUTER/NODE", help="Which of its nodes, if it has several."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="FILE", help="Without --config: the node's private key."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Without --config: where the certificate goes."),
+    ] = None,
+    trust: Annotated[
+        list[Path] | None,
+        typer.Option("--trust", metavar="FILE", help="Without --config: trusted CAs; may be repeated."),
+    ] = None,
+    uuid: Annotated[UUID | None, typer.Option("--uuid", help="Without --config: the node's UUID.")] = None,
+    alias: Annotated[
+        str | None, typer.Option("--alias", help="Without --config: its peering-common-name, if any.")
+    ] = None,
+    crl: Annotated[
+        list[Path] | None,
+        typer.Option("--crl", metavar="FILE", help="A revocation list, PEM or DER; may be repeated."),
+    ] = None,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Check a certificate and put it in the place of the node's old one.
+
+    No private key may accompany it, it must be valid for this node and its private key, and it must not be
+    revoked. Whatever fails, the old certificate stays.
+    """
+    from datetime import UTC, datetime
+
+    from actors.keystores.file import FileKeyStore
+    from peerkey.errors import Misconfigured
+    from peerkey.observe.events import CertificateRefused
+    from peerkey.pki.ingest import ImportRefused, ingested
+    from peerkey_cli.audit import Audit
+    from peerkey_cli.importing import install, judged, read_given
+    from peerkey_cli.schemas import Imported
+    from peerkey_cli.state import StateDirectory, default_directory
+    from peerkey_cli.terminal import say, say_json
+
+    target = _target(config, node, uuid=uuid, alias=alias, key=key, out=out, trust=trust or [])
+    state = StateDirectory(state_dir or default_directory())
+    ask = client(state_dir, api)
+    audit = Audit(state, ask)
+    content, source = read_given(file)
+    audit.check()
+    now = datetime.now(UTC)
+    try:
+        imported = judged(content, source, target, FileKeyStore(state.sealing_key), crls=crl or [], at=now)
+        install(target, imported)
+    except ImportRefused as fault:
+        audit.record(target.node, CertificateRefused(target.name, fault.check.value, fault.reason))
+        raise
+    except Misconfigured as fault:
+        audit.record(target.node, CertificateRefused(target.name, "installation", str(fault)))
+        raise
+    event = ingested(target.name, imported.chain[0])
+    audit.record(target.node, event)
+    reloaded, remark = _reload(ask)
+    done = Imported(
+        time=now,
+        node=target.node,
+        name=target.name,
+        file=str(target.certificate),
+        certificates=len(imported.chain),
+        left_out=imported.left_out,
+        not_after=imported.examination.not_after,
+        fingerprint=event.fingerprint,
+        reloaded=reloaded,
+    )
+    if json:
+        say_json(done)
+        return
+    more = f", with {done.certificates - 1} of its issuers" if done.certificates > 1 else ""
+    say(
+        f"Imported {done.name} of {done.node} to {done.file}{more}.",
+        f"It is valid until {imported.examination.not_after:%Y-%m-%dT%H:%M:%SZ}; SHA-1 {done.fingerprint}.",
+        *([f"Left out {done.left_out} that do not belong to its chain."] if done.left_out else []),
+        remark,
+    )
+
+
+def _nothing_in_common() -> None:
+    """Take what an authority has issued into service."""
+
+
+def _target(
+    config: Path | None,
+    node: str | None,
+    *,
+    uuid: UUID | None,
+    alias: str | None,
+    key: str | None,
+    out: Path | None,
+    trust: list[Path],
+) -> Target:
+    """Return whose certificate it is, from either set of options."""
+    from peerkey_cli.errors import WrongUsage
+    from peerkey_cli.importing import target_at, target_of
+    from peerkey_cli.plans import PlansReader
+
+    if config is not None:
+        if uuid or alias or key or out or trust:
+            message = (
+                "--uuid, --alias, --key, --out and --trust go without --config: the configuration says it all"
+            )
+            raise WrongUsage(message)
+        return target_of(PlansReader(config, [node] if node else ())(), node, config)
+    if node is not None or uuid is None or key is None or out is None or not trust:
+        message = "give --config FILE (and --node ROUTER/NODE), or all of --uuid, --key, --out and --trust"
+        raise WrongUsage(message)
+    return target_at(uuid, alias, key, out, trust)
+
+
+def _reload(ask: Client) -> tuple[bool, str]:
+    """Tell a running system to read the certificate; return whether it did, and a line about it."""
+    from peerkey.errors import PeerkeyError
+    from peerkey_cli.errors import Unreachable
+    from peerkey_cli.schemas import Reloaded
+
+    try:
+        nodes = ask.post("reload", Reloaded).nodes
+    except Unreachable:
+        return False, "No system answers here: it is read at the next start, or by `peerkey reload`."
+    except PeerkeyError as fault:
+        reason = str(fault).partition("\n")[0]
+        return (
+            False,
+            f"The running system did not reload ({reason}); run `peerkey reload` when that is mended.",
+        )
+    return True, f"The running system reads it: {', '.join(nodes)}."
