@@ -52,6 +52,10 @@ DEFAULT_TCTI: Final = "device:/dev/tpmrm0"
 #: The libraries would write to standard error by themselves; what went wrong is said once, by us.
 os.environ.setdefault("TSS2_LOG", "all+none")
 _FOREIGN: Final = "this TPM does not load the private key; it was made by another"
+#: Bits of an error that say which layer it comes from, and the layer that
+#: carries commands to the TPM.
+_LAYERS: Final = 0xFF << 16
+_TRANSPORT: Final = 10 << 16
 SUFFIX: Final = ".tpm"
 _SEALING_KEY_BYTES: Final = 32
 _HASHES: Final = {"sha256": "SHA256", "sha384": "SHA384", "sha512": "SHA512"}
@@ -205,17 +209,19 @@ class TpmKeyStore:
         """
         tcti = self._tcti()
         with self._one_at_a_time:
+            silence = (
+                f"no TPM answers at {tcti}; look whether the device is there and may be used "
+                f"(group tss), or name another with tcti or in {TCTI}"
+            )
             try:
                 context = tss.ESAPI(tcti)
             except tss.TSS2_Exception:
-                message = (
-                    f"no TPM answers at {tcti}; look whether the device is there and may be used "
-                    f"(group tss), or name another with tcti or in {TCTI}"
-                )
-                raise Unavailable(message) from None
+                raise Unavailable(silence) from None
             try:
                 yield context
             except tss.TSS2_Exception as fault:
+                if fault.rc & _LAYERS == _TRANSPORT:
+                    raise Unavailable(silence) from None
                 message = f"{refused} ({fault})"
                 raise Misconfigured(message) from None
             finally:

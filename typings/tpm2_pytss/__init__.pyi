@@ -4,7 +4,8 @@ from enum import IntEnum, IntFlag
 from types import TracebackType
 from typing import Any, Self
 
-class TSS2_Exception(RuntimeError): ...
+class TSS2_Exception(RuntimeError):
+    rc: int
 
 class TPM2_ALG(IntEnum):
     NULL = ...

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from actors import identity
 from actors.keystores.port import KeyStore, NoSuchKey
@@ -78,6 +79,27 @@ def test_the_store_is_sealed_where_the_keys_are(tmp_path: Path) -> None:
     assert sealing.reveal() not in (tmp_path / "s").read_bytes()
     with pytest.raises(Misconfigured, match="was sealed by a device"):
         KeyStores(tmp_path / "s", home="", environment={}).sealing_key()
+
+
+def test_a_node_proves_who_it_is_with_a_key_that_it_never_sees(tmp_path: Path) -> None:
+    place = pkcs11_place(tmp_path)
+    name = place.name("base")
+    public = place.opened().create(name, KeyType.EC_P256)
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    issued = TestCA().issue(NODE, public_key=public)
+    token, label = parse_pkcs11(name)
+    key = f"module: {token.module}, token: {token.label}, label: {label}, pin-file: pin"
+    text = (
+        "authority: {name: test, router: [{name: east, node: [{name: node0, "
+        f"uuid: {NODE}, private-key: {{pkcs11: {{{key}}}}}}}]}}]}}"
+    )
+    (plan,) = plans(load_configuration(text, "a.yaml").authority, str(tmp_path))
+
+    found = identity.load(plan, KeyStores(tmp_path / "s", environment={}), lambda _: issued.pem)
+
+    assert found.missing == ""
+    assert found.signer is not None
+    verifier_for(public).verify(found.signer.sign(b"data"), b"data")
 
 
 def test_a_sealing_key_in_a_file_stays_in_force_when_the_keys_move_to_hardware(tmp_path: Path) -> None:
