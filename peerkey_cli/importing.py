@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from peerkey.errors import Misconfigured
+from peerkey.pki.crl import MAXIMUM_CRL_BYTES, read_crls
 from peerkey.pki.identity import PeerIdentity
 from peerkey.pki.ingest import MAXIMUM_IMPORT_BYTES, Accepted, Holder, accepted, handed_over
 from peerkey.pki.revocation import NoRevocation, Revocation
+from peerkey.pki.revocation_lists import RevocationLists
 from peerkey.pki.trust import TrustAnchors
-from peerkey_cli.crl_files import listed_in
 from peerkey_cli.errors import NotFound
-from peerkey_cli.files import read_file
+from peerkey_cli.files import read_bounded, read_file
 from peerkey_cli.laboratory.writing import PUBLIC, write
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
     from peerkey.config.plan import CertificateSource, NodePlan
-    from peerkey.protocol.suites import Signer
 
 _STANDARD_INPUT: Final = "-"
 
@@ -38,8 +38,8 @@ _STANDARD_INPUT: Final = "-"
 class Keys(Protocol):
     """What an import needs of a key store."""
 
-    def signer(self, name: str) -> tuple[Signer, PublicKeyTypes]:
-        """See :meth:`actors.keystores.port.KeyStore.signer`."""
+    def public_key(self, name: str) -> PublicKeyTypes:
+        """See :meth:`actors.keystores.port.KeyStore.public_key`."""
         ...
 
 
@@ -119,10 +119,10 @@ def judged(
     :raises Misconfigured: the private key, the trusted certificates or a revocation list cannot be read.
     """
     certificates = handed_over(content, source)
-    _, public_key = keys.signer(target.key_name)
+    public_key = keys.public_key(target.key_name)
     trust = _trust(target)
     holder = Holder(target.identity, public_key, target.key_name)
-    revocation = _revocation(crls, (*trust.certificates, *certificates))
+    revocation = _revocation(crls, certificates, trust, at)
     return accepted(certificates, source, holder, trust=trust, revocation=revocation, at=at)
 
 
@@ -151,5 +151,26 @@ def _trust(target: Target) -> TrustAnchors:
     return TrustAnchors.read(files)
 
 
-def _revocation(crls: Sequence[Path], authorities: Sequence[x509.Certificate]) -> Revocation:
-    return listed_in(crls, authorities) if crls else NoRevocation()
+def _list(file: Path) -> bytes:
+    try:
+        return read_bounded(file, MAXIMUM_CRL_BYTES)
+    except OSError as fault:
+        message = f"{file}: the revocation list cannot be read: {fault.strerror}"
+        raise Misconfigured(message) from fault
+
+
+def _revocation(
+    crls: Sequence[Path], certificates: Sequence[x509.Certificate], trust: TrustAnchors, at: datetime
+) -> Revocation:
+    """Read lists of revoked certificates; one that counts for nothing is refused, for somebody relies on it.
+
+    :raises Misconfigured: a file cannot be read, or holds a list that no trusted authority has signed.
+    """
+    if not crls:
+        return NoRevocation()
+    lists = [each for file in crls for each in read_crls(_list(file), str(file))]
+    known = RevocationLists.of(lists, certificates, trust, at)
+    if known.remarks:
+        message = f"{'; '.join(known.remarks)}: leave out --crl, or name the lists of the trusted authority"
+        raise Misconfigured(message)
+    return known

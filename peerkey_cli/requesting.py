@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from actors.keystores.file import FileKeyStore
 from peerkey.errors import Misconfigured
 from peerkey.observe.events import CsrFailed
 from peerkey.pki.csr import MAXIMUM_VALIDITY_DAYS, PARTS, BadField, Wanted, checked_part, generated, request
 from peerkey.pki.identity import PeerIdentity
-from peerkey_cli.certifying import certifier
 from peerkey_cli.errors import NotFound, WrongUsage
 from peerkey_cli.laboratory.writing import PUBLIC, refuse_existing, write
 
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
+    from actors.keystores.port import KeyStore
     from peerkey.config.plan import NodePlan
     from peerkey_cli.audit import Audit
 
@@ -105,8 +104,10 @@ def wanted(applicant: Applicant, said: Mapping[str, str], sans: tuple[str, ...])
     return Wanted(**values, validity_period_days=days, sans=(*own, *sans))
 
 
-def make(applicant: Applicant, asked: Wanted, audit: Audit, *, out: Path | None, force: bool) -> bytes:
-    """Make the request, write it where it is wanted, and record it; return it in PEM.
+def make(
+    applicant: Applicant, asked: Wanted, keys: KeyStore, audit: Audit, *, out: Path | None, force: bool
+) -> bytes:
+    """Make the request with a key of ``keys``, write it where it is wanted, and record it; return it in PEM.
 
     :raises WrongUsage: a field cannot stand in a certificate; the line names its option.
     :raises Misconfigured: the private key cannot be used, or the file cannot be written.
@@ -115,7 +116,7 @@ def make(applicant: Applicant, asked: Wanted, audit: Audit, *, out: Path | None,
     try:
         if out is not None:
             refuse_existing([out], force=force)
-        made = request(asked, certifier(FileKeyStore(Path()), applicant.key_name))
+        made = request(asked, keys.certifier(applicant.key_name))
         pem = made.public_bytes(Encoding.PEM)
         if out is not None:
             write(out, pem, PUBLIC, force=force)

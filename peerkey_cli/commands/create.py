@@ -136,6 +136,7 @@ def certificate_request(  # noqa: PLR0913, PLR0917 - the options of the command
 
     At a terminal it asks for what no option says; elsewhere that takes its default, or is left out.
     """
+    from actors.keystores.stores import KeyStores
     from peerkey_cli.asking import answers, at_a_terminal
     from peerkey_cli.audit import Audit
     from peerkey_cli.requesting import make, wanted
@@ -158,7 +159,14 @@ def certificate_request(  # noqa: PLR0913, PLR0917 - the options of the command
         said |= answers(_questions(applicant, said))
     asked: Wanted = wanted(applicant, said, tuple(san or ()))
     state = StateDirectory(state_dir or default_directory())
-    pem = make(applicant, asked, Audit(state, client(state_dir, api)), out=out, force=force)
+    pem = make(
+        applicant,
+        asked,
+        KeyStores(state.sealing_key),
+        Audit(state, client(state_dir, api)),
+        out=out,
+        force=force,
+    )
     if out is None:
         typer.echo(pem.decode(), nl=False)
     else:

@@ -65,7 +65,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     """
     from datetime import UTC, datetime
 
-    from actors.keystores.file import FileKeyStore
+    from actors.keystores.stores import KeyStores
     from peerkey.errors import Misconfigured
     from peerkey.observe.events import CertificateRefused
     from peerkey.pki.ingest import ImportRefused, ingested
@@ -83,7 +83,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     audit.check()
     now = datetime.now(UTC)
     try:
-        imported = judged(content, source, target, FileKeyStore(state.sealing_key), crls=crl or [], at=now)
+        imported = judged(content, source, target, KeyStores(state.sealing_key), crls=crl or [], at=now)
         install(target, imported)
     except ImportRefused as fault:
         audit.record(target.node, CertificateRefused(target.name, fault.check.value, fault.reason))

@@ -362,7 +362,9 @@ class WatchedPeering(Peering):
             if self._waiting is not None and self._waiting[0] == after.key_id:
                 waited = now.instant - self._waiting[1]
             if waited < WAIT_TIME and not self._watch.lacks(self._node, self._peer, before.key_id):
-                self._broken(f"key {after.index} is in use {waited.total_seconds():g} s after it was accepted")
+                self._broken(
+                    f"key {after.index} is in use {waited.total_seconds():g} s after it was accepted"
+                )
         if ring.next is None:
             self._waiting = None
         elif self._waiting is None or self._waiting[0] != ring.next.key_id:
@@ -375,7 +377,10 @@ class WatchedPeering(Peering):
         before = self._unaccepted
         key = self._unaccepted = self._not_accepted()
         if key is not None and (before is None or before.key_id != key.key_id) and self._started:
-            leaves = b"" if identity is None else identity.fingerprint, b"" if peer is None else peer.fingerprint
+            leaves = (
+                b"" if identity is None else identity.fingerprint,
+                b"" if peer is None else peer.fingerprint,
+            )
             if (key.local_leaf, key.peer_leaf) != leaves:
                 self._broken(f"key {key.index} was agreed under a certificate that has been replaced")
         if ring.pending is None or not core.config.enabled:
