@@ -34,7 +34,7 @@ from peerkey.protocol.constants import Kind
 from peerkey.protocol.effects import Effect
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import ACCEPTED, KeyRing, PeerKey
-from peerkey.protocol.messages import Role, decode_body_untrusted
+from peerkey.protocol.messages import Role, decode_body_untrusted, decode_inner_untrusted
 from peerkey.protocol.path import PathState
 from peerkey.protocol.phases import Phase
 from peerkey.protocol.state import PeeringState, decode_state
@@ -146,6 +146,8 @@ class _End:
     took_leave: bool = False
     owes_farewell: bool = False
     epoch: int = 0
+    #: The greatest index that it has proposed, answered or held.
+    highest_index: int = 0
     lost_store: bool = False
 
 
@@ -175,6 +177,7 @@ class Observer:
         end.lost_store = True
         self._seen = None
         end.used.clear()
+        end.highest_index = 0
         self._ids.clear()
 
     def left(self, node: str, frame: Frame) -> None:
@@ -186,10 +189,13 @@ class Observer:
 
     def leaves(self, node: str, frame: Frame, stored: PeeringState | None) -> None:
         """Check that what a frame presupposes was stored before it leaves (protocol.md, section 6)."""
-        if frame.kind == Kind.PROBE and _hash(frame) in self._end(node).frames:
+        end, news = self._end(node), _hash(frame) not in self._end(node).frames
+        if frame.kind == Kind.PROBE and not news:
             raise Violation(6, f"{node} sends a PROBE as it did before: nobody can tell it from a replay")
         self.left(node, frame)
         message = decode_body_untrusted(frame)
+        if news:
+            _note_index(node, end, message)
         if isinstance(message, messages.Ack):
             return
         if stored is None:
@@ -222,7 +228,7 @@ class Observer:
                 )
             case messages.PeeringRemoved():
                 presupposed = not ring and bool(stored.removed)
-                self._end(node).said_farewell = True
+                end.said_farewell = True
             case messages.Refusal():
                 presupposed = stored.challenge == message.challenge
             case unreachable:
@@ -285,6 +291,9 @@ class Observer:
             end = self._end(seen.name)
             end.keys, end.was_removed, end.lost_store = seen.keys, seen.removed, False
             end.alive, end.epoch = seen.alive, seen.epoch
+            # A pending key is stored before it is answered: of that, its KEY_RESPONSE tells.
+            known = (key.index for role, key in seen.keys if role is not Role.PENDING)
+            end.highest_index = max(end.highest_index, *known, 0)
 
     def _end(self, name: str) -> _End:
         return self._ends.setdefault(name, _End())
@@ -426,6 +435,20 @@ class Observer:
 def _sealing(keys: KeyRing) -> tuple[PeerKey, ...]:
     """Return what a node seals with: now, and should it start again now."""
     return tuple(key for key in (keys.current, keys.next) if key is not None)
+
+
+def _note_index(node: str, end: _End, message: messages.Message) -> None:
+    """2: an index is one key, so each that is proposed or answered is above all that its sender knows of."""
+    match message:
+        case messages.KeyRequest():
+            index = message.proposed_index
+        case messages.KeyResponse():
+            index = decode_inner_untrusted(message.inner).key_index
+        case _:
+            return
+    if index <= end.highest_index:
+        raise Violation(2, f"{node} wants a key of index {index}, and knows of index {end.highest_index}")
+    end.highest_index = index
 
 
 def _is_rotating(stored: PeeringState | None) -> bool:

@@ -55,9 +55,9 @@ _ALGORITHMS: Final = ("ml-kem-768", "diffie-hellman-2048", "diffie-hellman-2048-
 _SHORT_LIFE: Final = timedelta(minutes=10)
 
 #: Earlier datagrams that an attacker sends again at one time, and how often they are such as followed each
-#: other, unchanged: most frames have several segments, and by one of them nothing is proved.
+#: other: most frames have several segments, and one of them proves nothing.
 _REPLAYS: Final = 8
-_WHOLE: Final = 0.5
+_IN_A_ROW: Final = 0.5
 
 
 class Injector:
@@ -231,14 +231,17 @@ class Injector:
             return
         earlier = network.links.seen(path.peer.address, path.local.address)
         target = paths[random.randrange(len(paths))]
-        if earlier and random.random() < _WHOLE:
-            # In a row, so that a frame of several segments is among them as a whole.
-            first = random.randrange(len(earlier))
-            for each in earlier[first : first + _REPLAYS]:
-                network.inject(Address(*target.local), Address(*target.peer), each.data)
+        if not earlier:
             return
-        for _ in range(min(_REPLAYS, len(earlier))):
-            data = earlier[random.randrange(len(earlier))].data
+        first = random.randrange(len(earlier))
+        # In a row, a frame of several segments is among them as a whole.
+        again = (
+            earlier[first : first + _REPLAYS]
+            if random.random() < _IN_A_ROW
+            else [random.choice(earlier) for _ in range(_REPLAYS)]
+        )
+        for each in again:
+            data = each.data
             if data and random.random() < 0.3:  # noqa: PLR2004 - a share, as good as any
                 place = random.randrange(len(data))
                 data = data[:place] + bytes((data[place] ^ 1 << random.randrange(8),)) + data[place + 1 :]

@@ -60,6 +60,9 @@ EXPECTED_CRASHES: Final = frozenset(
 #: By how much thirty seconds on one machine may differ from thirty on another, with room to spare.
 _CLOCK_SLACK: Final = timedelta(milliseconds=50)
 
+#: A fleet of dozens of nodes that all start at one instant handles less than this.
+_STEPS_AT_ONE_INSTANT: Final = 50_000
+
 #: A key that was answered and not confirmed lives so long, or four retransmit intervals where that is longer.
 _EXCHANGE_TIMEOUT: Final = timedelta(seconds=120)
 _EXCHANGE_TIMEOUT_INTERVALS: Final = 4
@@ -104,6 +107,8 @@ class Watch:
         #: The first violation, when there is one.
         self.found: asyncio.Future[Finding] = self._loop.create_future()
         self.steps = 0
+        #: The instant of the latest step, and how many there had been before it.
+        self._instant, self._last_steps = self._loop.time(), 0
 
     def over(self, fleet: Fleet) -> None:
         """Watch every peering that two nodes of ``fleet`` are both configured for."""
@@ -220,6 +225,7 @@ class Watch:
     def look(self) -> None:
         """Look at every peering that has been touched."""
         self.steps += 1
+        self._progresses()
         if not self._dirty:
             return
         dirty, self._dirty = self._dirty, {}
@@ -235,6 +241,14 @@ class Watch:
                 for _, key in seen.keys:
                     self._keys_seen.setdefault(key.key_id.hex(), now)
             self._checked(pair, lambda pair=pair, seen=sightings: pair.observer.see(now, *seen))
+
+    def _progresses(self) -> None:
+        """4: a fleet in which time stands still waits for ever, however busy it is."""
+        now = self._loop.time()
+        if now != self._instant:
+            self._instant, self._last_steps = now, self.steps
+        elif self.steps - self._last_steps > _STEPS_AT_ONE_INSTANT:
+            self.fail(4, f"{_STEPS_AT_ONE_INSTANT} messages were handled, and no time has passed")
 
     def _receiver(self, site: Site, name: str) -> tuple[Site, Pair] | None:
         """Return whom a path, by the name of its actor, leads to."""
@@ -297,6 +311,7 @@ class WatchedPeering(Peering):
         self._ask_at = Instant(0)
         self._bad_since: Instant | None = None
         self._in_use, self._unaccepted = self.ring.current, self._not_accepted()
+        self._found = b"" if self._unaccepted is None else self._unaccepted.key_id
         self._seen = self._look()
 
     @property
@@ -331,6 +346,14 @@ class WatchedPeering(Peering):
         )
         return wanted
 
+    def tick(self, now: Moment) -> list[Effect]:
+        """See :meth:`Peering.tick`. K3: what the peer says settles a held key, and no time that passes."""
+        held = self.ring.held
+        wanted = super().tick(now)
+        if held is not None and self.ring.held is None and not self._core.state.removed:
+            self._broken(f"key {held.index} was held, and time alone has dropped it")
+        return wanted
+
     def _judge(self, now: Moment) -> None:
         super()._judge(now)
         core, chain = self._core, self.peer_chain
@@ -347,6 +370,7 @@ class WatchedPeering(Peering):
         if self._core.state.removed and self.condemned:
             self.causes.add(self._core.state.removed)
         self._check_exchange(now)
+        self._check_rekey(now)
         self._check_certificates(now)
         before, self._seen = self._seen, self._look()
         if wanted or before != self._seen:
@@ -374,15 +398,18 @@ class WatchedPeering(Peering):
         """V: an exchange "that names the old fingerprint" is aborted; K4: a key is not pending for ever."""
         core, ring = self._core, self.ring
         peer, identity = core.state.peer, core.identity
-        before = self._unaccepted
-        key = self._unaccepted = self._not_accepted()
-        if key is not None and (before is None or before.key_id != key.key_id) and self._started:
+        before, key = self._unaccepted, self._not_accepted()
+        self._unaccepted = key
+        if key is None or key.key_id == self._found:
+            # What a restart finds may have been agreed under the certificate before.
+            pass
+        elif key is ring.pending or before is None or before.key_id != key.key_id:
             leaves = (
                 b"" if identity is None else identity.fingerprint,
                 b"" if peer is None else peer.fingerprint,
             )
             if (key.local_leaf, key.peer_leaf) != leaves:
-                self._broken(f"key {key.index} was agreed under a certificate that has been replaced")
+                self._broken(f"key {key.index} is agreed under a certificate that has been replaced")
         if ring.pending is None or not core.config.enabled:
             self._answered = None
         elif self._answered is None or self._answered[0] != ring.pending.key_id:
@@ -392,6 +419,19 @@ class WatchedPeering(Peering):
             longest = max(_EXCHANGE_TIMEOUT, _EXCHANGE_TIMEOUT_INTERVALS * interval) + _LATEST
             if now.instant - self._answered[1] > longest:
                 self._broken(f"key {ring.pending.index} was answered more than {longest} ago")
+
+    def _check_rekey(self, now: Moment) -> None:
+        """R: "every ``peer-key-rekey-interval``", or one retransmit interval later, whatever has happened."""
+        core, ring = self._core, self.ring
+        interval = core.config.rekey_interval
+        resting = self._started and self.phase is Phase.IDLE and ring.next is None and ring.previous is None
+        if not resting or interval is None or ring.current is None or not core.may_exchange:
+            return
+        due = self.deadline()
+        if due is None or due - now.instant > interval + core.config.retransmit_interval:
+            self._broken(
+                f"key {ring.current.index} is in use, and its successor is not due within {interval}"
+            )
 
     def _check_certificates(self, now: Moment) -> None:
         """V: a certificate that goes bad "is noticed without traffic", within a look and what may delay it."""
