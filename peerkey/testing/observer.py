@@ -40,8 +40,8 @@ from peerkey.protocol.phases import Phase
 from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
 
-#: "A wait time of 30 seconds is added post key computation", and a replaced key opens for as long again. It is
-#: said here once more: whoever watches the machines must not take the number from them.
+#: "A wait time of 30 seconds is added post key computation", and a replaced key opens for as long again.
+#: It is said here once more: whoever watches the machines must not take the number from them.
 WAIT_TIME: Final = timedelta(seconds=30)
 
 #: A machine that is due at one instant more often than this is not getting anywhere.

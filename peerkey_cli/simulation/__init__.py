@@ -9,6 +9,7 @@ networks and processes are :mod:`runtime.backends.sim`'s. One seed decides what 
 ``fleet``     the authority's nodes, each on a machine of its own, with throw-away certificates
 ``injector``  carries a schedule out
 ``watch``     sees both ends of every peering after every step: the invariants of protocol.md, section 5
+``watched``   the machine of a peering, which is held to its own rules
 ``model``     what should be true once everything is put right, in a few sentences
 ``trace``     what happened: a digest of all of it, and the last of it in words
 ``run``       one run, from a seed to an outcome

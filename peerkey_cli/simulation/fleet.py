@@ -34,7 +34,8 @@ from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
 from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
 from peerkey_cli.simulation.model import BOOT_AGAIN_AFTER
-from peerkey_cli.simulation.watch import Injected, WatchedPeering
+from peerkey_cli.simulation.watch import Injected
+from peerkey_cli.simulation.watched import WatchedPeering
 from runtime.backends.sim import Machine, Process
 from runtime.backends.sim.machine import BEGINNING
 from runtime.errors import RuntimeFault, StoreUnavailable

@@ -15,7 +15,7 @@ from peerkey.protocol.keyring import KeyRing
 from peerkey.protocol.messages import KeyEstablished, PeeringRemoved, encode_body
 from peerkey.protocol.path import PathState
 from peerkey.protocol.phases import Phase
-from peerkey.protocol.state import PeeringState, encode_state
+from peerkey.protocol.state import PeerCertificate, PeeringState, encode_state
 from peerkey.testing.observer import Arrival, Observer, Sighting, Violation
 from tests.protocol.examples import MESSAGES
 from tests.protocol.keys import key
@@ -60,6 +60,25 @@ def test_two_keys_under_one_index_break_the_second_invariant() -> None:
     refuses(2, low, end("high", KeyRing(current=other)))
 
 
+def test_an_index_that_was_another_keys_before_breaks_the_second_invariant() -> None:
+    observer, none = Observer(), end("high", KeyRing())
+    observer.see(NOW, end("low", KeyRing(pending=key(1))), none)
+    observer.see(NOW, end("low", KeyRing()), none)
+    again = end("low", KeyRing(pending=key(1, "another exchange")))
+    with pytest.raises(Violation, match=r"invariant 2: .* another key of that index"):
+        observer.see(NOW, again, none)
+    observer.store_lost("low")
+    observer.see(NOW, again, none)
+
+
+def test_proposing_an_index_that_was_held_breaks_the_second_invariant() -> None:
+    observer, ring = Observer(), KeyRing(current=key(8))
+    observer.see(NOW, end("low", ring), end("high", ring))
+    request = frame(Kind.KEY_REQUEST, MESSAGES[Kind.KEY_REQUEST])
+    with pytest.raises(Violation, match="invariant 2: low wants a key of index 8, and knows of index 8"):
+        observer.leaves("low", request, end("low", ring).stored)
+
+
 def test_other_bytes_under_a_known_key_id_break_the_second_invariant() -> None:
     changed = replace(key(1), peer_key=key(2).peer_key)
     refuses(2, end("low", KeyRing(current=key(1))), end("high", KeyRing(current=changed)))
@@ -101,6 +120,31 @@ def test_a_peering_may_be_removed_after_the_peer_said_farewell() -> None:
     observer.leaves("high", frame(Kind.PEERING_REMOVED, PeeringRemoved("expired")), gone.stored)
     observer.see(NOW, end("low", ring), gone)
     observer.see(NOW, end("low", KeyRing(), removed="expired"), gone)
+
+
+def test_a_peer_that_is_not_told_of_fail_hard_breaks_the_first_invariant() -> None:
+    ring = KeyRing(current=key(1))
+    gone = end("high", KeyRing(), removed="expired", condemned=True)
+    untold, told, died = Observer(), Observer(), Observer()
+    for observer in (untold, told, died):
+        observer.see(NOW, end("low", ring), end("high", ring))
+    told.leaves("high", frame(Kind.PEERING_REMOVED, PeeringRemoved("expired")), gone.stored)
+    told.see(NOW, end("low", ring), gone)
+    died.see(NOW, end("low", ring), replace(gone, epoch=1))
+    with pytest.raises(Violation, match="invariant 1: high erased its keys by fail-hard and does not tell"):
+        untold.see(NOW, end("low", ring), gone)
+
+
+@pytest.mark.parametrize(
+    "ring",
+    [KeyRing(current=key(1), next=key(2)), KeyRing(previous=key(1), current=key(2))],
+    ids=["to be used", "to be erased"],
+)
+def test_a_key_that_waits_with_nothing_due_breaks_the_fourth_invariant(ring: KeyRing) -> None:
+    waiting = end("low", ring)
+    assert waiting.stored is not None
+    waiting.stored.peer_seals_with = 2
+    refuses(4, replace(waiting, deadline=None), end("high", ring))
 
 
 def test_waiting_without_a_deadline_breaks_the_fourth_invariant() -> None:
@@ -163,6 +207,27 @@ def test_a_replayed_frame_that_changes_the_keys_again_breaks_the_sixth_invariant
         observer.arrived(arrival)
 
 
+def test_a_replayed_certificate_that_comes_into_force_again_breaks_the_sixth_invariant() -> None:
+    observer = Observer()
+    shown = frame(Kind.CERTIFICATE, MESSAGES[Kind.CERTIFICATE])
+    observer.left("high", shown)
+    arrival = Arrival(
+        "low", shown, (certified(b"old"), Phase.IDLE, None), (certified(b"new"), Phase.IDLE, None), ()
+    )
+    observer.arrived(arrival)
+    observer.see(NOW, end("low", KeyRing()), end("high", KeyRing()))
+    with pytest.raises(Violation, match="changed the certificate in force at low a second time"):
+        observer.arrived(arrival)
+
+
+def test_a_probe_that_is_like_an_earlier_one_breaks_the_sixth_invariant() -> None:
+    observer, ring = Observer(), KeyRing(current=key(7))
+    probe = frame(Kind.PROBE, MESSAGES[Kind.PROBE])
+    observer.leaves("low", probe, end("low", ring).stored)
+    with pytest.raises(Violation, match="invariant 6: low sends a PROBE as it did before"):
+        observer.leaves("low", probe, end("low", ring).stored)
+
+
 def test_keys_in_memory_that_were_not_stored_break_the_seventh_invariant() -> None:
     ring = KeyRing(current=key(1))
     refuses(7, replace(end("low", KeyRing()), ring=ring), end("high", ring))
@@ -195,6 +260,13 @@ def end(name: str, ring: KeyRing, *, removed: str = "", condemned: bool = False)
 
 def record(ring: KeyRing) -> bytes:
     return encode_state(PeeringState(announcement_number=1, challenge=bytes(32), ring=ring))
+
+
+def certified(leaf: bytes) -> bytes:
+    peer = PeerCertificate(
+        chain=(leaf,), fingerprint=leaf, number=1, digest=leaf, versions=(1,), algorithms=("ml-kem",)
+    )
+    return encode_state(PeeringState(announcement_number=1, challenge=bytes(32), peer=peer))
 
 
 def frame(kind: Kind, message: object) -> Frame:

@@ -1,7 +1,7 @@
 """Deliberate mistakes, one line each, and whether the simulator finds them.
 
-A *mutant* is a file under ``tests/sim/mutants/``: a unified diff with exactly one changed line, below a header
-that says which sentence of protocol.md the change breaks, what has to find it, where, and how soon::
+A *mutant* is a file under ``tests/sim/mutants/``: a unified diff with exactly one changed line, below a
+header that says which sentence the change breaks, what has to find it, where, and how soon::
 
     Breaks: K6: "`ACTIVATION_DELAY` = 30 s after acceptance a side seals with the new key"
     Found by: broken rule, .* is in use 0 s after it was accepted
@@ -13,8 +13,8 @@ consequence of a consequence, is not taken for found. The mutant runs in a proce
 the tree; nothing here ever changes the tree itself. A patch that does not fit it any more is *stale*, and
 that is an error: whoever changes the line decides anew what a mistake in it would look like.
 
-``python -m tests.sim.mutation`` prints how many seeds each mutant takes; with ``short``, how many of those that
-are drawn at random (:func:`tests.sim.seeds.short`).
+``python -m tests.sim.mutation`` prints how many seeds each mutant takes; with ``short``, how many of those
+that are drawn at random (:func:`tests.sim.seeds.short`).
 """
 
 from __future__ import annotations

@@ -81,12 +81,16 @@ class SimulatedSystem(ActorSystem):
         return None if incarnation is None else incarnation.actor
 
     def busy(self, name: str) -> bool:
-        """Tell whether the actor of that name is about to do something: messages wait, or it is starting."""
+        """Tell whether the actor of that name is about to do something: messages wait, or it starts or stops.
+
+        One that stops has no timers any more, and waits for what is under way, within its deadline.
+        """
         cell = self._cells.get(name)
         if cell is None:
             return False
         incarnation = cell.incarnation
-        return bool(len(cell.mailbox)) or (incarnation is not None and not incarnation.ready)
+        moving = cell.state is ActorState.STOPPING or (incarnation is not None and not incarnation.ready)
+        return moving or bool(len(cell.mailbox))
 
     def has_timer(self, name: str, key: Hashable) -> bool:
         """Tell whether the actor of that name has set a timer under ``key``."""
