@@ -132,6 +132,9 @@ class Habit:
     between: bool = False
 
 
+#: Below 1 also when it is rounded, so that a choice among several always is one of them.
+_GREATEST_CHOICE: Final = 0.999999
+
 _SECOND: Final = timedelta(seconds=1)
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
@@ -194,7 +197,7 @@ def schedule(
                         node,
                         random.choice(peers) if habit.between else "",
                         timedelta(seconds=round(length, 3)),
-                        round(random.random(), 6),
+                        min(round(random.random(), 6), _GREATEST_CHOICE),
                     )
                 )
                 at += random.expovariate(rate)

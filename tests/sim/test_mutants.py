@@ -46,10 +46,19 @@ def test_the_same_seeds_find_nothing_in_the_tree_as_it_is(scenario: str, seeds: 
 
 def test_there_are_enough_mutants_and_the_table_names_each() -> None:
     table = (MUTANTS / "README.md").read_text("utf-8")
-    named = re.findall(r"^\| `(\d\d-[a-z-]+)` \|", table, re.MULTILINE)
+    rows = re.findall(r"^\| `(\d\d-[a-z-]+)` \| .* \| (\w+) \| \d+ of (\d+) \| \d+ \|$", table, re.MULTILINE)
 
-    assert named == [mutant.name for mutant in mutants()]
-    assert len(named) >= FEWEST
+    assert rows == [(mutant.name, mutant.scenario, str(mutant.within)) for mutant in mutants()]
+    assert len(rows) >= FEWEST
+
+
+@pytest.mark.parametrize("mutant", mutants(), ids=lambda mutant: mutant.name)
+def test_the_sentence_that_a_mutant_breaks_is_in_the_protocol(mutant: Mutant) -> None:
+    protocol = without_marks((ROOT / "docs" / "protocol.md").read_text("utf-8"))
+    quoted = re.findall(r'"([^"]+)"', mutant.breaks)
+
+    assert quoted
+    assert [sentence for sentence in quoted if without_marks(sentence) not in protocol] == []
 
 
 def test_every_mutant_is_in_code_that_runs_in_production() -> None:
@@ -84,6 +93,10 @@ def test_a_mutant_is_one_replaced_line_under_a_whole_header(tmp_path: Path, line
 
 
 # --- helpers ----------------------------------------------------------------------------------------
+
+
+def without_marks(text: str) -> str:
+    return re.sub(r"[\s`*]+", " ", text).strip()
 
 
 def read(directory: Path, patch: str) -> Mutant:
