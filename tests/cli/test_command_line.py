@@ -34,7 +34,8 @@ HEAVY = (
         (["show"], "missing command; see `peerkey show --help`"),
         (
             ["show", "peers", "salt"],
-            "invalid value for '[VIEW]': 'salt' is not one of 'security'; see `peerkey show peers --help`",
+            "invalid value for '[VIEW]': 'salt' is not one of 'security', 'certificate'; "
+            "see `peerkey show peers --help`",
         ),
         (["run"], "missing argument 'FILE'; see `peerkey run --help`"),
         (["rekey", "--per", "x"], "no such option: --per"),

@@ -47,6 +47,12 @@ HARMLESS: Final = frozenset({"random.Random", "pathlib.PurePath", "pathlib.PureP
 ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "actors/journal.py": frozenset({"pathlib"}),
     "actors/keystores/file.py": frozenset({"os", "pathlib", "secrets"}),
+    "actors/keystores/identity_file.py": frozenset({"pathlib", "uuid.uuid4"}),
+    "actors/keystores/passwords.py": frozenset({"pathlib"}),
+    "actors/keystores/pkcs11.py": frozenset({"os", "pathlib", "secrets", "threading"}),
+    "actors/keystores/private_files.py": frozenset({"os", "pathlib", "secrets"}),
+    "actors/keystores/stores.py": frozenset({"os", "pathlib"}),
+    "actors/keystores/tpm.py": frozenset({"os", "pathlib", "secrets", "threading"}),
     "peerkey_cli/simulation/progress.py": frozenset({"time"}),
     "peerkey_cli/simulation/requests.py": frozenset({"pathlib"}),
     "runtime/backends/local.py": frozenset({"random.SystemRandom"}),
