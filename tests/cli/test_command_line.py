@@ -34,8 +34,10 @@ HEAVY = (
         (["show"], "missing command; see `peerkey show --help`"),
         (
             ["show", "peers", "salt"],
-            "invalid value for '[VIEW]': 'salt' is not one of 'security', 'certificate'; "
-            "see `peerkey show peers --help`",
+            (
+                "invalid value for '[VIEW]': 'salt' is not one of 'security', 'certificate'; "
+                "see `peerkey show peers --help`"
+            ),
         ),
         (["run"], "missing argument 'FILE'; see `peerkey run --help`"),
         (["rekey", "--per", "x"], "no such option: --per"),
