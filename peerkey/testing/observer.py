@@ -28,20 +28,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypeAlias, assert_never, final
 
-from peerkey.errors import Malformed
 from peerkey.moment import Instant
 from peerkey.protocol import effects, messages
 from peerkey.protocol.constants import Kind
 from peerkey.protocol.effects import Effect
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import ACCEPTED, KeyRing, PeerKey
-from peerkey.protocol.messages import (
-    Role,
-    decode_body_untrusted,
-    decode_inner_untrusted,
-    decode_signatures_untrusted,
-    encode_signatures,
-)
+from peerkey.protocol.messages import Role, decode_body_untrusted, decode_inner_untrusted
 from peerkey.protocol.path import PathState
 from peerkey.protocol.phases import Phase
 from peerkey.protocol.state import PeeringState, decode_state
@@ -190,7 +183,7 @@ class Observer:
     def left(self, node: str, frame: Frame) -> None:
         """Take note of a frame of an incarnation that is not the newest: it is the node's, no more."""
         end = self._end(node)
-        end.frames |= _hashes(frame)
+        end.frames.add(_hash(frame))
         if frame.kind == Kind.PEERING_REMOVED:
             end.took_leave = True
 
@@ -254,8 +247,7 @@ class Observer:
         end = self._end(arrival.node)
         changed = arrival.before != arrival.after
         frame = _hash(arrival.frame)
-        known = _hashes(arrival.frame)
-        honest = any(known & sender.frames for name, sender in self._ends.items() if name != arrival.node)
+        honest = any(frame in sender.frames for name, sender in self._ends.items() if name != arrival.node)
         if not honest:
             harmless = all(isinstance(effect, _HARMLESS) or _is_hint(effect) for effect in arrival.wanted)
             if changed or not harmless:
@@ -475,21 +467,6 @@ def _held(state: PeeringState | None) -> _Held:
     if state is None:
         return (), b""
     return tuple(state.ring), b"" if state.peer is None else state.peer.fingerprint
-
-
-def _hashes(frame: Frame) -> set[bytes]:
-    """Return what a frame is known by. An announcement is the peer's by its first signature alone.
-
-    The second is for whoever has pinned the certificate before: to others it says nothing, spoiled or not.
-    """
-    known = {_hash(frame)}
-    if frame.kind == Kind.CERTIFICATE:
-        try:
-            first = decode_signatures_untrusted(frame.auth)[0]
-        except Malformed:
-            return known
-        known.add(_hash(frame.with_auth(encode_signatures(first))))
-    return known
 
 
 def _hash(frame: Frame) -> bytes:
