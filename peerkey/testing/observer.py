@@ -24,17 +24,24 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypeAlias, assert_never, final
 
+from peerkey.errors import Malformed
 from peerkey.moment import Instant
 from peerkey.protocol import effects, messages
 from peerkey.protocol.constants import Kind
 from peerkey.protocol.effects import Effect
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import ACCEPTED, KeyRing, PeerKey
-from peerkey.protocol.messages import Role, decode_body_untrusted, decode_inner_untrusted
+from peerkey.protocol.messages import (
+    Role,
+    decode_body_untrusted,
+    decode_inner_untrusted,
+    decode_signatures_untrusted,
+)
 from peerkey.protocol.path import PathState
 from peerkey.protocol.phases import Phase
 from peerkey.protocol.state import PeeringState, decode_state
@@ -161,7 +168,7 @@ class Observer:
         self._ends: dict[str, _End] = {}
         #: Key material by key id, of every key that any end ever had.
         self._material: dict[bytes, tuple[int, tuple[Secret, ...]]] = {}
-        #: The id of the key of each index, since a store was lost last.
+        #: The id of the key of each index that both ends came to have, since a store was lost last.
         self._ids: dict[int, bytes] = {}
         #: The latest of them: what no datagram may carry.
         self._sought: deque[tuple[int, tuple[Secret, ...]]] = deque(maxlen=_SOUGHT_KEYS)
@@ -313,14 +320,15 @@ class Observer:
 
     def _key_material_is_one(self, seen: Sighting) -> None:
         """2, over time: a key id stands for one index and one set of bytes, wherever it is seen."""
-        for _, key in seen.keys:
+        for role, key in seen.keys:
             material = (key.index, (key.peer_key, key.confirm_initiator, key.confirm_responder, key.probe))
             if key.key_id not in self._material:
                 self._material[key.key_id] = material
                 self._sought.append(material)
             elif self._material[key.key_id] != material:
                 raise Violation(2, f"{seen.name} holds {key} with other bytes than were seen before")
-            if self._ids.setdefault(key.index, key.key_id) != key.key_id:
+            # Where requests cross, both ends may answer with one index, and neither key comes to anything.
+            if role is not Role.PENDING and self._ids.setdefault(key.index, key.key_id) != key.key_id:
                 raise Violation(2, f"{seen.name} holds {key}, and there was another key of that index")
 
     def _both_ends_agree(self, one: Sighting, other: Sighting) -> None:
@@ -470,6 +478,15 @@ def _held(state: PeeringState | None) -> _Held:
 
 
 def _hash(frame: Frame) -> bytes:
+    """Return what tells a frame from every other.
+
+    The second signature of a CERTIFICATE counts where a pin is replaced and nowhere else: with another one it
+    is the same announcement, of which the first proves who made it.
+    """
+    if frame.kind == Kind.CERTIFICATE:
+        # One whose signatures cannot be read is nobody's announcement.
+        with suppress(Malformed):
+            frame = frame.with_auth(decode_signatures_untrusted(frame.auth)[0])
     return hashlib.blake2b(frame.encode(), digest_size=_FRAME_HASH_BYTES).digest()
 
 

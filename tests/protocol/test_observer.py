@@ -12,7 +12,7 @@ from peerkey.protocol import effects
 from peerkey.protocol.constants import Kind
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import KeyRing
-from peerkey.protocol.messages import KeyEstablished, PeeringRemoved, encode_body
+from peerkey.protocol.messages import KeyEstablished, PeeringRemoved, encode_body, encode_signatures
 from peerkey.protocol.path import PathState
 from peerkey.protocol.phases import Phase
 from peerkey.protocol.state import PeerCertificate, PeeringState, encode_state
@@ -62,9 +62,11 @@ def test_two_keys_under_one_index_break_the_second_invariant() -> None:
 
 def test_an_index_that_was_another_keys_before_breaks_the_second_invariant() -> None:
     observer, none = Observer(), end("high", KeyRing())
-    observer.see(NOW, end("low", KeyRing(pending=key(1))), none)
+    other = key(1, "another exchange")
+    observer.see(NOW, end("low", KeyRing(pending=other)), end("high", KeyRing(pending=key(1))))
+    observer.see(NOW, end("low", KeyRing(held=key(1))), none)
     observer.see(NOW, end("low", KeyRing()), none)
-    again = end("low", KeyRing(pending=key(1, "another exchange")))
+    again = end("low", KeyRing(held=other))
     with pytest.raises(Violation, match=r"invariant 2: .* another key of that index"):
         observer.see(NOW, again, none)
     observer.store_lost("low")
@@ -187,6 +189,18 @@ def test_an_effect_of_a_frame_that_the_peer_never_sent_breaks_the_sixth_invarian
         observer.arrived(Arrival("low", forged, same, same, (effects.Heard("path0"),)))
     with pytest.raises(Violation, match="deadline"):
         observer.arrived(Arrival("low", forged, same, (same[0], Phase.IDLE, NOW), ()))
+
+
+def test_a_certificate_is_the_peers_by_its_first_signature() -> None:
+    observer = Observer()
+    shown = frame(Kind.CERTIFICATE, MESSAGES[Kind.CERTIFICATE])
+    observer.left("high", shown.with_auth(encode_signatures(b"first", b"second")))
+    before, after = (certified(b"old"), Phase.IDLE, None), (certified(b"new"), Phase.IDLE, None)
+    changed = shown.with_auth(encode_signatures(b"first", b"changed"))
+    observer.arrived(Arrival("low", changed, before, after, ()))
+    forged = shown.with_auth(encode_signatures(b"forged", b"second"))
+    with pytest.raises(Violation, match="is not the peer's"):
+        observer.arrived(Arrival("low", forged, before, after, ()))
 
 
 def test_a_replayed_frame_that_changes_the_keys_again_breaks_the_sixth_invariant() -> None:
