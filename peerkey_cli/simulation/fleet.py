@@ -409,10 +409,9 @@ class Fleet:
         self.random = random
         self.trace = trace
         self.watch = watch
-        self.weather = Weather(loss=loss)
         self.network = Network(
             Random(random.getrandbits(64)),  # noqa: S311 - a simulation is to be repeated
-            weather=self.weather,
+            weather=Weather(loss=loss),
             remembered=_RECORDED,
         )
         self.network.on_sent = self._sent
