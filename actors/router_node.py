@@ -515,7 +515,7 @@ class RouterNode(Actor):
         self._run(peer, lambda peering: peering.trust_changed(now), heavy=_always)
 
     def _still_judged(self, now: Moment) -> bool:
-        """Tell whether the clocks have gone on alike since the last judgement, and nothing else changed."""
+        """Tell whether the clocks have gone on alike since the last judgement, and reached no date."""
         if self._certificates.outdated:
             return False
         passed = now.instant - self._judged.instant
