@@ -93,6 +93,13 @@ CERTIFICATE_FAULTS: Final = Metric(
     "How often the node's own certificate was found expired, invalid or revoked.",
     "show events",
 )
+REVOCATION_CHECKS: Final = Metric(
+    "peerkey_revocation_checks_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "Periodic checks of the node's own certificate: revoked, not-revoked or not-checked.",
+    "show events",
+)
 PEER_CERTIFICATE_FAULTS: Final = Metric(
     "peerkey_peer_certificate_faults_total",
     Kind.COUNTER,
@@ -121,6 +128,7 @@ CATALOGUE: Final = (
     CSRS,
     CERTIFICATE_IMPORTS,
     CERTIFICATE_FAULTS,
+    REVOCATION_CHECKS,
     PEER_CERTIFICATE_FAULTS,
     ACTORS,
     ACTOR_CRASHES,

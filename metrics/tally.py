@@ -14,6 +14,7 @@ from metrics.catalogue import (
     CERTIFICATE_IMPORTS,
     CSRS,
     PEER_CERTIFICATE_FAULTS,
+    REVOCATION_CHECKS,
     Metric,
 )
 from peerkey.observe import events
@@ -38,6 +39,8 @@ def counted(event: events.Event) -> tuple[Metric, str] | None:
             return CERTIFICATE_IMPORTS, "failure"
         case events.CertificateWentBad(state=state) if state in _STATES:
             return CERTIFICATE_FAULTS, state
+        case events.RevocationChecked(outcome=outcome):
+            return REVOCATION_CHECKS, outcome
         case events.PeerCertificateRefused(state=state) | events.PeerCertificateWentBad(state=state) if (
             state in _STATES
         ):

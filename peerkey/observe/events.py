@@ -228,6 +228,29 @@ class CertificateWentBad(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RevocationChecked(Event):
+    """This node's certificate was checked for revocation, as ``revocation-check-interval`` asks for."""
+
+    TYPE: ClassVar = "system.revocation_check"
+    TITLE: ClassVar = "Checked the certificate of this node for revocation."
+
+    #: ``revoked``; ``not-revoked``: no list that is known names it or a CA above it; ``not-checked``.
+    outcome: str
+    #: SHA-256 of the certificate, colons between the bytes; empty where there is none.
+    fingerprint: str
+    detail_text: str
+    behavior: str
+
+    def description(self) -> str:
+        """Say what came of it."""
+        if self.outcome == "revoked":
+            return f"Certificate of this node is revoked - {self.detail_text} ({self.behavior})"
+        if self.outcome == "not-revoked":
+            return "No known revocation list names the certificate of this node or a CA above it"
+        return f"Certificate of this node was not checked for revocation: {self.detail_text}"
+
+
+@dataclass(frozen=True, slots=True)
 class PrivateKeyCreated(Event):
     """An operator made a private key. Its name and the fingerprint of its public key say which."""
 
