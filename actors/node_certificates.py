@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from actors.identity import Credentials
 from actors.messages import CertificateStatus
 from peerkey.observe import alarms
-from peerkey.observe.events import CertificateWentBad, RevocationChecked
+from peerkey.observe.events import CertificateRecovered, CertificateWentBad, RevocationChecked
 from peerkey.pki.examination import Examination, Examiner, VerdictCache, next_change
 from peerkey.pki.expiry import Severity as Urgency
 from peerkey.pki.expiry import severity
@@ -77,6 +77,8 @@ class NodeCertificates:
         self._cache = VerdictCache(_CHAINS_REMEMBERED)
         #: Why the node should not use its certificate; empty while it may.
         self.fault = ""
+        #: The fault that an event has told of; a node whose key management is disabled tells nothing.
+        self._told = ""
         #: What was known to be revoked when it was judged last; ``None`` before.
         self._generation: int | None = None
 
@@ -95,9 +97,9 @@ class NodeCertificates:
             self._previous_signer = before.signer
         self._plan, self._credentials = plan, credentials
 
-    def judge(self, at: datetime) -> CertificateWentBad | None:
-        """Judge the node's certificate; return the event where something new is wrong with it."""
-        before, credentials, plan = self.fault, self._credentials, self._plan
+    def judge(self, at: datetime) -> CertificateWentBad | CertificateRecovered | None:
+        """Judge the node's certificate; return the event where it went bad, in another way, or recovered."""
+        credentials, plan = self._credentials, self._plan
         # Before anything is looked up: what changes meanwhile is another generation.
         self._generation = self._revocation.generation
         if not credentials.chain:
@@ -112,10 +114,15 @@ class NodeCertificates:
             )
             self._own = examiner.examine(credentials.der, at)
             self.fault = self._own.verdict.explain()
-        if not self.fault or self.fault == before or not plan.enabled:
+        before, self._told = self._told, self.fault if plan.enabled else ""
+        if self._told == before or not plan.enabled:
             return None
-        state = "missing" if self._own is None else self._own.verdict.state.value
-        return CertificateWentBad(state, self.fault, plan.policy.invalid_certificate_behavior.value)
+        own, behavior = self._own, plan.policy.invalid_certificate_behavior.value
+        if own is None:
+            return CertificateWentBad("missing", "missing", self.fault, behavior)
+        if not self.fault:
+            return CertificateRecovered(own.fingerprint.hex(":"))
+        return CertificateWentBad(own.verdict.state.value, own.verdict.reason, self.fault, behavior)
 
     @property
     def outdated(self) -> bool:

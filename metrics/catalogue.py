@@ -107,6 +107,13 @@ PEER_CERTIFICATE_FAULTS: Final = Metric(
     "How often a peer's certificate was found expired, invalid or revoked.",
     "show events",
 )
+PEER_AUTHENTICATIONS: Final = Metric(
+    "peerkey_peer_authentications_total",
+    Kind.COUNTER,
+    ("node", "outcome", "reason"),
+    "What became of peers' certificates: accepted, refused, went-bad or recovered, and why.",
+    "show events",
+)
 ACTORS: Final = Metric("peerkey_actors", Kind.GAUGE, ("state",), "Actors by state.", "show actors")
 ACTOR_CRASHES: Final = Metric(
     "peerkey_actor_crashes_total", Kind.COUNTER, (), "Crashes of actors in this process.", "show actors"
@@ -130,6 +137,7 @@ CATALOGUE: Final = (
     CERTIFICATE_FAULTS,
     REVOCATION_CHECKS,
     PEER_CERTIFICATE_FAULTS,
+    PEER_AUTHENTICATIONS,
     ACTORS,
     ACTOR_CRASHES,
     DEAD_LETTERS,
