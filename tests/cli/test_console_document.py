@@ -33,6 +33,7 @@ DOCUMENTS = {
     "peerkey reload": schemas.Reloaded,
     "peerkey simulate": Simulation,
     "peerkey pki verify": schemas.Verified,
+    "peerkey pki crl": schemas.RevocationLists,
     "peerkey import certificate": schemas.Imported,
     "The admin API": schemas.Health,
 }
