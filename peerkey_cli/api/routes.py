@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from actors.messages import GetFleet, Rekey, ReleasePin, Reload
+from actors.messages import GetFleet, Rekey, ReleasePin
 from actors.names import AUTHORITY
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
@@ -180,7 +180,7 @@ def _acts(running: Running) -> APIRouter:
     )
     async def reload() -> schemas.Reloaded:
         """Read configuration and certificates again. A faulty configuration changes nothing."""
-        nodes = await running.authority.ask(Reload(), ANSWER_WITHIN)
+        nodes = await running.reload(ANSWER_WITHIN)
         return schemas.Reloaded(time=running.system.clock.wall(), nodes=nodes)
 
     @router.post(
