@@ -65,6 +65,16 @@ class PrivateKeyCreated(Document):
     node_uuid: str
 
 
+class PrivateKeyDeleted(Document):
+    """``delete private-key``."""
+
+    time: Time
+    name: str
+    fingerprint: str
+    node: str
+    node_uuid: str
+
+
 class Peers(Document):
     """``show peers``."""
 

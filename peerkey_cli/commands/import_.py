@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from peerkey_cli.options import Api, Json, StateDir, client
+from peerkey_cli.options import Alias, Api, Config, Json, KeyName, NodeOfConfig, NodeUuid, StateDir, client
 
 if TYPE_CHECKING:
     from peerkey_cli.client import Client
@@ -26,18 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="What the authority sent; - reads a paste.")],
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", readable=False, help="The configuration of the node."),
-    ] = None,
-    node: Annotated[
-        str | None,
-        typer.Option("--node", metavar="ROUTER/NODE", help="Which of its nodes, if it has several."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="FILE", help="Without --config: the node's private key."),
-    ] = None,
+    config: Config = None,
+    node: NodeOfConfig = None,
+    key: KeyName = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="Without --config: where the certificate goes."),
@@ -46,10 +37,8 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         list[Path] | None,
         typer.Option("--trust", metavar="FILE", help="Without --config: trusted CAs; may be repeated."),
     ] = None,
-    uuid: Annotated[UUID | None, typer.Option("--uuid", help="Without --config: the node's UUID.")] = None,
-    alias: Annotated[
-        str | None, typer.Option("--alias", help="Without --config: its peering-common-name, if any.")
-    ] = None,
+    uuid: NodeUuid = None,
+    alias: Alias = None,
     crl: Annotated[
         list[Path] | None,
         typer.Option("--crl", metavar="FILE", help="A revocation list, PEM or DER; may be repeated."),

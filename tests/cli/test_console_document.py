@@ -28,6 +28,7 @@ DOCUMENTS = {
     "peerkey show events": schemas.Events,
     "peerkey show actors": schemas.Actors,
     "peerkey create private-key": schemas.PrivateKeyCreated,
+    "peerkey delete private-key": schemas.PrivateKeyDeleted,
     "peerkey rekey": schemas.Rekeyed,
     "peerkey release-pin": schemas.PinReleased,
     "peerkey reload": schemas.Reloaded,
