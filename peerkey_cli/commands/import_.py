@@ -69,7 +69,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     ask = client(state_dir, api)
     audit = Audit(state, ask)
     content, source = read_given(file)
-    audit.check()
+    audit.check(target.node)
     now = datetime.now(UTC)
     try:
         imported = judged(content, source, target, KeyStores(state.sealing_key), crls=crl or [], at=now)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography import x509
@@ -280,6 +281,26 @@ def test_a_ca_bundle_that_was_replaced_counts_with_the_import(
 
     wait_for(lambda: serial_at_peer(system, "west") == new.certificate.serial_number, 30)
     assert show(routers, "alarms")["alarms"] == []
+
+
+def test_nothing_is_imported_for_a_node_whose_system_is_another(
+    system: Background, routers: TwoRouters
+) -> None:
+    assert system.running is not None
+    stranger, out = routers.ca.issue(UUID(int=99)), routers.folder / "stranger.pem"
+    routers.certify("stranger", stranger)
+    out.unlink()
+
+    done = peerkey(
+        *("import", "certificate", given_file(routers, stranger.pem), "--uuid", UUID(int=99)),
+        *("--key", routers.folder / "stranger.key", "--out", out, "--trust", routers.folder / "ca.pem"),
+        *("--state-dir", routers.folder / "state"),
+    )
+
+    assert done.exit_code == 1
+    assert "the system that runs here has no node" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not out.exists()
 
 
 def test_a_certificate_that_is_missing_at_the_start_is_an_alarm_until_it_is_imported(
