@@ -316,6 +316,7 @@ class Imported(Document):
     left_out: int
     not_after: Time
     fingerprint: str
+    remarks: tuple[str, ...]
     reloaded: bool
 
 

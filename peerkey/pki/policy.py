@@ -93,6 +93,16 @@ def leaf_findings(certificate: x509.Certificate, key: CertificatePublicKeyTypes)
     )
 
 
+def leaf_remarks(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return what is no reason to refuse this certificate of a node, and is worth saying to an operator."""
+    remarks = []
+    if not any(isinstance(each.value, x509.ExtendedKeyUsage) for each in certificate.extensions):
+        remarks.append("the certificate does not say what it is for: TLS client or server authentication")
+    if certificate.subject == certificate.issuer:
+        remarks.append("the certificate is signed by its own key: no authority vouches for it")
+    return tuple(remarks)
+
+
 def ca_findings(certificate: x509.Certificate) -> tuple[Finding, ...]:
     """Return what forbids this certificate to a CA.
 

@@ -58,6 +58,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey.errors import Misconfigured
     from peerkey.observe.events import CertificateRefused
     from peerkey.pki.ingest import ImportRefused, ingested
+    from peerkey.pki.policy import leaf_remarks
     from peerkey_cli.audit import Audit
     from peerkey_cli.importing import install, judged, read_given
     from peerkey_cli.schemas import Imported
@@ -92,6 +93,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         left_out=imported.left_out,
         not_after=imported.examination.not_after,
         fingerprint=event.fingerprint,
+        remarks=leaf_remarks(imported.chain[0]),
         reloaded=reloaded,
     )
     if json:
@@ -102,6 +104,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         f"Imported {done.name} of {done.node} to {done.file}{more}.",
         f"It is valid until {imported.examination.not_after:%Y-%m-%dT%H:%M:%SZ}; SHA-1 {done.fingerprint}.",
         *([f"Left out {done.left_out} that do not belong to its chain."] if done.left_out else []),
+        *(f"Remark: {each}." for each in done.remarks),
         remark,
     )
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -118,6 +119,44 @@ def test_an_expired_certificate_is_refused(routers: TwoRouters, old: Issued) -> 
     assert done.exit_code == 1
     assert "expired: the certificate expired" in done.stderr
     assert installed(routers) == old.pem
+
+
+def test_a_certificate_that_does_not_say_what_it_is_for_is_imported_with_a_remark(
+    routers: TwoRouters, old: Issued
+) -> None:
+    done = import_(routers, "--json", given=given_file(routers, renewed(routers, old, purposes=None).pem))
+
+    (remark,) = json.loads(done.stdout)["remarks"]
+    assert done.exit_code == 0
+    assert "does not say what it is for" in remark
+
+
+def test_a_full_chain_of_rsa_is_imported_with_its_root_in_any_order(routers: TwoRouters) -> None:
+    """I95-65719: an RSA certificate with its full chain was refused, with a message about something else."""
+    key = rsa.generate_private_key(65_537, 2_048)
+    ca = TestCA(
+        "rsa",
+        now=routers.ca.now,
+        root_key=rsa.generate_private_key(65_537, 3_072),
+        intermediate_key=rsa.generate_private_key(65_537, 2_048),
+    )
+    (routers.folder / "ca.pem").write_bytes(ca.root.certificate.public_bytes(Encoding.PEM))
+    issued = ca.issue(EAST, key=key)
+    routers.certify("east", issued)
+    leaf, issuing, root = (
+        each.public_bytes(Encoding.PEM)
+        for each in (issued.certificate, ca.intermediate.certificate, ca.root.certificate)
+    )
+
+    for full in (leaf + issuing + root, root + issuing + leaf, issuing + leaf + root):
+        done = import_(routers, given=given_file(routers, full))
+
+        assert done.exit_code == 0, done.stderr
+        assert installed(routers) == leaf + issuing
+
+    wrong = import_(routers, given=given_file(routers, issuing + root))
+    assert wrong.exit_code == 1
+    assert "none of the 2 certificates is for the private key" in wrong.stderr
 
 
 def test_validation_mode_is_about_configurations_and_not_about_imports(
