@@ -15,13 +15,14 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from actors.authority import Authority
 from actors.crashes import CrashWatch
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
+from actors.messages import Reload
 from actors.names import AUTHORITY
 from actors.router_node import Ports, store_owner
 from peerkey.errors import Misconfigured, PeerkeyError
@@ -52,6 +53,19 @@ class Running:
     journal: FileJournal
     state: StateDirectory
     since: datetime
+    keystore: KeyStores
+
+    async def reload(self, within: timedelta) -> tuple[str, ...]:
+        """Read configuration and certificates again, and try again what a device has refused.
+
+        Returns the names of the nodes. A faulty configuration changes nothing.
+
+        :raises Misconfigured: the configuration cannot be read, or has faults.
+        :raises RuntimeFault: the actors do not answer.
+        """
+        self.keystore.retry()
+        nodes: tuple[str, ...] = await self.authority.ask(Reload(), within)
+        return nodes
 
 
 @asynccontextmanager
@@ -89,7 +103,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
         )
         # Its trouble lies outside, in files that an operator is about to mend.
         authority = system.spawn(lambda: Authority(read_plans, ports), AUTHORITY, supervision=PATIENT)
-        yield Running(system, authority, crashes, journal, state, system.clock.wall())
+        yield Running(system, authority, crashes, journal, state, system.clock.wall(), keystore)
 
 
 async def _store(stack: AsyncExitStack, state: StateDirectory, keystore: KeyStores) -> Store:

@@ -65,6 +65,16 @@ class PrivateKeyCreated(Document):
     node_uuid: str
 
 
+class PrivateKeyDeleted(Document):
+    """``delete private-key``."""
+
+    time: Time
+    name: str
+    fingerprint: str
+    node: str
+    node_uuid: str
+
+
 class Peers(Document):
     """``show peers``."""
 
@@ -306,6 +316,7 @@ class Imported(Document):
     left_out: int
     not_after: Time
     fingerprint: str
+    remarks: tuple[str, ...]
     reloaded: bool
 
 
@@ -350,3 +361,40 @@ class Verified(Document):
     reasons: tuple[str, ...]
     path: tuple[str, ...]
     remarks: tuple[str, ...]
+
+
+ListState = Literal["current", "stale", "not-yet"]
+
+
+class RevokedInfo(Document):
+    """One entry of a revocation list; ``issuer`` where it is another than that of the list."""
+
+    serial: str
+    since: Time
+    reason: str | None
+    issuer: str | None
+
+
+class RevocationListInfo(Document):
+    """What one revocation list says."""
+
+    issuer: str
+    number: int | None
+    delta_base: int | None
+    this_update: Time
+    next_update: Time | None
+    state: ListState
+    signature_algorithm: str
+    signature: str
+    unknown_extension: str | None
+    indirect: bool
+    total_entries: int
+    entries: tuple[RevokedInfo, ...]
+
+
+class RevocationLists(Document):
+    """``pki crl``."""
+
+    time: Time
+    file: str
+    lists: tuple[RevocationListInfo, ...]

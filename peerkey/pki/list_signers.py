@@ -17,7 +17,7 @@ from cryptography.x509.verification import Store
 from peerkey.pki.certificate import fingerprint, public_key_of
 from peerkey.pki.chain import candidates_of, find_path
 from peerkey.pki.list_scope import is_ca
-from peerkey.pki.policy import HASHES, ML_DSA, SIGNATURE_ALGORITHMS, key_findings
+from peerkey.pki.policy import HASHES, ML_DSA, SIGNATURE_ALGORITHMS, key_findings, signature_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +64,7 @@ class ListSigners:
         """Say why a list without any path is set aside."""
         if each.issuer not in self._by_name:
             return "its issuer is not known"
-        if not _algorithm_accepted(each.crl):
+        if not algorithm_accepted(each.crl):
             return "it is signed with an algorithm that is not accepted"
         if not self._signers(each):
             return "no CA of that name that may sign lists has signed it"
@@ -79,14 +79,14 @@ class ListSigners:
     def _signers(self, each: RevocationList) -> list[x509.Certificate]:
         authors = self._authors.get(id(each))
         if authors is None:
-            authors = [ca for ca in self._by_name.get(each.issuer, ()) if _has_signed(ca, each.crl)]
+            authors = [ca for ca in self._by_name.get(each.issuer, ()) if has_signed(ca, each.crl)]
             self._authors[id(each)] = authors
         return authors
 
 
-def _has_signed(signer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
+def has_signed(signer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
     """Whether ``signer`` may sign lists and its key made this list's signature."""
-    if not _may_sign_lists(signer) or not _algorithm_accepted(crl):
+    if not may_sign_lists(signer) or not algorithm_accepted(crl):
         return False
     key = public_key_of(signer)
     if key is None or key_findings(key):
@@ -97,18 +97,13 @@ def _has_signed(signer: x509.Certificate, crl: x509.CertificateRevocationList) -
         return False
 
 
-def _may_sign_lists(certificate: x509.Certificate) -> bool:
+def may_sign_lists(certificate: x509.Certificate) -> bool:
     """Whether keyUsage, where it is there, has cRLSign (RFC 5280 section 6.3.3 f); only a CA may lack it."""
     usages = [each.value for each in certificate.extensions if isinstance(each.value, x509.KeyUsage)]
     return usages[0].crl_sign if usages else is_ca(certificate)
 
 
-def _algorithm_accepted(crl: x509.CertificateRevocationList) -> bool:
+def algorithm_accepted(crl: x509.CertificateRevocationList) -> bool:
+    """Whether lists that are signed so are accepted, whoever signed."""
     algorithm = crl.signature_algorithm_oid
-    if algorithm not in SIGNATURE_ALGORITHMS:
-        return False
-    try:
-        hashed = crl.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return False
-    return algorithm in ML_DSA or (hashed is not None and hashed.name in HASHES)
+    return algorithm in ML_DSA or (algorithm in SIGNATURE_ALGORITHMS and signature_hash(crl) in HASHES)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from peerkey_cli.options import Api, Json, StateDir, client
+from peerkey_cli.options import Alias, Api, Config, Json, KeyName, NodeOfConfig, NodeUuid, StateDir, client
 
 if TYPE_CHECKING:
     from peerkey_cli.client import Client
@@ -26,18 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="What the authority sent; - reads a paste.")],
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", readable=False, help="The configuration of the node."),
-    ] = None,
-    node: Annotated[
-        str | None,
-        typer.Option("--node", metavar="ROUTER/NODE", help="Which of its nodes, if it has several."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="FILE", help="Without --config: the node's private key."),
-    ] = None,
+    config: Config = None,
+    node: NodeOfConfig = None,
+    key: KeyName = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="Without --config: where the certificate goes."),
@@ -46,10 +37,8 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         list[Path] | None,
         typer.Option("--trust", metavar="FILE", help="Without --config: trusted CAs; may be repeated."),
     ] = None,
-    uuid: Annotated[UUID | None, typer.Option("--uuid", help="Without --config: the node's UUID.")] = None,
-    alias: Annotated[
-        str | None, typer.Option("--alias", help="Without --config: its peering-common-name, if any.")
-    ] = None,
+    uuid: NodeUuid = None,
+    alias: Alias = None,
     crl: Annotated[
         list[Path] | None,
         typer.Option("--crl", metavar="FILE", help="A revocation list, PEM or DER; may be repeated."),
@@ -69,6 +58,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey.errors import Misconfigured
     from peerkey.observe.events import CertificateRefused
     from peerkey.pki.ingest import ImportRefused, ingested
+    from peerkey.pki.policy import leaf_remarks
     from peerkey_cli.audit import Audit
     from peerkey_cli.importing import install, judged, read_given
     from peerkey_cli.schemas import Imported
@@ -80,7 +70,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     ask = client(state_dir, api)
     audit = Audit(state, ask)
     content, source = read_given(file)
-    audit.check()
+    audit.check(target.node)
     now = datetime.now(UTC)
     try:
         imported = judged(content, source, target, KeyStores(state.sealing_key), crls=crl or [], at=now)
@@ -103,6 +93,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         left_out=imported.left_out,
         not_after=imported.examination.not_after,
         fingerprint=event.fingerprint,
+        remarks=leaf_remarks(imported.chain[0]),
         reloaded=reloaded,
     )
     if json:
@@ -113,6 +104,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         f"Imported {done.name} of {done.node} to {done.file}{more}.",
         f"It is valid until {imported.examination.not_after:%Y-%m-%dT%H:%M:%SZ}; SHA-1 {done.fingerprint}.",
         *([f"Left out {done.left_out} that do not belong to its chain."] if done.left_out else []),
+        *(f"Remark: {each}." for each in done.remarks),
         remark,
     )
 

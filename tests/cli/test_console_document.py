@@ -28,11 +28,13 @@ DOCUMENTS = {
     "peerkey show events": schemas.Events,
     "peerkey show actors": schemas.Actors,
     "peerkey create private-key": schemas.PrivateKeyCreated,
+    "peerkey delete private-key": schemas.PrivateKeyDeleted,
     "peerkey rekey": schemas.Rekeyed,
     "peerkey release-pin": schemas.PinReleased,
     "peerkey reload": schemas.Reloaded,
     "peerkey simulate": Simulation,
     "peerkey pki verify": schemas.Verified,
+    "peerkey pki crl": schemas.RevocationLists,
     "peerkey import certificate": schemas.Imported,
     "The admin API": schemas.Health,
 }
