@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from peerkey_cli.commands import act, config, create, demo, import_, pki, run, show, simulate, wire
+from peerkey_cli.commands import act, config, create, demo, enroll, import_, pki, run, show, simulate, wire
 from peerkey_cli.errors import Commands, Status
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ demo.register(app)
 simulate.register(app)
 create.register(app)
 import_.register(app)
+enroll.register(app)
 pki.register(app)
 wire.register(app)
 

@@ -34,6 +34,7 @@ DOCUMENTS = {
     "peerkey simulate": Simulation,
     "peerkey pki verify": schemas.Verified,
     "peerkey import certificate": schemas.Imported,
+    "peerkey enroll": schemas.Enrolled,
     "The admin API": schemas.Health,
 }
 #: Where keys are described that a document has in common with others.
@@ -95,6 +96,12 @@ def test_every_key_that_show_peers_certificate_adds_is_described() -> None:
     assert [
         key for key in keys_of(schemas.PeersCertificate) if not re.search(rf"`[^`]*\b{key}\b", text)
     ] == []
+
+
+def test_every_key_of_what_a_ca_offers_is_described() -> None:
+    text = SECTIONS["peerkey enroll"]
+
+    assert [key for key in keys_of(schemas.OfferedCas) if not re.search(rf"`[^`]*\b{key}\b", text)] == []
 
 
 # --- helpers --------------------------------------------------------------------------------------
