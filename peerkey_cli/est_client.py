@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
 TOTAL: Final = timedelta(seconds=30)
 #: Redirections are followed that often; more are a loop.
 MAXIMUM_REDIRECTIONS: Final = 3
+
+#: What of it connecting, the TLS handshake, and each silence may take. Two of them fit in: a connection whose
+#: making is given up is closed by the library, and one that is cancelled by us only by the garbage collector.
+_PART: Final = 0.45
 
 _UNAUTHORIZED: Final = 401
 
@@ -107,6 +112,7 @@ def tls_context(trust: TrustAnchors, client: ClientCertificate | None = None) ->
     if not trust.anchors:
         message = "no CA is trusted that the server could show a certificate of; name one with --ca FILE"
         raise Misconfigured(message)
+    _forget_foreign_errors()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     trusted = trust.certificates
@@ -174,10 +180,11 @@ class EstClient:
 
     async def _asked(self, operation: Operation, body: bytes | None) -> Issued | Unfinished:
         url = self.server.of(operation)
+        _forget_foreign_errors()
         try:
             async with asyncio.timeout(self._total.total_seconds()):
                 outcome = await self._followed(url, body)
-        except TimeoutError:
+        except (TimeoutError, httpx.TimeoutException):
             seconds = self._total.total_seconds()
             message = f"{url}: the server does not answer completely within {seconds:g} s"
             raise Unreachable(message) from None
@@ -216,7 +223,7 @@ class EstClient:
             headers=headers,
             trust_env=False,
             follow_redirects=False,
-            timeout=self._total.total_seconds(),
+            timeout=httpx.Timeout(_PART * self._total.total_seconds()),
         ) as http:
             outcome: Outcome = Moved(url)
             for _ in range(MAXIMUM_REDIRECTIONS + 1):
@@ -230,10 +237,9 @@ class EstClient:
         """Return the error of a connection that broke: TLS that fails will fail again."""
         for cause in _causes(fault):
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return Misconfigured(
-                    f"{url}: the server's certificate is not trusted: {_ascii(cause.verify_message)}; "
-                    "name its CA with --ca FILE or server-ca-file"
-                )
+                why = _ascii(cause.verify_message).rstrip(".")
+                todo = "" if "mismatch" in why else "; name its CA with --ca FILE or server-ca-file"
+                return Misconfigured(f"{url}: the server's certificate is not trusted: {why}{todo}")
             if isinstance(cause, ssl.SSLError):
                 return EstRefused(f"{url}: TLS failed: {_reason(cause)}{self._doubt}")
         if isinstance(fault, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError):
@@ -271,6 +277,16 @@ async def _reply(http: httpx.AsyncClient, url: str, body: bytes | None) -> Reply
             fields.get("location", ""),
             bytes(content),
         )
+
+
+def _forget_foreign_errors() -> None:
+    """Empty this thread's list of OpenSSL's errors, which Python reads when TLS has something to tell.
+
+    A library for PKCS#11 that uses the same OpenSSL may have left some there, and the next handshake would
+    fail for a reason that has nothing to do with it. Python empties the list when it raises.
+    """
+    with suppress(ssl.SSLError):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata="none")
 
 
 def _causes(fault: BaseException | None) -> Iterator[BaseException]:

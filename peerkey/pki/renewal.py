@@ -28,6 +28,8 @@ LONGEST_RETRY: Final = timedelta(hours=6)
 PART_OF_REST: Final = 16
 #: By what part of it a wait is prolonged at most, so that those who failed together do not return together.
 RETRY_SPREAD: Final = Fraction(1, 4)
+#: For how long a certificate is left alone that has just come; of one with little left, that part of it.
+LEFT_ALONE: Final = timedelta(hours=1)
 #: What a server may ask for with Retry-After counts up to this: it is asked once a day at least.
 LONGEST_ASKED: Final = timedelta(days=1)
 #: When the certificate is looked at again although nothing says that it must be: a clock may have been set.
@@ -75,10 +77,19 @@ class Renewal:
         #: Why the certificate could not be renewed; empty where nothing failed.
         self.fault = ""
 
-    def seen(self, certificate: Lifetime | None) -> None:
-        """Take note of the certificate that is there; of another one nothing has failed yet."""
-        if certificate != self._certificate:
-            self._certificate, self._failures, self._not_before, self.fault = certificate, 0, timedelta(0), ""
+    def seen(self, certificate: Lifetime | None, now: Moment) -> None:
+        """Take note of the certificate that is there; of another one nothing has failed yet.
+
+        One that has just come is left alone for a while, also where it is due already, so that a CA which
+        dates its certificates back is not asked for one after the other.
+        """
+        before = self._certificate
+        if certificate == before:
+            return
+        self._certificate, self._failures, self._not_before, self.fault = certificate, 0, timedelta(0), ""
+        if before is not None and certificate is not None:
+            left = max(timedelta(0), certificate.not_after - now.wall)
+            self._not_before = now.instant + max(FIRST_RETRY, min(LEFT_ALONE, left / PART_OF_REST))
 
     def wanted(self, now: Moment) -> bool:
         """Tell whether to renew the certificate now."""
@@ -94,10 +105,15 @@ class Renewal:
         wait = retry_wait(self._certificate, self._failures, now.wall)
         self._not_before = now.instant + max(wait, min(LONGEST_ASKED, retry_after or timedelta(0)))
 
-    def pending(self, now: Moment, retry_after: timedelta) -> None:
-        """Take note that the CA has the request and wants to be asked again after ``retry_after``."""
+    def pending(self, now: Moment, retry_after: timedelta | None) -> None:
+        """Take note that the CA wants to be asked again, after ``retry_after`` if it said so."""
         self._failures, self.fault = 0, ""
-        self._not_before = now.instant + max(FIRST_RETRY, min(LONGEST_ASKED, retry_after))
+        self._not_before = now.instant + max(FIRST_RETRY, min(LONGEST_ASKED, retry_after or FIRST_RETRY))
+
+    def try_again(self) -> None:
+        """Forget what failed, because somebody has changed something; a CA that decides later still does."""
+        if self.fault:
+            self._failures, self._not_before, self.fault = 0, timedelta(0), ""
 
     def next_look(self, now: Moment) -> timedelta:
         """Return after which time to look at the certificate again."""

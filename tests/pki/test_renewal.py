@@ -131,12 +131,37 @@ def test_with_another_certificate_everything_begins_anew() -> None:
     due = at(renewal_at(CERTIFICATE))
     machine.failed(due, "no route")
 
-    machine.seen(CERTIFICATE)
+    machine.seen(CERTIFICATE, due)
     assert machine.fault == "no route"
-    machine.seen(Lifetime(due.wall, due.wall + YEAR, b"b" * 32))
+    machine.seen(Lifetime(due.wall, due.wall + YEAR, b"b" * 32), due)
 
     assert machine.fault == ""
     assert not machine.wanted(due)
+
+
+def test_a_ca_that_dates_back_is_not_asked_for_one_certificate_after_the_other() -> None:
+    machine = seen(CERTIFICATE)
+    due = at(renewal_at(CERTIFICATE))
+    old_already = Lifetime(due.wall - YEAR, due.wall + timedelta(days=1), b"b" * 32)
+
+    machine.seen(old_already, due)
+
+    assert not machine.wanted(due.after(timedelta(minutes=59)))
+    assert machine.wanted(due.after(timedelta(hours=1)))
+
+
+def test_what_an_operator_changed_is_tried_at_once_and_what_the_ca_decides_is_waited_for() -> None:
+    failed, pending = seen(CERTIFICATE), seen(CERTIFICATE)
+    due = at(renewal_at(CERTIFICATE))
+    failed.failed(due, "no route", timedelta(hours=3))
+    pending.pending(due, timedelta(hours=3))
+
+    failed.try_again()
+    pending.try_again()
+
+    assert failed.wanted(due)
+    assert failed.fault == ""
+    assert not pending.wanted(due)
 
 
 @given(st.integers(-800, 800), st.integers(0, 50))
@@ -154,7 +179,7 @@ def test_the_next_look_is_never_at_once_and_never_far(days: int, failures: int) 
 
 def seen(certificate: Lifetime | None) -> Renewal:
     machine = Renewal()
-    machine.seen(certificate)
+    machine.seen(certificate, at(NOW))
     return machine
 
 
