@@ -96,6 +96,9 @@ class Validators:
         return bool(self.etag or self.last_modified)
 
 
+NO_VALIDATORS: Final = Validators()
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What to ask for now."""
@@ -117,7 +120,7 @@ class Polling:
         #: When the last attempt ended; ``None`` before the first.
         self._ended: Instant | None = None
         self._luck = 0.0
-        self._validators = Validators()
+        self._validators = NO_VALIDATORS
         self._next_update: datetime | None = None
         self._barren = 0
         self._ordered = False
@@ -161,7 +164,7 @@ class Polling:
             return None
         self._step(PollStep.BEGIN)
         forced, self._ordered = self._ordered, False
-        return Wanted(forced, Validators() if forced else self._validators)
+        return Wanted(forced, NO_VALIDATORS if forced else self._validators)
 
     def fetched(
         self, validators: Validators, next_update: datetime | None, now: Moment, *, luck: float
@@ -187,7 +190,7 @@ class Polling:
         """Return the delay after so many barren fetches."""
         first = max(self.intervals.backoff, LEAST_BACKOFF)
         # Of a long interval not even the doublings could be told: it is bounded before it is doubled.
-        delay = min(first, self.intervals.polling) * 2 ** min(self._barren - 1, _MAX_DOUBLINGS)
+        delay = min(first, self.intervals.polling) * (1 << min(self._barren - 1, _MAX_DOUBLINGS))
         return min(delay, self.intervals.polling) * (1 - RETRY_JITTER * self._luck)
 
     def _step(self, step: PollStep) -> None:

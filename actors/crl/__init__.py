@@ -1,0 +1,13 @@
+"""The CRL manager: from addresses to what every node knows to be revoked.
+
+    "The Certificate Revocation List (CRL) Manager handles the discovery, fetching, and periodic updates to
+    CRLs. From this process a list of all known revoked certificates from all CRL sources is created, and the
+    master list is published to disk."
+
+``port``        what is needed of the world: whoever fetches a list, and whoever keeps the last good one
+``fetching``    HTTP, HTTPS and files
+``unpacking``   what a server may have compressed, within bounds
+``kept_lists``  the last good lists, as files
+``source``      the actor of one address
+``index``       the actor that knows all addresses, merges what they bring and tells the nodes
+"""
