@@ -125,6 +125,14 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
+class RevocationChanged:
+    """Other certificates are known to be revoked than before: look at the generation of the revocations.
+
+    It says neither what has changed nor how often. A node that misses it looks within a minute anyway.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Rekey(Ask[int]):
     """Agree new keys now, with every peer or with the named one. Answered with the number of peerings."""
 

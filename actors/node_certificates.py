@@ -25,7 +25,6 @@ from peerkey.pki.examination import Examination, Examiner, VerdictCache, next_ch
 from peerkey.pki.expiry import Severity as Urgency
 from peerkey.pki.expiry import severity
 from peerkey.pki.identity import PeerIdentity
-from peerkey.pki.revocation import NoRevocation
 from peerkey.pki.trust import TrustAnchors
 from peerkey.protocol.core import Examiner as Judge
 from peerkey.protocol.core import Identity
@@ -33,12 +32,11 @@ from peerkey.protocol.suites import Signer
 
 if TYPE_CHECKING:
     from peerkey.config.plan import NodePlan, PeeringPlan
+    from peerkey.pki.revocation import Revocation
     from peerkey.protocol.state import PeeringState
 
 #: Chains remembered for one peering: the one in force, and a few that are announced against it.
 _CHAINS_REMEMBERED: Final = 8
-#: Until the CRL manager is there, nothing is known to be revoked, and that is what is said.
-_NO_REVOCATION: Final = NoRevocation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,10 @@ class WithoutTrust:
 class NodeCertificates:
     """The certificate, key and trust of one node, as they were read last."""
 
-    def __init__(self, plan: NodePlan) -> None:
-        """Know nothing yet but whose certificate it is."""
+    def __init__(self, plan: NodePlan, revocation: Revocation) -> None:
+        """Know nothing yet but whose certificate it is, and who knows what is revoked."""
         self._plan = plan
+        self._revocation = revocation
         self._credentials = Credentials((), None, "not read yet", TrustAnchors.of(()), "", trust_unread=True)
         #: Why the certificate in use could not be read again; empty where it was.
         self._not_read_again = ""
@@ -77,6 +76,8 @@ class NodeCertificates:
         self._cache = VerdictCache(_CHAINS_REMEMBERED)
         #: Why the node should not use its certificate; empty while it may.
         self.fault = ""
+        #: What was known to be revoked when it was judged last; ``None`` before.
+        self._generation: int | None = None
 
     def take(self, plan: NodePlan, credentials: Credentials) -> None:
         """Take up what was read. The key of a replaced certificate goes on vouching for its successor."""
@@ -96,6 +97,8 @@ class NodeCertificates:
     def judge(self, at: datetime) -> CertificateWentBad | None:
         """Judge the node's certificate; return the event where something new is wrong with it."""
         before, credentials, plan = self.fault, self._credentials, self._plan
+        # Before anything is looked up: what changes meanwhile is another generation.
+        self._generation = self._revocation.generation
         if not credentials.chain:
             self._own, self.fault = None, credentials.missing
         else:
@@ -104,7 +107,7 @@ class NodeCertificates:
                 # Without any trusted CA, or while it is not known whom to trust, nothing judges the chain.
                 peer_validation=bool(plan.trusted) and self._trust_whole,
                 trust=credentials.trust,
-                revocation=_NO_REVOCATION,
+                revocation=self._revocation,
                 cache=self._cache,
             )
             self._own = examiner.examine(credentials.der, at)
@@ -113,6 +116,11 @@ class NodeCertificates:
             return None
         state = "missing" if self._own is None else self._own.verdict.state.value
         return CertificateWentBad(state, self.fault, plan.policy.invalid_certificate_behavior.value)
+
+    @property
+    def outdated(self) -> bool:
+        """Tell whether other certificates are known to be revoked now than when it was judged last."""
+        return self._revocation.generation != self._generation
 
     @property
     def unread(self) -> bool:
@@ -154,7 +162,7 @@ class NodeCertificates:
             PeerIdentity(peering.peer_uuid, peering.alias),
             peer_validation=self._plan.peer_validation,
             trust=self._credentials.trust,
-            revocation=_NO_REVOCATION,
+            revocation=self._revocation,
             cache=VerdictCache(_CHAINS_REMEMBERED),
         )
 

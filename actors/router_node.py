@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
@@ -33,6 +33,7 @@ from actors.messages import (
     ProbeWanted,
     Rekey,
     ReleasePin,
+    RevocationChanged,
     SendFrame,
     SendProbe,
 )
@@ -45,6 +46,7 @@ from actors.work import computed
 from peerkey.config.plan import InvalidCertificateBehavior
 from peerkey.moment import EPOCH_START
 from peerkey.pki.examination import next_change
+from peerkey.pki.revocation import NoRevocation
 from peerkey.protocol import effects
 from peerkey.protocol.core import PeeringConfig
 from peerkey.protocol.peering import Peering
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from actors.keystores.port import KeyUse
     from peerkey.config.plan import NodePlan, PathPlan, PeeringPlan
     from peerkey.moment import Moment
+    from peerkey.pki.revocation import Revocation
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.frame import Frame
@@ -99,6 +102,10 @@ class Ports:
     agreement: Callable[[Algorithm, Entropy], KeyAgreement] = agreement_for
     #: What makes the machine of a peering, in the words of ``Peering``; a simulation watches each.
     peering: Callable[..., Peering] = Peering
+    #: What is known to be revoked, for the node's own certificate and for every peer's. Whoever fills it
+    #: does so before the node starts, and tells it ``RevocationChanged()`` of whatever changes afterwards;
+    #: a word that is lost costs a minute (``docs/decisions/0073``).
+    revocation: Revocation = field(default_factory=NoRevocation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +158,7 @@ class RouterNode(Actor):
         """Run the node of ``plan``."""
         self._plan = plan
         self._ports = ports
-        self._certificates = NodeCertificates(plan)
+        self._certificates = NodeCertificates(plan, ports.revocation)
         self._desks: dict[UUID, Desk] = {}
         self._desks_made = 0
         self._places = Places()
@@ -220,6 +227,8 @@ class RouterNode(Actor):
                 self._closed(peer, number, now)
             case DatesDue() | WatchDue() | Onward():
                 self._time_has_come(message, now)
+            case RevocationChanged():
+                self._revocation_changed(now)
             case Configure(plan):
                 self._load(plan)
             case Loaded(plan, credentials):
@@ -392,13 +401,18 @@ class RouterNode(Actor):
             case unreachable:
                 assert_never(unreachable)
 
+    def _revocation_changed(self, now: Moment) -> None:
+        """Judge again by what is known to be revoked now; while errands are under way, after the last."""
+        if self._certificates.outdated and not self._errands:
+            self._look_again(now)
+
     def _time_has_come(self, message: DatesDue | WatchDue | Onward, now: Moment) -> None:
         """Do what is due. While errands are under way it is theirs: the last of them looks at the dates."""
         match message:
             case _ if self._errands:
                 self._go_on(now)
             case DatesDue():
-                self._watch(now)
+                self._see_dates(now)
             case WatchDue():
                 self._look_again(now)
             case Onward():
@@ -481,7 +495,7 @@ class RouterNode(Actor):
                 self._open(plan, None, 0, now)
 
     def _look_again(self, now: Moment) -> None:
-        """Judge every certificate again, unless nothing has passed but time, and no boundary with it."""
+        """Judge every certificate again, unless nothing has changed but the time, and no boundary passed."""
         if self._certificates.unread:
             self._load(self._plan)
         elif self._still_judged(now):
@@ -502,6 +516,8 @@ class RouterNode(Actor):
 
     def _still_judged(self, now: Moment) -> bool:
         """Tell whether the clocks have gone on alike since the last judgement, and reached no date."""
+        if self._certificates.outdated:
+            return False
         passed = now.instant - self._judged.instant
         apart = now.wall - self._judged.wall - passed
         before_boundary = self._boundary is None or now.wall < self._boundary
@@ -522,7 +538,12 @@ class RouterNode(Actor):
             self.ctx.set_timer("dates", GATHERING, DatesDue())
 
     def _watch(self, now: Moment) -> None:
-        """See when the first certificate begins or ends to be valid; everything has just been judged."""
+        """Go on watching; everything has just been judged."""
+        self._judged = now
+        self._see_dates(now)
+
+    def _see_dates(self, now: Moment) -> None:
+        """See when the first certificate begins or ends to be valid."""
         self._gathering = False
         self.ctx.cancel_timer("dates")
         boundaries = [self._certificates.next_boundary(now.wall)]
@@ -535,16 +556,15 @@ class RouterNode(Actor):
                 # It is perhaps being judged anew at this moment.
                 self._watch_soon()
         self._boundary = min((boundary for boundary in boundaries if boundary is not None), default=None)
-        self._judged = now
         self._watch_again(now)
 
     def _watch_again(self, now: Moment) -> None:
-        """Look again at the boundary, and within a minute anyway."""
-        due = (
-            now.wall + WATCH_INTERVAL
-            if self._boundary is None
-            else min(self._boundary, now.wall + WATCH_INTERVAL)
-        )
+        """Look again at the boundary, or at once where revocations have changed; in a minute anyway."""
+        due = now.wall + WATCH_INTERVAL
+        if self._boundary is not None:
+            due = min(due, self._boundary)
+        if self._certificates.outdated:
+            due = now.wall
         self.ctx.set_timer("watch", max(due - now.wall, timedelta(0)), WatchDue())
 
     def _agreement(self, plan: PeeringPlan) -> KeyAgreement:

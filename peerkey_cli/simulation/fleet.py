@@ -33,6 +33,7 @@ from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
 from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
+from peerkey.testing.revocation import RevocationTable
 from peerkey_cli.simulation.model import BOOT_AGAIN_AFTER
 from peerkey_cli.simulation.watch import Injected
 from peerkey_cli.simulation.watched import WatchedPeering
@@ -130,6 +131,8 @@ class Site:
         self.base = self.plan = plan
         self.files: dict[str, bytes] = {}
         self.issued: Issued | None = None
+        #: What the machine knows to be revoked. It is told of no change and finds it by itself.
+        self.revocation = RevocationTable()
         self.journal = TracedJournal(fleet.trace)
         #: Crashes of actors and processes.
         self.deaths: Counter[str] = Counter()
@@ -353,6 +356,7 @@ class Site:
             journal=self.journal,
             agreement=_agreement,
             peering=self._peering,
+            revocation=self.revocation,
         )
         process.system.spawn(lambda: Authority(lambda: (self.plan,), ports), AUTHORITY, supervision=PATIENT)
 
