@@ -231,16 +231,17 @@ def _led_to(original: str, url: httpx.URL, location: str) -> httpx.URL:
         FetchFailed: to nowhere, or to where it must not.
 
     """
+    nowhere = FetchFailed(FetchFault.REDIRECTS, original, "it is redirected to nowhere")
     try:
         target = url.join(location)
     except (httpx.InvalidURL, ValueError):
-        target = httpx.URL()
-    if not location or not target.host:
-        raise FetchFailed(FetchFault.REDIRECTS, original, "it is redirected to nowhere")
+        raise nowhere from None
     if target.scheme not in {"http", "https"} or target.userinfo:
         raise FetchFailed(
             FetchFault.FORBIDDEN, original, "it is redirected to what is not plain HTTP or HTTPS"
         )
+    if not location or not target.host:
+        raise nowhere
     if url.scheme == "https" and target.scheme != "https":
         raise FetchFailed(FetchFault.FORBIDDEN, original, "it is redirected from HTTPS to HTTP")
     return target.copy_with(fragment=None)

@@ -4,8 +4,8 @@
         server.publish("ca.crl", content)
         fetch(server.http("ca.crl"))
 
-Beside the published files it answers ``/500``, redirects of several kinds (``/loop``, ``/far``, ``/file``) and,
-over TLS, ``/downgrade``. What it has been asked is in its access log: :meth:`Nginx.asked`.
+Beside the published files it answers ``/500``, redirects of several kinds (``/loop``, ``/far``, ``/file``)
+and, over TLS, ``/downgrade``. What it has been asked is in its access log: :meth:`Nginx.asked`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ pid {root}/nginx.pid;
 error_log {root}/error.log;
 events {{ worker_connections 256; }}
 http {{
+    log_format plain '$request_method $request_uri $status';
     access_log {root}/access.log plain;
-    log_format plain '$request_method $uri $status';
     client_body_temp_path {root}/tmp; proxy_temp_path {root}/tmp; fastcgi_temp_path {root}/tmp;
     uwsgi_temp_path {root}/tmp; scgi_temp_path {root}/tmp;
     default_type application/pkix-crl;
