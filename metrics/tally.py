@@ -7,11 +7,13 @@ keeps one number for each node and result.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from metrics.catalogue import (
     CERTIFICATE_FAULTS,
     CERTIFICATE_IMPORTS,
+    CRL_FETCHES,
+    CRL_INGESTIONS,
     CSRS,
     PEER_CERTIFICATE_FAULTS,
     Metric,
@@ -21,29 +23,42 @@ from peerkey.observe import events
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Counts: TypeAlias = tuple[tuple[Metric, str], ...]
+
 #: What the seed has a counter for. A certificate that is missing is none of them.
 _STATES: Final = frozenset({"expired", "invalid", "revoked"})
 
 
-def counted(event: events.Event) -> tuple[Metric, str] | None:
-    """Return what an event is counted as, and with which result; ``None`` where it is not."""
+#: A list that was refused had been fetched; one that is unchanged is not ingested again.
+_CRL_STAGES: Final[dict[str, Counts]] = {
+    "unchanged": ((CRL_FETCHES, "success"),),
+    "ingested": ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "success")),
+    "fetch": ((CRL_FETCHES, "failure"),),
+    "ingestion": ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "failure")),
+}
+
+
+def counted(event: events.Event) -> Counts:
+    """Return what an event is counted as, each with its result."""
     match event:
         case events.CsrGenerated():
-            return CSRS, "success"
+            return ((CSRS, "success"),)
         case events.CsrFailed():
-            return CSRS, "failure"
+            return ((CSRS, "failure"),)
         case events.CertificateIngested():
-            return CERTIFICATE_IMPORTS, "success"
+            return ((CERTIFICATE_IMPORTS, "success"),)
         case events.CertificateRefused():
-            return CERTIFICATE_IMPORTS, "failure"
+            return ((CERTIFICATE_IMPORTS, "failure"),)
         case events.CertificateWentBad(state=state) if state in _STATES:
-            return CERTIFICATE_FAULTS, state
+            return ((CERTIFICATE_FAULTS, state),)
         case events.PeerCertificateRefused(state=state) | events.PeerCertificateWentBad(state=state) if (
             state in _STATES
         ):
-            return PEER_CERTIFICATE_FAULTS, state
+            return ((PEER_CERTIFICATE_FAULTS, state),)
+        case events.CrlUpdated(stage=stage):
+            return _CRL_STAGES[stage]
         case _:
-            return None
+            return ()
 
 
 class Tally:
@@ -55,9 +70,7 @@ class Tally:
 
     def add(self, node: str, event: events.Event) -> None:
         """Count an event of ``node``, if it is one that is counted."""
-        found = counted(event)
-        if found is not None:
-            metric, result = found
+        for metric, result in counted(event):
             self._counts.setdefault(metric, Counter())[node, result] += 1
 
     def samples(self) -> Mapping[Metric, Counter[tuple[str, ...]]]:

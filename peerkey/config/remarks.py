@@ -29,16 +29,13 @@ def remark(authority: Authority, report: Report) -> None:
 
 
 def _revocation(authority: Authority, report: Report) -> None:
-    """Remark on settings of what is not built yet: an operator must not take a revocation for noticed."""
+    """Remark on settings that do not do what they seem to."""
     profile = authority.security_key_management.ca_profile
-    for holder, setting in (
-        (authority, "certificate_revocation"),
-        (profile, "url"),
-        (profile, "revocation_check_interval"),
-    ):
-        if holder.has(setting):
-            message = "accepted, but without effect yet: no revocation list is fetched, nothing is enrolled"
-            report.at(holder, setting, message)
+    if profile.has("url"):
+        report.at(profile, "url", "accepted, but without effect yet: nothing is enrolled")
+    if profile.has("revocation_check_interval"):
+        message = "accepted, but without effect: certificates are checked whenever a revocation list changes"
+        report.at(profile, "revocation_check_interval", message)
 
 
 def _policy(authority: Authority, report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.config.sample import FOREIGN, TEXT, edited, warnings_of, with_policy, with_top
+from tests.config.sample import FOREIGN, TEXT, edited, warnings_of, with_policy
 
 BRANCH_PEER = "        - name: branch\n          path:"
 
@@ -24,10 +24,8 @@ def test_a_good_configuration_has_no_warning() -> None:
         (with_policy("peer-key-rekey-interval: 0"), 6, "peer-key-rekey-interval", "never replaced"),
         (with_policy("payload-key-rekey-interval: 24"), 6, "payload-key-rekey-interval", "without effect"),
         (with_policy("ca-profile: {revocation-check-interval: 0}"), 6,
-         "revocation-check-interval", "without effect yet"),
+         "revocation-check-interval", "without effect: certificates are checked"),
         (with_policy("ca-profile: {url: https://ca.example}"), 6, "url", "without effect yet"),
-        (with_top("certificate-revocation: {url: http://crl.example/a.crl}"), 5,
-         "certificate-revocation", "without effect yet"),
         (with_policy("key-exchange-algorithm: ml-kem"), 6, "key-exchange-algorithm", "FIPS 140-3"),
         (with_policy("diffie-hellman: {dh-key-size: 1024}"), 6,
          "security-key-management", "1024-bit group is weak"),

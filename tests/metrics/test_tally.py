@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from metrics import catalogue
@@ -11,6 +13,8 @@ from peerkey.observe.events import (
     CertificateIngested,
     CertificateRefused,
     CertificateWentBad,
+    CrlUpdated,
+    CrlUpdateFailed,
     CsrFailed,
     CsrGenerated,
     Event,
@@ -19,6 +23,19 @@ from peerkey.observe.events import (
     PeerCertificateRefused,
     PeerCertificateWentBad,
 )
+
+URL = "http://crl.example/ca.crl"
+
+
+def updated(stage: Literal["unchanged", "ingested"]) -> CrlUpdated:
+    """Return the event of a list that is in use."""
+    return CrlUpdated(False, "N/A", "N/A", URL, 9, 1, 0, 0, True, "/CN=ca", stage)  # noqa: FBT003
+
+
+def failed(stage: Literal["fetch", "ingestion"]) -> CrlUpdateFailed:
+    """Return the event of a list that could not be had."""
+    return CrlUpdateFailed(False, "N/A", "N/A", URL, 9, 1, 0, 0, False, "/CN=ca", stage, "why")  # noqa: FBT003
+
 
 INGESTED = CertificateIngested("base", "N/A", "cn", (), "N/A", "00")
 
@@ -41,7 +58,25 @@ INGESTED = CertificateIngested("base", "N/A", "cn", (), "N/A", "00")
     ids=["CSR", "no CSR", "import", "no import", "expired", "peer revoked", "peer invalid"],
 )
 def test_an_event_of_a_certificate_is_counted(event: Event, metric: catalogue.Metric, result: str) -> None:
-    assert counted(event) == (metric, result)
+    assert counted(event) == ((metric, result),)
+
+
+@pytest.mark.parametrize(
+    ("event", "counts"),
+    [
+        (updated("ingested"), {("fetch", "success"), ("ingestion", "success")}),
+        (updated("unchanged"), {("fetch", "success")}),
+        (failed("fetch"), {("fetch", "failure")}),
+        (failed("ingestion"), {("fetch", "success"), ("ingestion", "failure")}),
+    ],
+    ids=["ingested", "unchanged", "not fetched", "refused"],
+)
+def test_a_list_is_counted_where_it_was_fetched_and_where_it_was_ingested(
+    event: Event, counts: set[tuple[str, str]]
+) -> None:
+    names = {"fetch": catalogue.CRL_FETCHES, "ingestion": catalogue.CRL_INGESTIONS}
+
+    assert set(counted(event)) == {(names[what], result) for what, result in counts}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +89,7 @@ def test_an_event_of_a_certificate_is_counted(event: Event, metric: catalogue.Me
     ids=["path", "accepted", "missing"],
 )
 def test_other_events_are_not_counted(event: Event) -> None:
-    assert counted(event) is None
+    assert counted(event) == ()
 
 
 def test_each_node_has_its_own_count() -> None:
