@@ -1,9 +1,9 @@
 """Where certificates and lists say that revocation is told: CRL distribution points and freshest CRL.
 
 "CRL Manager handles the discovery": an address that a certificate names is taken only where it is HTTP or
-HTTPS without a user name, and never a file: who issues certificates has no say in what a router reads from its
-own disk. The names of one distribution point lead to the same list (RFC 5280 section 4.2.1.13); all of them are
-taken, so that one that is down takes nothing away.
+HTTPS without a user name, and never a file: who issues certificates has no say in what a router reads from
+its own disk. The names of one distribution point lead to the same list (RFC 5280 section 4.2.1.13); all of
+them are taken, so that one that is down takes nothing away.
 """
 
 from __future__ import annotations
