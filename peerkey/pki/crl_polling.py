@@ -144,6 +144,10 @@ class Polling:
         """Have the list itself fetched at once."""
         self._ordered = True
 
+    def hasten(self) -> None:
+        """Have the list fetched at once, without an order: what it is judged by has changed."""
+        self._ended = None
+
     def wait(self, now: Moment) -> timedelta | None:
         """Return how long nothing is due, zero where something is; ``None`` while a fetch is under way."""
         if self._state is PollState.FETCHING:

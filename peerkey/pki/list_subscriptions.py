@@ -5,8 +5,8 @@ Three name addresses, and each address is wanted while one of them does:
 - **The operator** (``certificate-revocation``), with intervals. Where two want the same list, the shorter
   intervals count; where a certificate names it too, the operator's do.
 - **Certificates**, our own and those of peers that lead to a trusted authority, from when they are seen until
-  they end. That a certificate is no longer shown ends nothing: a peer that was revoked is not shown either, and
-  were its list given up with it, the list would be forgotten that revoked it.
+  they end. That a certificate is no longer shown ends nothing: the one of a peer that was revoked is not shown
+  either, and were its list given up with it, it would be forgotten that it is revoked.
 - **Lists**, which name the deltas to themselves (freshest CRL), while they are wanted themselves.
 
 Nothing here is fetched or timed; :meth:`Subscriptions.wanted` is what should be so now.
@@ -97,5 +97,7 @@ class Subscriptions:
                 found.setdefault(delta, Subscription(found[url].intervals, Origin.LIST))
         self._lists = {url: deltas for url, deltas in self._lists.items() if url in found}
         urls = list(found)
-        self.left_out = tuple(urls[MAXIMUM_SOURCES:])
+        crowded = len(self._certificates) >= MAXIMUM_SOURCES
+        left_out = (*urls[MAXIMUM_SOURCES:], *(url for url in self.left_out if crowded and url not in found))
+        self.left_out = left_out[:MAXIMUM_SOURCES]
         return {url: found[url] for url in urls[:MAXIMUM_SOURCES]}

@@ -185,6 +185,15 @@ def test_an_order_does_not_wait_for_the_backoff() -> None:
     assert polling.wait(START) == ZERO
 
 
+def test_a_fetch_can_be_hastened_without_an_order() -> None:
+    polling = fetched(TAG)
+    polling.hasten()
+
+    assert polling.begin(START) == Wanted(forced=False, validators=TAG)
+    polling.unchanged(START, luck=0.0)
+    assert polling.wait(START) == 24 * HOUR
+
+
 def test_of_several_subscribers_the_shortest_intervals_count() -> None:
     assert Intervals.shortest([Intervals(4 * HOUR, SECOND), Intervals(2 * HOUR, MINUTE)]) == Intervals(
         2 * HOUR, SECOND

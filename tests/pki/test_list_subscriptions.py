@@ -108,8 +108,10 @@ def test_what_there_is_no_room_for_is_remembered_as_left_out_and_takes_no_room()
     for number in range(3 * MAXIMUM_SOURCES):
         wishes.name(f"http://{number}.example/", NOW + DAY)
 
-    assert len(wishes.left_out) == MAXIMUM_SOURCES
     assert len(wishes.wanted(NOW)) == MAXIMUM_SOURCES
+    assert len(wishes.left_out) == MAXIMUM_SOURCES
+    assert wishes.wanted(NOW + DAY) == {}
+    assert wishes.left_out == ()
 
 
 def test_an_address_that_no_certificate_names_any_more_is_forgotten() -> None:
