@@ -5,7 +5,7 @@ Three name addresses, and each address is wanted while one of them does:
 - **The operator** (``certificate-revocation``), with intervals. Where two want the same list, the shorter
   intervals count; where a certificate names it too, the operator's do.
 - **Certificates**, our own and those of peers that lead to a trusted authority, from when they are seen until
-  they end. That a certificate is no longer shown ends nothing: the one of a peer that was revoked is not shown
+  they end. That a certificate is no longer shown ends nothing: that of a peer which was revoked is not shown
   either, and were its list given up with it, it would be forgotten that it is revoked.
 - **Lists**, which name the deltas to themselves (freshest CRL), while they are wanted themselves.
 
