@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from peerkey.pki.crl import RevocationList
+    from peerkey.pki.list_frame import ListFrame
     from peerkey.pki.trust import TrustAnchors
 
 
@@ -42,7 +42,7 @@ class ListSigners:
         self._paths: dict[tuple[bytes, bytes, datetime], tuple[x509.Certificate, ...] | str] = {}
 
     def paths(
-        self, each: RevocationList, anchor: x509.Certificate | None, at: datetime
+        self, each: ListFrame, anchor: x509.Certificate | None, at: datetime
     ) -> list[tuple[x509.Certificate, ...]]:
         """Return a path for every signer that leads to ``anchor``, or to anything trusted."""
         anchors = self._trust.anchors if anchor is None else (anchor,)
@@ -60,7 +60,11 @@ class ListSigners:
                 found.append(path)
         return found
 
-    def refusal(self, each: RevocationList) -> str:
+    def signed(self, each: ListFrame) -> bool:
+        """Whether anybody who may has signed the list, trusted or not."""
+        return bool(self._signers(each))
+
+    def refusal(self, each: ListFrame) -> str:
         """Say why a list without any path is set aside."""
         if each.issuer not in self._by_name:
             return "its issuer is not known"
@@ -70,31 +74,32 @@ class ListSigners:
             return "no CA of that name that may sign lists has signed it"
         return "its signer leads to no trusted CA"
 
-    def key_of(self, each: RevocationList) -> bytes:
+    def key_of(self, each: ListFrame) -> bytes:
         """Return what tells the key that signed an authentic list from others of the same name."""
         return (
             self._signers(each)[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         )
 
-    def _signers(self, each: RevocationList) -> list[x509.Certificate]:
+    def _signers(self, each: ListFrame) -> list[x509.Certificate]:
         authors = self._authors.get(id(each))
         if authors is None:
-            authors = [ca for ca in self._by_name.get(each.issuer, ()) if _has_signed(ca, each.crl)]
+            authors = [ca for ca in self._by_name.get(each.issuer, ()) if _has_signed(ca, each)]
             self._authors[id(each)] = authors
         return authors
 
 
-def _has_signed(signer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
+def _has_signed(signer: x509.Certificate, each: ListFrame) -> bool:
     """Whether ``signer`` may sign lists and its key made this list's signature."""
-    if not _may_sign_lists(signer) or not _algorithm_accepted(crl):
+    if not _may_sign_lists(signer) or not _algorithm_accepted(each.crl):
         return False
     key = public_key_of(signer)
     if key is None or key_findings(key):
         return False
     try:
-        return crl.is_signature_valid(key)  # type: ignore[arg-type]  # key_findings let no other kind pass
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        each.verify(key)
+    except InvalidSignature:
         return False
+    return True
 
 
 def _may_sign_lists(certificate: x509.Certificate) -> bool:

@@ -151,8 +151,8 @@ def lines(certificate: x509.Certificate) -> list[str]:
         *_within(8, _algorithm(certificate)),
         f"        Issuer: {_name(certificate.issuer)}",
         "        Validity",
-        f"            Not Before: {_time(certificate.not_valid_before_utc)}",
-        f"            Not After : {_time(certificate.not_valid_after_utc)}",
+        f"            Not Before: {spelled(certificate.not_valid_before_utc)}",
+        f"            Not After : {spelled(certificate.not_valid_after_utc)}",
         f"        Subject: {_name(certificate.subject)}",
         "        Subject Public Key Info:",
         f"            Public Key Algorithm: {word(certificate.public_key_algorithm_oid)}",
@@ -203,7 +203,7 @@ def _serial(serial: int) -> list[str]:
     return ["        Serial Number:", f"            {abs(serial).to_bytes(size).hex(':')}"]
 
 
-def _time(time: datetime) -> str:
+def spelled(time: datetime) -> str:
     """Write a time as OpenSSL does, whatever the language of this machine."""
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[
         time.month - 1

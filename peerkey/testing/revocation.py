@@ -37,7 +37,12 @@ class RevocationTable:
         del self._entries[certificate.issuer.public_bytes(), certificate.serial_number]
         self.generation += 1
 
-    def lookup(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:
+    def lookup(
+        self,
+        issuer_name_der: bytes,
+        serial: int,
+        certificate: x509.Certificate | None = None,  # noqa: ARG002
+    ) -> RevokedEntry | None:
         """Return what was said of this certificate, and count the question."""
         self.lookups += 1
         return self._entries.get((issuer_name_der, serial))

@@ -53,6 +53,7 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "actors/keystores/private_files.py": frozenset({"os", "pathlib", "secrets"}),
     "actors/keystores/stores.py": frozenset({"os", "pathlib"}),
     "actors/keystores/tpm.py": frozenset({"os", "pathlib", "secrets", "threading"}),
+    "actors/master_list_file.py": frozenset({"os", "pathlib", "secrets"}),
     "peerkey_cli/simulation/progress.py": frozenset({"time"}),
     "peerkey_cli/simulation/requests.py": frozenset({"pathlib"}),
     "runtime/backends/local.py": frozenset({"random.SystemRandom"}),
