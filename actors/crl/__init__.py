@@ -8,6 +8,10 @@
 ``fetching``    HTTP, HTTPS and files
 ``unpacking``   what a server may have compressed, within bounds
 ``kept_lists``  the last good lists, as files
+``ingesting``   judging a list, in a process of its own where it is large
+``known``       what every node of this process asks
 ``source``      the actor of one address
+``status``      what an operator is shown
 ``index``       the actor that knows all addresses, merges what they bring and tells the nodes
+``discovery``   what certificates say of lists
 """

@@ -16,8 +16,6 @@ from typing import Final, Protocol
 from peerkey.errors import Unavailable
 from peerkey.pki.crl_polling import NO_VALIDATORS, Validators
 
-#: The largest list that is fetched, unpacked, in bytes: at 35 bytes an entry 3.8 million certificates.
-MAXIMUM_LIST_BYTES: Final = 128 * 1024 * 1024
 #: What is shown of an address: a line that an operator can still read.
 _SHOWN_CHARACTERS: Final = 300
 
@@ -106,24 +104,29 @@ class ListFetcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptList:
-    """The last good list of an address."""
+class KeptLists:
+    """What an address gave last that was good: the latest list of each series, the newest last."""
 
     url: str
-    content: bytes = field(repr=False)
+    contents: tuple[bytes, ...] = field(repr=False)
+    #: Of the newest.
     validators: Validators
-    #: When it was fetched, or last found unchanged before it was kept.
+    #: When the newest was fetched.
     fetched: datetime
+    #: When the last of the certificates ends that name the address; ``None`` where none does.
+    until: datetime | None = None
+    #: DER of the authorities that were known when they were judged: a router may have shown one of them.
+    signers: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 class ListKeeper(Protocol):
-    """Keeps the last good list of each address over restarts.
+    """Keeps the last good lists of each address over restarts.
 
     Every method may block; actors call it on the executor. What is damaged is not there.
     """
 
-    def addresses(self) -> tuple[str, ...]:
-        """Return of which addresses a list is kept.
+    def addresses(self) -> tuple[tuple[str, datetime | None], ...]:
+        """Return of which addresses lists are kept, each with its :attr:`KeptLists.until`.
 
         Raises:
             Unavailable: it cannot be told.
@@ -131,29 +134,29 @@ class ListKeeper(Protocol):
         """
         ...
 
-    def load(self, url: str) -> KeptList | None:
-        """Return the list of an address; ``None`` where there is none, or it is damaged.
+    def load(self, url: str) -> KeptLists | None:
+        """Return the lists of an address; ``None`` where there are none, or they are damaged.
 
         Raises:
-            Unavailable: it cannot be read.
+            Unavailable: they cannot be read.
 
         """
         ...
 
-    def save(self, kept: KeptList) -> None:
-        """Keep a list in the place of the one before. A crash in between leaves one of them, whole.
+    def save(self, kept: KeptLists) -> None:
+        """Keep lists in the place of those before. A crash in between leaves the ones or the others, whole.
 
         Raises:
-            Unavailable: it cannot be written; the one before is still kept.
+            Unavailable: they cannot be written; those before are still kept.
 
         """
         ...
 
     def drop(self, url: str) -> None:
-        """Forget the list of an address. There need not be one.
+        """Forget the lists of an address. There need not be any.
 
         Raises:
-            Unavailable: it cannot be removed.
+            Unavailable: they cannot be removed.
 
         """
         ...

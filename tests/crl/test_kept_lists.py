@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.crl.kept_lists import KeptFiles
-from actors.crl.port import KeptList
+from actors.crl.port import KeptLists
 from peerkey.errors import Unavailable
 from peerkey.pki.crl_polling import Validators
 
@@ -20,7 +20,7 @@ def test_what_was_kept_is_there_again(tmp_path: Path) -> None:
     KeptFiles(tmp_path / "crl").save(kept(b"\x30list\nwith lines"))
 
     assert KeptFiles(tmp_path / "crl").load(URL) == kept(b"\x30list\nwith lines")
-    assert KeptFiles(tmp_path / "crl").addresses() == (URL,)
+    assert KeptFiles(tmp_path / "crl").addresses() == ((URL, FETCHED),)
 
 
 def test_a_directory_that_is_not_there_keeps_nothing(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_draft_that_a_crash_left_is_no_list(tmp_path: Path) -> None:
     path.with_name(f".{path.name}.0a0b").write_bytes(path.read_bytes()[:40])
 
     assert keeper.load(URL) == kept(b"whole")
-    assert keeper.addresses() == (URL,)
+    assert keeper.addresses() == ((URL, FETCHED),)
 
 
 def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:
@@ -96,5 +96,6 @@ def test_a_place_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Pat
 # --- helpers --------------------------------------------------------------------------------------
 
 
-def kept(content: bytes, url: str = URL) -> KeptList:
-    return KeptList(url, content, Validators('"tag"', "Sat, 15 Jun 2030 12:00:00 GMT"), FETCHED)
+def kept(content: bytes, url: str = URL) -> KeptLists:
+    validators = Validators('"tag"', "Sat, 15 Jun 2030 12:00:00 GMT")
+    return KeptLists(url, (b"older", content), validators, FETCHED, FETCHED, (b"signer",))
