@@ -9,29 +9,45 @@ router was removed and configured again, or under a UUID that has changed, with 
 old identity goes on.
 
 A configuration that cannot be read or is wrong changes nothing: the nodes go on with the last good one.
+
+What is known to be revoked is read before any node starts, and the actor that keeps it up to date is started
+with the first of them (:mod:`actors.crl`); the word of a change passes through here to every node.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from actors.crl.index import RevocationIndex
+from actors.crl.status import GetRevocation, RevocationStatus
 from actors.intake import NODE_MAILBOX
-from actors.messages import Configure, GetFleet, GetStatus, NodeStatus, Rekey, ReleasePin, Reload
-from actors.names import node_actor
+from actors.messages import (
+    Configure,
+    FetchLists,
+    GetFleet,
+    GetStatus,
+    NodeStatus,
+    Rekey,
+    ReleasePin,
+    Reload,
+    RevocationChanged,
+)
+from actors.names import REVOCATION, node_actor
 from actors.router_node import Ports, RouterNode
 from actors.work import computed
 from peerkey.observe.alarms import node_not_running
 from runtime.actor import Actor, Ending, ReplyToken, Terminated
 from runtime.errors import RuntimeFault
-from runtime.supervision import Supervision
+from runtime.supervision import PATIENT, Supervision
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from actors.crl.index import RevocationPorts
     from peerkey.config.plan import NodePlan
     from runtime.ref import Ref
 
@@ -43,6 +59,9 @@ ANSWER_WITHIN: Final = timedelta(seconds=5)
 START_AGAIN_AFTER: Final = timedelta(seconds=60)
 #: When a node whose mailbox was full is given its plan again.
 CONFIGURE_AGAIN_AFTER: Final = timedelta(seconds=1)
+
+#: When a node whose mailbox was full is told again that something else is known to be revoked.
+TELL_AGAIN_AFTER: Final = timedelta(milliseconds=100)
 
 #: A node that crashes too often fails alone: the others go on, and the alarm names it.
 NODE_SUPERVISION: Final = Supervision(escalate=False)
@@ -92,10 +111,14 @@ class ConfigureAgain:
 class Authority(Actor):
     """Runs the router nodes that this process is responsible for."""
 
-    def __init__(self, read_plans: ReadPlans, ports: Ports) -> None:
-        """Run every node that ``read_plans`` returns."""
+    def __init__(
+        self, read_plans: ReadPlans, ports: Ports, revocation: RevocationPorts | None = None
+    ) -> None:
+        """Run every node that ``read_plans`` returns; follow revocation lists if there are ports for that."""
         self._read_plans = read_plans
         self._ports = ports
+        self._revocation = revocation
+        self._index: Ref | None = None
         self._plans: dict[str, NodePlan] = {}
         self._nodes: dict[str, Ref] = {}
         #: Under which UUID each node runs.
@@ -104,8 +127,12 @@ class Authority(Actor):
         self._ending: dict[Ref, str] = {}
 
     async def started(self) -> None:
-        """Read the configuration and start every node."""
-        self._reconcile(await computed(self.ctx, self._read_plans))
+        """Read the configuration and what is known to be revoked, and start every node."""
+        plans = await computed(self.ctx, self._read_plans)
+        if self._revocation is not None:
+            await computed(self.ctx, self._revocation.known.load)
+            self._follow_lists(self._revocation, plans)
+        self._reconcile(plans)
 
     def receive(self, message: object) -> None:
         """Answer operators, and keep what runs equal to what should."""
@@ -123,6 +150,13 @@ class Authority(Actor):
                 )
             case PlansRead(plans, token):
                 token.reply(self._reconcile(plans))
+                self._fetch_lists()
+            case FetchLists():
+                self._fetch_lists()
+            case RevocationChanged():
+                self._tell_nodes()
+            case GetRevocation():
+                self._ask_index(self.ctx.reply_token())
             case Answer(token, value):
                 token.reply(value)
             case Failure(token, error):
@@ -139,6 +173,42 @@ class Authority(Actor):
                 self._configure(name)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    # --- revocation ---------------------------------------------------------------------------------
+
+    def _follow_lists(self, ports: RevocationPorts, plans: tuple[NodePlan, ...]) -> None:
+        """Start the actor that knows the revocation lists, and let every node tell it of certificates."""
+        self._plans = {plan.name: plan for plan in plans}
+        itself = self.ctx.ref
+        index = self._index = self.ctx.spawn(
+            lambda: RevocationIndex(lambda: tuple(self._plans.values()), itself, ports),
+            REVOCATION,
+            supervision=PATIENT,
+        )
+        self._ports = replace(self._ports, revocation=ports.known, certificates_seen=index.offer)
+
+    def _fetch_lists(self) -> None:
+        """Have every list fetched again, as soon as there is room for the order."""
+        if self._index is not None and not self._index.offer(FetchLists()):
+            self.ctx.set_timer("fetch", CONFIGURE_AGAIN_AFTER, FetchLists())
+
+    def _tell_nodes(self) -> None:
+        """Tell every node that something else is known to be revoked, again where there was no room."""
+        told = [ref.offer(RevocationChanged()) for ref in self._nodes.values()]
+        if not all(told):
+            self.ctx.set_timer("revocation", TELL_AGAIN_AFTER, RevocationChanged())
+
+    def _ask_index(self, token: ReplyToken) -> None:
+        if self._index is None:
+            token.reply(RevocationStatus())
+            return
+        self.ctx.pipe(
+            self._index.ask(GetRevocation(), ANSWER_WITHIN),
+            lambda status: Answer(token, status),
+            lambda error: Failure(token, error),
+        )
+
+    # --- nodes --------------------------------------------------------------------------------------
 
     def _reconcile(self, plans: tuple[NodePlan, ...]) -> tuple[str, ...]:
         """Start, reconfigure and stop nodes until what runs is what should; return the nodes concerned."""

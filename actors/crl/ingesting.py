@@ -1,8 +1,8 @@
 """Judging what a source gave, where it disturbs nobody.
 
 A list of a million entries takes most of a second, in one piece and with the interpreter's lock. So a large
-list is judged in a process of its own, which is started for it and ends with it; a small one on a thread. They
-get the same plain values and come to the same.
+list is judged in a process of its own, which is started for it and ends with it; a small one on a thread.
+Both get the same plain values and come to the same.
 """
 
 from __future__ import annotations

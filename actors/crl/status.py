@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from actors.crl.port import shown
 from actors.names import AUTHORITY
 from peerkey.observe import alarms
+from runtime.message import Ask
 
 if TYPE_CHECKING:
     from peerkey.observe.alarms import Alarm
@@ -76,6 +77,11 @@ class RevocationStatus:
     alarms: tuple[Alarm, ...] = ()
     #: Who notices what is wrong.
     node: str = AUTHORITY
+
+
+@dataclass(frozen=True, slots=True)
+class GetRevocation(Ask[RevocationStatus]):
+    """Ask what is known of revocations, and how it stands with each address."""
 
 
 def alarms_of(sources: Iterable[SourceStatus], limits: Iterable[str], at: datetime) -> Iterator[Alarm]:
