@@ -20,8 +20,15 @@ from typing import TYPE_CHECKING
 
 from actors.authority import Authority
 from actors.crashes import CrashWatch
+from actors.crl.fetching import NetworkFetcher
+from actors.crl.index import RevocationPorts
+from actors.crl.ingesting import ProcessIngester
+from actors.crl.kept_lists import KeptFiles
+from actors.crl.known import KnownRevocations
+from actors.crl.source import SourcePorts
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
+from actors.master_list_file import MasterListFile
 from actors.names import AUTHORITY
 from actors.router_node import Ports, store_owner
 from peerkey.errors import Misconfigured, PeerkeyError
@@ -81,6 +88,17 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             entropy=os.urandom,
             journal=journal,
         )
+        revocation = RevocationPorts(
+            source=SourcePorts(
+                fetcher=NetworkFetcher(),
+                keeper=KeptFiles(state.revocation),
+                ingester=ProcessIngester(),
+                journal=journal,
+                entropy=os.urandom,
+            ),
+            known=KnownRevocations(MasterListFile(state.master_list)),
+            read_file=read_file,
+        )
         clock = SystemClock()
         crashes = CrashWatch(journal, clock)
         stack.callback(crashes.close)
@@ -88,7 +106,9 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             LocalSystem(observer=crashes.observe, speakable=(PeerkeyError, RuntimeFault), clock=clock)
         )
         # Its trouble lies outside, in files that an operator is about to mend.
-        authority = system.spawn(lambda: Authority(read_plans, ports), AUTHORITY, supervision=PATIENT)
+        authority = system.spawn(
+            lambda: Authority(read_plans, ports, revocation), AUTHORITY, supervision=PATIENT
+        )
         yield Running(system, authority, crashes, journal, state, system.clock.wall())
 
 

@@ -139,6 +139,40 @@ class Certificates(Document):
     nodes: tuple[NodeCertificates, ...]
 
 
+class RevocationListInfo(Document):
+    """One address of revocation lists, and the newest list of it that counts."""
+
+    url: str
+    origin: Literal["configured", "certificate", "list"]
+    state: Literal["waiting", "current", "stale", "unreachable", "refused"]
+    issuer: str
+    number: int | None
+    #: Of a delta: the number of the list that it builds on.
+    base: int | None
+    this_update: Time | None
+    next_update: Time | None
+    entries: int
+    size: int
+    #: When it was fetched, and when it was last fetched or found unchanged.
+    fetched: Time | None
+    confirmed: Time | None
+    age_seconds: float | None
+    polling: Literal["waiting", "fetching", "retrying"]
+    next_poll: Time | None
+    last_error: str
+
+
+class RevocationLists(Document):
+    """``show certificate crl``."""
+
+    time: Time
+    #: Of the master list: it grows with each change.
+    generation: int
+    #: Certificates that any list says are revoked.
+    revoked: int
+    sources: tuple[RevocationListInfo, ...]
+
+
 class PeerCertificates(Peer):
     """A peering with the certificates of both ends."""
 
