@@ -56,8 +56,6 @@ if TYPE_CHECKING:
 
 #: Certificates whose addresses are known, so that they are not read again. Of more the oldest are forgotten.
 MAXIMUM_CERTIFICATES: Final = 20_000
-#: Bytes of all lists together, as they were published. A list beyond it is not taken.
-MAXIMUM_BYTES: Final = 1024 * 1024 * 1024
 #: How often it is looked who wants what: certificates end, and files can be read again.
 LOOK_AFTER: Final = timedelta(minutes=10)
 #: How long the addresses that a list was kept of may take to come back before the others are merged without
@@ -157,6 +155,8 @@ class RevocationIndex(Actor):
         self._doubtful: set[str] = set()
         self._judges = Judges()
         self._trust_read = False
+        #: What every source was told last of that.
+        self._told = Circumstances()
         self._certificates: OrderedDict[bytes, None] = OrderedDict()
         self._told_unsupported: OrderedDict[str, None] = OrderedDict()
         self._merging = False
@@ -164,7 +164,6 @@ class RevocationIndex(Actor):
         #: Of the lists in the master list, by address.
         self._merged: dict[str, tuple[bytes, ...]] | None = None
         self._reading = False
-        self._refused_room: dict[str, None] = {}
         self._fault = ""
 
     # --- life -------------------------------------------------------------------------------------
@@ -297,7 +296,7 @@ class RevocationIndex(Actor):
 
     def _reconcile(self) -> None:
         """Start and stop sources until those live that are wanted, and tell each what concerns it."""
-        before, circumstances = self._wanted, self._circumstances()
+        before = self._wanted
         self._wanted = self._subscriptions.wanted(self.ctx.clock.wall())
         for url in [url for url in self._sources if url not in self._wanted]:
             ref = self._sources.pop(url)
@@ -308,7 +307,7 @@ class RevocationIndex(Actor):
                 self._start(url)
             elif subscription != before.get(url):
                 self._sources[url].offer(Subscribed(subscription))
-        self._tell_sources(circumstances)
+        self._tell_sources()
         self.ctx.set_timer("look", LOOK_AFTER, LookDue())
 
     def _start(self, url: str) -> None:
@@ -356,13 +355,6 @@ class RevocationIndex(Actor):
         url = report.url
         if url not in self._wanted:
             return
-        before = self._reports.get(url)
-        if before is not None and not self._has_room(report):
-            self._refused_room[url] = None
-            report = SourceReport(url, before.lists, report.status)
-        else:
-            self._refused_room.pop(url, None)
-        circumstances = self._circumstances()
         self._reports[url] = report
         self._awaited.discard(url)
         if url in self._doubtful and not report.lists:
@@ -377,22 +369,18 @@ class RevocationIndex(Actor):
         self._subscriptions.lists_name(url, deltas)
         if self._subscriptions.wanted(self.ctx.clock.wall()).keys() != self._wanted.keys():
             self._reconcile()
-        self._tell_sources(circumstances)
+        self._tell_sources()
         self._merge()
-
-    def _has_room(self, report: SourceReport) -> bool:
-        others = (each for url, each in self._reports.items() if url != report.url)
-        size = sum(good.facts.size for each in (*others, report) for good in each.lists)
-        return size <= MAXIMUM_BYTES
 
     def _circumstances(self) -> Circumstances:
         known = tuple(good.facts for report in self._reports.values() for good in report.lists)
         return Circumstances(self._judges, known)
 
-    def _tell_sources(self, before: Circumstances) -> None:
-        """Tell every source by whom lists are judged, where that has changed."""
+    def _tell_sources(self) -> None:
+        """Tell every source by whom lists are judged and beside which, where that has changed."""
         now = self._circumstances()
-        if now != before:
+        if now != self._told:
+            self._told = now
             for ref in self._sources.values():
                 ref.offer(now)
 
@@ -430,9 +418,6 @@ class RevocationIndex(Actor):
         if self._subscriptions.left_out:
             first, count = shown(self._subscriptions.left_out[0]), len(self._subscriptions.left_out)
             limits.append(f"{count} lists beyond {MAXIMUM_SOURCES} are not fetched, among them {first}")
-        limits += [
-            f"{shown(url)} is not taken: all lists together are too large" for url in self._refused_room
-        ]
         limits += [fault for fault in (known.fault, self._fault) if fault]
         return RevocationStatus(
             known.generation, known.total, sources, tuple(alarms_of(sources, limits, now))

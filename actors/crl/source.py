@@ -46,6 +46,8 @@ LOOK_AGAIN_AFTER: Final = timedelta(minutes=10)
 KEEP_AFTER: Final = timedelta(minutes=1)
 #: When an index that had no room for a report is told again.
 REPORT_AGAIN_AFTER: Final = timedelta(seconds=1)
+#: Bytes of the lists of all addresses together, as they were published. A list beyond it is refused.
+MAXIMUM_BYTES: Final = 1024 * 1024 * 1024
 #: Authorities that are remembered beside those that are trusted. A fleet has a handful.
 MAXIMUM_SIGNERS: Final = 64
 
@@ -292,6 +294,11 @@ class CrlSource(Actor):
                     self._right(now)
                     self._journal(now, wanted, stage="ingested")
                     return
+                others = sum(each.size for each in self._circumstances.known if each.source != self._url)
+                if others + len(content) > MAXIMUM_BYTES:
+                    why = f"all lists together would be larger than {MAXIMUM_BYTES} bytes"
+                    self._failed(wanted, Trouble.REFUSED, why, now)
+                    return
                 self._begin_judging(wanted, answer, now)
 
     def _begin_judging(self, wanted: Wanted, answer: ListFetched, now: Moment) -> None:
@@ -351,7 +358,7 @@ class CrlSource(Actor):
             self._validators if behind is None else behind.fetched.validators,
             now.wall if behind is not None else self._status.fetched or now.wall,
             self._subscription.until,
-            self._judged_by.seen,
+            (self._judged_by if behind is None else behind.judges).seen,
         )
         self.ctx.pipe(computed(self.ctx, _saved, self._ports.keeper, kept), lambda error: Kept(error, behind))
 
