@@ -50,10 +50,10 @@ REASONS: Final[dict[int, x509.ReasonFlags]] = {
     10: x509.ReasonFlags.aa_compromise,
 }
 REMOVE_FROM_CRL: Final = 8
-#: "UTCTime ... 1950 through 2049" (RFC 5280 section 4.1.2.5); a year behind the last one is told as the last
-#: one.
-FIRST_YEAR: Final = 1950
-LAST_YEAR: Final = FIRST_YEAR + 255
+#: "UTCTime ... 1950 through 2049" (RFC 5280 section 4.1.2.5); what lies outside of a byte's years from then
+#: on is told as the first or the last instant of them.
+FIRST: Final = datetime(1950, 1, 1, tzinfo=UTC)
+LAST: Final = datetime(FIRST.year + 255, 12, 31, 23, 59, 59, tzinfo=UTC)
 #: "CRL ... serialNumber values up to 20 octets" (RFC 5280 section 4.1.2.2); lists with longer ones exist.
 MAXIMUM_SERIAL_BYTES: Final = 64
 
@@ -78,16 +78,16 @@ def width_of(serial: int) -> int:
 
 def when_of(at: datetime, reason: int) -> bytes:
     """Return an instant and a reason (:data:`NO_REASON` for none) as a record has them."""
-    year = min(max(at.year, FIRST_YEAR), LAST_YEAR) - FIRST_YEAR
+    at = min(max(at, FIRST), LAST)
     rest = at.day << 17 | at.hour << 12 | at.minute << 6 | at.second
-    return bytes((year, at.month << 4 | reason)) + rest.to_bytes(3, "big")
+    return bytes((at.year - FIRST.year, at.month << 4 | reason)) + rest.to_bytes(3, "big")
 
 
 def entry_of(serial: int, when: bytes) -> RevokedEntry:
     """Return what a record says."""
     rest = int.from_bytes(when[2:], "big")
     since = datetime(
-        FIRST_YEAR + when[0],
+        FIRST.year + when[0],
         when[1] >> 4,
         rest >> 17,
         rest >> 12 & 31,
@@ -241,8 +241,8 @@ def build(width: int, records: bytes | bytearray) -> Built:
     rather than one that releases, and of these the earliest.
     """
     full = width + WHEN_BYTES
-    rotation = _rotation(width, records)
     indexed = 2 if width > 1 and len(records) >= _TWO_BYTES_FROM * full else 1
+    rotation = _rotation(width, records, indexed)
     counts: list[int] = []
     parts: list[bytes | bytearray] = []
     dropped = range(indexed, full)
@@ -306,18 +306,17 @@ def _turned(records: bytes | bytearray, width: int, rotation: int) -> bytes | by
     return column_moved(records, full, taken)
 
 
-def _rotation(width: int, records: bytes | bytearray) -> int:
-    """Return which byte should come first: the one from which on serial numbers differ most."""
+def _rotation(width: int, records: bytes | bytearray, indexed: int) -> int:
+    """Return which byte should come first: the one at which, with those indexed, serial numbers differ most."""
     full = width + WHEN_BYTES
     step = max(1, len(records) // full // _SAMPLE) * full
     columns = [records[place::step] for place in range(width)]
     spread = [
-        (len(set(zip(column, columns[(place + 1) % width], strict=True))), -place)
+        len(set(column if indexed == 1 else zip(column, columns[(place + 1) % width], strict=True)))
         for place, column in enumerate(columns)
     ]
-    most = max(spread)[0]
     # Where the front does nearly as well nothing is gained by turning.
-    return next(place for place, (each, _) in enumerate(spread) if each * 10 >= most * 9)
+    return next(place for place, each in enumerate(spread) if each * 10 >= max(spread) * 9)
 
 
 def _distributed(records: bytes | bytearray, full: int) -> list[bytearray]:

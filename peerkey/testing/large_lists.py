@@ -48,8 +48,8 @@ def large_list(
 
 
 def usual_entries(count: int, random: Random, *, width: int = 16, reasons: float = 0.5) -> bytes:
-    """Return entries of the usual form: random serial numbers, dates of five years, and some with a reason."""
-    days = [(_FIRST + timedelta(days=day)).strftime("%y%m%d").encode() for day in range(_DAYS)]
+    """Return entries of the usual form: random serial numbers, dates of five years, some with a reason."""
+    days = [f"{_FIRST + timedelta(days=day):%y%m%d}".encode() for day in range(_DAYS)]
     written = []
     for _ in range(count):
         serial = random.randbytes(width)
@@ -70,7 +70,7 @@ def entry(serial: bytes, date: bytes, extensions: bytes = b"") -> bytes:
 
 def _signature(key: SigningKey, signed: bytes) -> bytes:
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(signed, ec.ECDSA(hash_of(key.curve)))
+        return key.sign(signed, ec.ECDSA(hash_of(key.curve), deterministic_signing=True))
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
     return key.sign(signed)
