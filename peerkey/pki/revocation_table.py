@@ -307,9 +307,11 @@ def _turned(records: bytes | bytearray, width: int, rotation: int) -> bytes | by
 
 
 def _rotation(width: int, records: bytes | bytearray, indexed: int) -> int:
-    """Return which byte should come first: the one at which, with those indexed, serial numbers differ most."""
+    """Return which byte should come first: the one that tells, as the index looks at it, most numbers apart."""
     full = width + WHEN_BYTES
-    step = max(1, len(records) // full // _SAMPLE) * full
+    # Every so many-th, an odd number: numbers that are counted then differ in their last byte as they do in
+    # all.
+    step = (len(records) // full // _SAMPLE | 1) * full
     columns = [records[place::step] for place in range(width)]
     spread = [
         len(set(column if indexed == 1 else zip(column, columns[(place + 1) % width], strict=True)))
