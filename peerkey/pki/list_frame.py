@@ -62,8 +62,6 @@ class ListFrame:
     signed: tuple[int, int]
     #: Where the entries lie, one behind the other.
     entries: tuple[int, int]
-    #: In front of where the entries stood, behind it, and what follows the signed bytes.
-    _around: tuple[bytes, bytes, bytes] = field(repr=False)
     #: The issuer's name, DER.
     issuer: bytes = field(repr=False)
     #: When it was issued.
@@ -113,15 +111,6 @@ class ListFrame:
         except (UnsupportedAlgorithm, ValueError, TypeError) as error:
             raise InvalidSignature from error
 
-    def naming(self, entries: bytes) -> x509.CertificateRevocationList:
-        """Return the list as if it had only ``entries``, elements one behind the other.
-
-        Raises:
-            Malformed: ``cryptography`` refuses them.
-        """
-        front, behind, signature = self._around
-        return _loaded(front + element(SEQUENCE, entries) + behind, signature)
-
 
 _ML_DSA: Final = {
     f"MLDSA{size}": x509.ObjectIdentifier(f"2.16.840.1.101.3.4.3.{arc}")
@@ -147,7 +136,7 @@ def open_list_untrusted(content: Buffer) -> ListFrame:
         raise Malformed(message)
     front, behind = content[inner : places[0]], content[places[1] : signed_end]
     outer = content[signed_end:end]
-    crl = _loaded(front + behind, outer)
+    crl = load_untrusted(front + behind, outer)
     algorithm = _part(content, *_algorithm(content, inner, signed_end))
     if not outer.startswith(algorithm):
         message = "two signature algorithms"
@@ -161,7 +150,6 @@ def open_list_untrusted(content: Buffer) -> ListFrame:
                 crl=crl,
                 signed=(begin, signed_end),
                 entries=entries,
-                _around=(front, behind, outer),
                 issuer=crl.issuer.public_bytes(),
                 this_update=crl.last_update_utc,
                 next_update=crl.next_update_utc,
@@ -220,7 +208,12 @@ def _entries(content: Buffer, at: int, end: int) -> tuple[tuple[int, int], tuple
     return (inner, behind), (at, behind)
 
 
-def _loaded(signed: bytes, outer: bytes) -> x509.CertificateRevocationList:
+def load_untrusted(signed: bytes, outer: bytes) -> x509.CertificateRevocationList:
+    """Let ``cryptography`` read a list of these parts: what is signed, and the algorithm with the signature.
+
+    Raises:
+        Malformed: it refuses them.
+    """
     try:
         with warning_nobody():
             return x509.load_der_x509_crl(element(SEQUENCE, element(SEQUENCE, signed) + outer))

@@ -15,12 +15,13 @@ columns and on runs of some thousand records, each of which takes a few millisec
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import accumulate
 from operator import mul, sub
-from struct import iter_unpack
+from struct import Struct
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cryptography import x509
@@ -49,10 +50,10 @@ REASONS: Final[dict[int, x509.ReasonFlags]] = {
     10: x509.ReasonFlags.aa_compromise,
 }
 REMOVE_FROM_CRL: Final = 8
-#: "UTCTime ... 1950 through 2049" (RFC 5280 section 4.1.2.5); a year behind the last one is told as the last
-#: one.
-FIRST_YEAR: Final = 1950
-LAST_YEAR: Final = FIRST_YEAR + 255
+#: "UTCTime ... 1950 through 2049" (RFC 5280 section 4.1.2.5); what lies outside of a byte's years from then
+#: on is told as the first or the last instant of them.
+FIRST: Final = datetime(1950, 1, 1, tzinfo=UTC)
+LAST: Final = datetime(FIRST.year + 255, 12, 31, 23, 59, 59, tzinfo=UTC)
 #: "CRL ... serialNumber values up to 20 octets" (RFC 5280 section 4.1.2.2); lists with longer ones exist.
 MAXIMUM_SERIAL_BYTES: Final = 64
 
@@ -60,6 +61,8 @@ MAXIMUM_SERIAL_BYTES: Final = 64
 _TWO_BYTES_FROM: Final = 131_072
 #: Records that are sorted and cut at once: some milliseconds, and they fit into a processor's cache.
 _RUN: Final = 8192
+#: Records that one call cuts apart.
+_CUT: Final = 256
 #: Sorts behind every record that begins alike.
 _LAST: Final = b"\xff" * (MAXIMUM_SERIAL_BYTES + WHEN_BYTES)
 #: A bucket of more is halved until it is as small: the rest is found by one search of its bytes.
@@ -75,16 +78,16 @@ def width_of(serial: int) -> int:
 
 def when_of(at: datetime, reason: int) -> bytes:
     """Return an instant and a reason (:data:`NO_REASON` for none) as a record has them."""
-    year = min(max(at.year, FIRST_YEAR), LAST_YEAR) - FIRST_YEAR
+    at = min(max(at, FIRST), LAST)
     rest = at.day << 17 | at.hour << 12 | at.minute << 6 | at.second
-    return bytes((year, at.month << 4 | reason)) + rest.to_bytes(3, "big")
+    return bytes((at.year - FIRST.year, at.month << 4 | reason)) + rest.to_bytes(3, "big")
 
 
 def entry_of(serial: int, when: bytes) -> RevokedEntry:
     """Return what a record says."""
     rest = int.from_bytes(when[2:], "big")
     since = datetime(
-        FIRST_YEAR + when[0],
+        FIRST.year + when[0],
         when[1] >> 4,
         rest >> 17,
         rest >> 12 & 31,
@@ -234,29 +237,55 @@ class Built:
 def build(width: int, records: bytes | bytearray) -> Built:
     """Make a table of ``records``: serial numbers of ``width`` bytes, each with when and why.
 
-    Their order does not matter. Of several that name the same certificate one is kept.
+    Their order does not matter. Of several that name the same certificate one is kept: one that revokes
+    rather than one that releases, and of these the earliest.
     """
     full = width + WHEN_BYTES
-    rotation = _rotation(width, records)
     indexed = 2 if width > 1 and len(records) >= _TWO_BYTES_FROM * full else 1
+    rotation = _rotation(width, records, indexed)
     counts: list[int] = []
     parts: list[bytes | bytearray] = []
     dropped = range(indexed, full)
-    for first, bucket in enumerate(_distributed(_turned(records, width, rotation), full)):
-        batch = _batch(bucket, full)
+    for first in _distributed(_turned(records, width, rotation), full):
+        batch = _batch(first, full)
         batch.sort()
-        if len({each[:width] for each in batch}) < len(batch):
-            # The first of each wins: of those behind it nothing is left.
-            batch = sorted({each[:width]: each for each in reversed(batch)}.values())
+        bucket = b"".join(batch)
+        if _repeats(bucket, width):
+            best = {each[:width]: each for each in sorted(batch, key=partial(_rank, width), reverse=True)}
+            bucket = b"".join(sorted(best.values()))
         if indexed == 1:
-            counts.append(len(batch))
+            counts.append(len(bucket) // full)
         else:
-            ends = [bisect_left(batch, bytes((first, second + 1))) for second in range(255)]
-            ends.append(len(batch))
+            second = bucket[1::full]
+            ends = [bisect_right(second, value) for value in range(256)]
             counts.extend(map(sub, ends, [0, *ends]))
-        parts.append(column_moved(b"".join(batch), full, dropped))
+        parts.append(column_moved(bucket, full, dropped))
     starts = array("I", accumulate(counts, initial=0))
     return Built(Shape(width, rotation, indexed, starts[-1]), starts.tobytes(), b"".join(parts))
+
+
+def _repeats(bucket: bytes, width: int) -> bool:
+    """Whether two records that follow each other have the same serial number.
+
+    All of them are compared with their successors at once: the difference of two numbers that are as long as
+    the bucket. A record whose columns are all nought there is like its successor.
+    """
+    full = width + WHEN_BYTES
+    if len(bucket) <= full:
+        return False
+    ours, next_ones = bucket[:-full], bucket[full:]
+    differing = (int.from_bytes(ours, "big") ^ int.from_bytes(next_ones, "big")).to_bytes(len(ours), "big")
+    anywhere = 0
+    for place in range(width):
+        anywhere |= int.from_bytes(differing[place::full], "big")
+    return 0 in anywhere.to_bytes(len(ours) // full, "big")
+
+
+def _rank(width: int, record: bytes) -> tuple[bool, bytes]:
+    """Return what decides between entries for one certificate: revoked before released, then the earlier."""
+    when = record[width:]
+    reason = when[1] & 15
+    return (reason == REMOVE_FROM_CRL, bytes((when[0], when[1] >> 4)) + when[2:] + bytes((reason,)))
 
 
 def column_moved(records: bytes | bytearray, stride: int, taken: Sequence[int]) -> bytearray:
@@ -277,18 +306,19 @@ def _turned(records: bytes | bytearray, width: int, rotation: int) -> bytes | by
     return column_moved(records, full, taken)
 
 
-def _rotation(width: int, records: bytes | bytearray) -> int:
-    """Return which byte should come first: the one from which on serial numbers differ most."""
+def _rotation(width: int, records: bytes | bytearray, indexed: int) -> int:
+    """Return which byte should come first: the one that tells, as the index looks at it, most numbers apart."""
     full = width + WHEN_BYTES
-    step = max(1, len(records) // full // _SAMPLE) * full
+    # Every so many-th, an odd number: numbers that are counted then differ in their last byte as they do in
+    # all.
+    step = (len(records) // full // _SAMPLE | 1) * full
     columns = [records[place::step] for place in range(width)]
     spread = [
-        (len(set(zip(column, columns[(place + 1) % width], strict=True))), -place)
+        len(set(column if indexed == 1 else zip(column, columns[(place + 1) % width], strict=True)))
         for place, column in enumerate(columns)
     ]
-    most = max(spread)[0]
     # Where the front does nearly as well nothing is gained by turning.
-    return next(place for place, (each, _) in enumerate(spread) if each * 10 >= most * 9)
+    return next(place for place, each in enumerate(spread) if each * 10 >= max(spread) * 9)
 
 
 def _distributed(records: bytes | bytearray, full: int) -> list[bytearray]:
@@ -308,5 +338,11 @@ def _distributed(records: bytes | bytearray, full: int) -> list[bytearray]:
 
 
 def _batch(records: bytes | bytearray, full: int) -> list[bytes]:
-    """Cut records apart."""
-    return [bytes(each) for (each,) in iter_unpack(f"{full}s", records)]
+    """Cut records apart: one call cuts many, and what is left over is cut one by one."""
+    batch: list[bytes] = []
+    cut = Struct(f"{full}s" * _CUT)
+    behind = len(records) - len(records) % cut.size
+    for start in range(0, behind, cut.size):
+        batch += cut.unpack_from(records, start)
+    batch += (bytes(records[start : start + full]) for start in range(behind, len(records), full))
+    return batch
