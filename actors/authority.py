@@ -20,6 +20,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.crl.index import RevocationIndex
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from actors.crl.index import RevocationPorts
+    from actors.messages import ListsWanted
     from peerkey.config.plan import NodePlan
     from runtime.ref import Ref
 
@@ -185,7 +187,12 @@ class Authority(Actor):
             REVOCATION,
             supervision=PATIENT,
         )
-        self._ports = replace(self._ports, revocation=ports.known, certificates_seen=index.offer)
+        self._ports = replace(
+            self._ports,
+            revocation=ports.known,
+            certificates_seen=index.offer,
+            refresh_revocation=partial(_offered, index),
+        )
 
     def _fetch_lists(self) -> None:
         """Have every list fetched again, as soon as there is room for the order."""
@@ -268,6 +275,11 @@ class Authority(Actor):
         self.ctx.pipe(
             _gathered(asked), lambda counts: Answer(token, sum(counts)), lambda error: Failure(token, error)
         )
+
+
+def _offered(index: Ref, wanted: ListsWanted) -> None:
+    """Pass a wish on. One that finds no room is left to the next node that asks, and to the polling."""
+    index.offer(wanted)
 
 
 async def _status_of(plan: NodePlan, ref: Ref | None) -> NodeStatus:

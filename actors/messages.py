@@ -145,6 +145,19 @@ class FetchLists:
 
 
 @dataclass(frozen=True, slots=True)
+class ListsWanted:
+    """A node checks its own certificate for revocation, and wants the lists to be fetched again.
+
+    It has judged by what is known already and does not wait: ``RevocationChanged`` tells of news.
+    """
+
+    #: ``router/node``.
+    node: str
+    #: What it shows to its peers, leaf first, in DER; empty where it has no certificate.
+    chain: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rekey(Ask[int]):
     """Agree new keys now, with every peer or with the named one. Answered with the number of peerings."""
 

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Final
 from actors.identity import Credentials
 from actors.messages import CertificateStatus
 from peerkey.observe import alarms
-from peerkey.observe.events import CertificateWentBad
+from peerkey.observe.events import CertificateRecovered, CertificateWentBad, RevocationChecked
 from peerkey.pki.examination import Examination, Examiner, VerdictCache, next_change
 from peerkey.pki.expiry import Severity as Urgency
 from peerkey.pki.expiry import severity
+from peerkey.pki.faults import Fault
 from peerkey.pki.identity import PeerIdentity
 from peerkey.pki.trust import TrustAnchors
 from peerkey.protocol.core import Examiner as Judge
@@ -76,6 +77,8 @@ class NodeCertificates:
         self._cache = VerdictCache(_CHAINS_REMEMBERED)
         #: Why the node should not use its certificate; empty while it may.
         self.fault = ""
+        #: The fault that an event has told of; a node whose key management is disabled tells nothing.
+        self._told = ""
         #: What was known to be revoked when it was judged last; ``None`` before.
         self._generation: int | None = None
 
@@ -94,9 +97,9 @@ class NodeCertificates:
             self._previous_signer = before.signer
         self._plan, self._credentials = plan, credentials
 
-    def judge(self, at: datetime) -> CertificateWentBad | None:
-        """Judge the node's certificate; return the event where something new is wrong with it."""
-        before, credentials, plan = self.fault, self._credentials, self._plan
+    def judge(self, at: datetime) -> CertificateWentBad | CertificateRecovered | None:
+        """Judge the node's certificate; return the event where it went bad, in another way, or recovered."""
+        credentials, plan = self._credentials, self._plan
         # Before anything is looked up: what changes meanwhile is another generation.
         self._generation = self._revocation.generation
         if not credentials.chain:
@@ -104,18 +107,22 @@ class NodeCertificates:
         else:
             examiner = Examiner(
                 PeerIdentity(plan.uuid, plan.alias),
-                # Without any trusted CA, or while it is not known whom to trust, nothing judges the chain.
-                peer_validation=bool(plan.trusted) and self._trust_whole,
+                peer_validation=self._chain_judged,
                 trust=credentials.trust,
                 revocation=self._revocation,
                 cache=self._cache,
             )
             self._own = examiner.examine(credentials.der, at)
             self.fault = self._own.verdict.explain()
-        if not self.fault or self.fault == before or not plan.enabled:
+        before, self._told = self._told, self.fault if plan.enabled else ""
+        if self._told == before or not plan.enabled:
             return None
-        state = "missing" if self._own is None else self._own.verdict.state.value
-        return CertificateWentBad(state, self.fault, plan.policy.invalid_certificate_behavior.value)
+        own, behavior = self._own, plan.policy.invalid_certificate_behavior.value
+        if own is None:
+            return CertificateWentBad("missing", "missing", self.fault, behavior)
+        if not self.fault:
+            return CertificateRecovered(own.fingerprint.hex(":"))
+        return CertificateWentBad(own.verdict.state.value, own.verdict.reason, self.fault, behavior)
 
     @property
     def outdated(self) -> bool:
@@ -135,6 +142,30 @@ class NodeCertificates:
     def next_boundary(self, at: datetime) -> datetime | None:
         """Return when the judgement may be another because of time alone."""
         return None if self._own is None else next_change(self._own, at)
+
+    @property
+    def shown(self) -> tuple[bytes, ...]:
+        """What the node shows to its peers, leaf first, in DER; empty where it has no certificate."""
+        return self._credentials.der
+
+    def checked(self) -> RevocationChecked:
+        """Tell what the last judgement says of revocation alone."""
+        own, behavior = self._own, self._plan.policy.invalid_certificate_behavior.value
+        if own is None:
+            return RevocationChecked("not-checked", "", self.fault, behavior)
+        fingerprint = own.fingerprint.hex(":")
+        named = [str(finding) for finding in own.verdict.faults if finding.fault is Fault.REVOKED]
+        if named:
+            return RevocationChecked("revoked", fingerprint, "; ".join(named), behavior)
+        if not self._chain_judged:
+            detail = "it is not known which authorities are trusted, and so not whose lists count"
+            return RevocationChecked("not-checked", fingerprint, detail, behavior)
+        return RevocationChecked("not-revoked", fingerprint, "", behavior)
+
+    @property
+    def _chain_judged(self) -> bool:
+        """Whether the node's own chain is judged: not without any trusted CA, nor while it cannot be read."""
+        return bool(self._plan.trusted) and self._trust_whole
 
     # --- for the machines -------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from actors.messages import (
     Configure,
     FrameArrived,
     GetStatus,
+    ListsWanted,
     PathReport,
     PathStarted,
     ProbeWanted,
@@ -42,6 +43,8 @@ from actors.node_certificates import NodeCertificates
 from actors.node_status import Described, described, node_status
 from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
+from actors.revocation_check import RECORD as CHECK_RECORD
+from actors.revocation_check import CheckStored, RevocationCheck
 from actors.time import moment
 from actors.work import computed
 from peerkey.config.plan import InvalidCertificateBehavior
@@ -114,6 +117,9 @@ class Ports:
     revocation: Revocation = field(default_factory=NoRevocation)
     #: Who is told of the verified chains in use, whenever these may have changed, and every hour.
     certificates_seen: Callable[[CertificatesSeen], bool] = _to_nobody
+    #: Has the lists fetched again, soon: every ``revocation-check-interval`` a node asks for it. It returns
+    #: at once and raises nothing; what a server can bear is for whoever fetches to weigh.
+    refresh_revocation: Callable[[ListsWanted], None] = lambda _wanted: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +215,7 @@ class RouterNode(Actor):
             if is_peering(orphan.name) and orphan.name not in wanted:
                 await ports.store.delete(self._owner, self._epoch, orphan.name, orphan.version)
         now = moment(self.ctx.clock)
+        self._check = RevocationCheck(records.get(CHECK_RECORD), now.wall, self._store_check)
         self._look_at_own_certificate(now)
         for plan in self._plan.peerings:
             record = records.get(record_name(plan.peer_uuid))
@@ -235,10 +242,10 @@ class RouterNode(Actor):
                 self._due(peer, now)
             case Closed(peer, number):
                 self._closed(peer, number, now)
-            case DatesDue() | WatchDue() | Onward():
+            case DatesDue() | WatchDue() | RevocationChanged() | Onward():
                 self._time_has_come(message, now)
-            case RevocationChanged():
-                self._revocation_changed(now)
+            case CheckStored(version):
+                self._check.stored(version)
             case Configure(plan):
                 self._load(plan)
             case Loaded(plan, credentials):
@@ -411,13 +418,8 @@ class RouterNode(Actor):
             case unreachable:
                 assert_never(unreachable)
 
-    def _revocation_changed(self, now: Moment) -> None:
-        """Judge again by what is known to be revoked now; while errands are under way, after the last."""
-        if self._certificates.outdated and not self._errands:
-            self._look_again(now)
-
-    def _time_has_come(self, message: DatesDue | WatchDue | Onward, now: Moment) -> None:
-        """Do what is due. While errands are under way it is theirs: the last of them looks at the dates."""
+    def _time_has_come(self, message: DatesDue | WatchDue | RevocationChanged | Onward, now: Moment) -> None:
+        """Do what is due. While errands are under way it is theirs: the last of them looks at the rest."""
         match message:
             case _ if self._errands:
                 self._go_on(now)
@@ -425,7 +427,9 @@ class RouterNode(Actor):
                 self._see_dates(now)
             case WatchDue():
                 self._look_again(now)
-            case Onward():
+            case RevocationChanged() if self._certificates.outdated:
+                self._look_again(now)
+            case RevocationChanged() | Onward():
                 pass
             case unreachable:
                 assert_never(unreachable)
@@ -512,6 +516,8 @@ class RouterNode(Actor):
             self._watch_again(now)
             return
         judge = self._show_identity if self._look_at_own_certificate(now) else self._judge_again
+        if self._check_due(now):
+            self._check_revocation(now)
         self._errands += (partial(judge, peer) for peer in self._desks)
         self._errands += (self._watch,)
         self._go_on(now)
@@ -526,12 +532,26 @@ class RouterNode(Actor):
 
     def _still_judged(self, now: Moment) -> bool:
         """Tell whether the clocks have gone on alike since the last judgement, and reached no date."""
-        if self._certificates.outdated:
+        if self._certificates.outdated or self._check_due(now):
             return False
         passed = now.instant - self._judged.instant
         apart = now.wall - self._judged.wall - passed
         before_boundary = self._boundary is None or now.wall < self._boundary
         return before_boundary and passed < JUDGE_AGAIN_AFTER and abs(apart) < CLOCK_TOLERANCE
+
+    def _check_due(self, now: Moment) -> bool:
+        check = self._check.due(self._plan, now.wall)
+        return check is not None and check <= now.wall
+
+    def _check_revocation(self, now: Moment) -> None:
+        """Tell what has just been found of the node's own certificate, and have the lists fetched again."""
+        self._ports.journal.record(now.wall, self._plan.name, self._certificates.checked())
+        self._ports.refresh_revocation(ListsWanted(self._plan.name, self._certificates.shown))
+        self._check.done(now.wall)
+
+    def _store_check(self, record: bytes, version: int) -> None:
+        write = self._ports.store.write(self._owner, self._epoch, CHECK_RECORD, record, version)
+        self.ctx.pipe(write, CheckStored)
 
     def _look_at_own_certificate(self, now: Moment) -> bool:
         """Judge this node's own certificate; return whether the judgement is another than before."""
@@ -584,6 +604,9 @@ class RouterNode(Actor):
         due = now.wall + WATCH_INTERVAL
         if self._boundary is not None:
             due = min(due, self._boundary)
+        check = self._check.due(self._plan, now.wall)
+        if check is not None:
+            due = min(due, check)
         if self._certificates.outdated:
             due = now.wall
         self.ctx.set_timer("watch", max(due - now.wall, timedelta(0)), WatchDue())

@@ -94,6 +94,13 @@ CERTIFICATE_FAULTS: Final = Metric(
     "How often the node's own certificate was found expired, invalid or revoked.",
     "show events",
 )
+REVOCATION_CHECKS: Final = Metric(
+    "peerkey_revocation_checks_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "Periodic checks of the node's own certificate: revoked, not-revoked or not-checked.",
+    "show events",
+)
 PEER_CERTIFICATE_FAULTS: Final = Metric(
     "peerkey_peer_certificate_faults_total",
     Kind.COUNTER,
@@ -143,6 +150,13 @@ REVOKED: Final = Metric(
     "Entries of the master list: certificates that any list says are revoked.",
     "show certificate crl",
 )
+PEER_AUTHENTICATIONS: Final = Metric(
+    "peerkey_peer_authentications_total",
+    Kind.COUNTER,
+    ("node", "outcome", "reason"),
+    "What became of peers' certificates: accepted, refused, went-bad or recovered, and why.",
+    "show events",
+)
 ACTORS: Final = Metric("peerkey_actors", Kind.GAUGE, ("state",), "Actors by state.", "show actors")
 ACTOR_CRASHES: Final = Metric(
     "peerkey_actor_crashes_total", Kind.COUNTER, (), "Crashes of actors in this process.", "show actors"
@@ -164,6 +178,7 @@ CATALOGUE: Final = (
     CSRS,
     CERTIFICATE_IMPORTS,
     CERTIFICATE_FAULTS,
+    REVOCATION_CHECKS,
     PEER_CERTIFICATE_FAULTS,
     CRL_FETCHES,
     CRL_INGESTIONS,
@@ -171,6 +186,7 @@ CATALOGUE: Final = (
     CRL_AGE,
     CRL_NEXT_UPDATE,
     REVOKED,
+    PEER_AUTHENTICATIONS,
     ACTORS,
     ACTOR_CRASHES,
     DEAD_LETTERS,

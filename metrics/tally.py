@@ -7,7 +7,7 @@ keeps one number for each node and result.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from metrics.catalogue import (
     CERTIFICATE_FAULTS,
@@ -15,50 +15,86 @@ from metrics.catalogue import (
     CRL_FETCHES,
     CRL_INGESTIONS,
     CSRS,
+    PEER_AUTHENTICATIONS,
     PEER_CERTIFICATE_FAULTS,
+    REVOCATION_CHECKS,
     Metric,
 )
 from peerkey.observe import events
+from peerkey.pki.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-Counts: TypeAlias = tuple[tuple[Metric, str], ...]
 
 #: What the seed has a counter for. A certificate that is missing is none of them.
 _STATES: Final = frozenset({"expired", "invalid", "revoked"})
 
 
-#: A list that was refused had been fetched; one that is unchanged is not ingested again.
-_CRL_STAGES: Final[dict[str, Counts]] = {
-    "unchanged": ((CRL_FETCHES, "success"),),
-    "ingested": ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "success")),
-    "fetch": ((CRL_FETCHES, "failure"),),
-    "ingestion": ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "failure")),
-}
+#: Why a certificate was accepted: its chain leads to a trusted CA; it is the first one that was seen, and no
+#: other is taken; or neither.
+ACCEPTED: Final = ("validated", "pinned", "unvalidated")
+#: Why one was refused or went bad: everything that can be wrong with a certificate, or another is pinned.
+AT_FAULT: Final = (*(fault.value for fault in Fault), "pinned")
+#: The reason of what has none of its own.
+RECOVERED: Final = "valid"
+#: Whatever is none of these: no label is made of what was received.
+_OTHER: Final = "other"
 
 
-def counted(event: events.Event) -> Counts:
-    """Return what an event is counted as, each with its result."""
+def authentication(event: events.Event) -> tuple[str, str] | None:
+    """Return the outcome of a peer's authentication and its reason; ``None`` where an event is of none."""
+    match event:
+        case events.PeerCertificateAccepted(reason=reason):
+            return "accepted", reason if reason in ACCEPTED else _OTHER
+        case events.PeerCertificateRefused(reason=reason):
+            return "refused", reason if reason in AT_FAULT else _OTHER
+        case events.PeerCertificateWentBad(reason=reason):
+            return "went-bad", reason if reason in AT_FAULT else _OTHER
+        case events.PeerCertificateRecovered():
+            return "recovered", RECOVERED
+        case _:
+            return None
+
+
+def of_lists(event: events.Event) -> tuple[tuple[Metric, str], ...]:
+    """Return what has become of fetching and of ingesting a revocation list, where an event tells it.
+
+    A list that was refused had been fetched; one that is unchanged is not ingested again.
+    """
+    match event:
+        case events.CrlUpdated(stage="unchanged"):
+            return ((CRL_FETCHES, "success"),)
+        case events.CrlUpdated(stage="ingested"):
+            return ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "success"))
+        case events.CrlUpdated(stage="fetch"):
+            return ((CRL_FETCHES, "failure"),)
+        case events.CrlUpdated(stage="ingestion"):
+            return ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "failure"))
+        case _:
+            return ()
+
+
+def counted(event: events.Event) -> tuple[Metric, str] | None:
+    """Return what an event is counted as, and with which result; ``None`` where it is not."""
     match event:
         case events.CsrGenerated():
-            return ((CSRS, "success"),)
+            return CSRS, "success"
         case events.CsrFailed():
-            return ((CSRS, "failure"),)
+            return CSRS, "failure"
         case events.CertificateIngested():
-            return ((CERTIFICATE_IMPORTS, "success"),)
+            return CERTIFICATE_IMPORTS, "success"
         case events.CertificateRefused():
-            return ((CERTIFICATE_IMPORTS, "failure"),)
+            return CERTIFICATE_IMPORTS, "failure"
         case events.CertificateWentBad(state=state) if state in _STATES:
-            return ((CERTIFICATE_FAULTS, state),)
+            return CERTIFICATE_FAULTS, state
+        case events.RevocationChecked(outcome=outcome):
+            return REVOCATION_CHECKS, outcome
         case events.PeerCertificateRefused(state=state) | events.PeerCertificateWentBad(state=state) if (
             state in _STATES
         ):
-            return ((PEER_CERTIFICATE_FAULTS, state),)
-        case events.CrlUpdated(stage=stage):
-            return _CRL_STAGES[stage]
+            return PEER_CERTIFICATE_FAULTS, state
         case _:
-            return ()
+            return None
 
 
 class Tally:
@@ -70,8 +106,18 @@ class Tally:
 
     def add(self, node: str, event: events.Event) -> None:
         """Count an event of ``node``, if it is one that is counted."""
-        for metric, result in counted(event):
-            self._counts.setdefault(metric, Counter())[node, result] += 1
+        found = counted(event)
+        if found is not None:
+            metric, result = found
+            self._count(metric, node, result)
+        for metric, result in of_lists(event):
+            self._count(metric, node, result)
+        outcome = authentication(event)
+        if outcome is not None:
+            self._count(PEER_AUTHENTICATIONS, node, *outcome)
+
+    def _count(self, metric: Metric, *labels: str) -> None:
+        self._counts.setdefault(metric, Counter())[labels] += 1
 
     def samples(self) -> Mapping[Metric, Counter[tuple[str, ...]]]:
         """Return what has been counted so far, for the exporter."""

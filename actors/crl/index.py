@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from actors.crl.discovery import Installed, Named, installed, seen
 from actors.crl.ingesting import GoodList, Judges
@@ -30,12 +30,13 @@ from actors.crl.source import (
     Circumstances,
     CrlSource,
     FetchNow,
+    FetchSoon,
     SourcePorts,
     SourceReport,
     Subscribed,
 )
 from actors.crl.status import GetRevocation, RevocationStatus, alarms_of
-from actors.messages import CertificatesSeen, FetchLists, RevocationChanged
+from actors.messages import CertificatesSeen, FetchLists, ListsWanted, RevocationChanged
 from actors.names import AUTHORITY
 from actors.work import computed
 from peerkey.errors import Unavailable
@@ -204,27 +205,37 @@ class RevocationIndex(Actor):
                 self._read_again()
                 for ref in self._sources.values():
                     ref.offer(FetchNow())
+            case ListsWanted():
+                for ref in self._sources.values():
+                    ref.offer(FetchSoon())
             case ConfigurationRead(plans, found):
                 self._reading = False
                 self._configured(plans, found)
-            case LookDue():
-                self._read_again()
-            case PatienceEnded():
-                self._patient = False
-                self._merge()
+            case LookDue() | PatienceEnded() | TellAgain():
+                self._due(message)
             case Merged():
                 self._merging = False
                 self._tell()
                 if self._merge_again:
                     self._merge()
-            case TellAgain():
-                self._tell()
             case GetRevocation():
                 self.ctx.reply(self._status())
             case Terminated(ref):
                 self._ended(ref)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _due(self, message: LookDue | PatienceEnded | TellAgain) -> None:
+        match message:
+            case LookDue():
+                self._read_again()
+            case PatienceEnded():
+                self._patient = False
+                self._merge()
+            case TellAgain():
+                self._tell()
+            case unreachable:
+                assert_never(unreachable)
 
     # --- what is wanted -----------------------------------------------------------------------------
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 LOOK_AGAIN_AFTER: Final = timedelta(minutes=10)
 #: How long changes of what is kept beside a list are gathered before the file is written again.
 KEEP_AFTER: Final = timedelta(minutes=1)
+#: How long a list is fresh for whoever wants a fresh one.
+FRESH: Final = timedelta(hours=1)
 #: When an index that had no room for a report is told again.
 REPORT_AGAIN_AFTER: Final = timedelta(seconds=1)
 #: Bytes of the lists of all addresses together, as they were published. A list beyond it is refused.
@@ -89,6 +91,11 @@ class Subscribed:
 @dataclass(frozen=True, slots=True)
 class FetchNow:
     """An operator orders that the list be fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSoon:
+    """A node would like the list to be fresh."""
 
 
 # --- what it tells ------------------------------------------------------------------------------------
@@ -235,6 +242,8 @@ class CrlSource(Actor):
             case FetchNow():
                 self._polling.force()
                 self._look(now)
+            case FetchSoon():
+                self._freshen(now)
             case Came(wanted, answer):
                 self._came(wanted, answer, now)
             case NotCome() | NotGood():
@@ -277,6 +286,13 @@ class CrlSource(Actor):
         wait = self._polling.wait(now)
         if wait is not None and not self._judging:
             self.ctx.set_timer("look", min(wait, LOOK_AGAIN_AFTER), LookDue())
+
+    def _freshen(self, now: Moment) -> None:
+        """Fetch the list for a node that wants it fresh, unless it is: a hundred nodes ask in turn."""
+        confirmed = self._status.confirmed
+        if confirmed is None or now.wall - confirmed >= FRESH or now.wall < confirmed:
+            self._polling.hasten()
+            self._look(now)
 
     def _came(self, wanted: Wanted, answer: ListFetched | ListUnchanged, now: Moment) -> None:
         """Judge what came, unless it is what counts already."""

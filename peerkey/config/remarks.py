@@ -33,9 +33,6 @@ def _revocation(authority: Authority, report: Report) -> None:
     profile = authority.security_key_management.ca_profile
     if profile.has("url"):
         report.at(profile, "url", "accepted, but without effect yet: nothing is enrolled")
-    if profile.has("revocation_check_interval"):
-        message = "accepted, but without effect: certificates are checked whenever a revocation list changes"
-        report.at(profile, "revocation_check_interval", message)
 
 
 def _policy(authority: Authority, report: Report) -> None:

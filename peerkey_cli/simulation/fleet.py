@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from actors.authority import Authority
 from actors.desk import is_peering, record_name
 from actors.journal import MemoryJournal
-from actors.messages import GetFleet, NodeStatus, Reload
+from actors.messages import GetFleet, ListsWanted, NodeStatus, Reload
 from actors.names import AUTHORITY, node_actor
 from actors.router_node import Ports, RouterNode, store_owner
 from peerkey.config.plan import CertificateSource, NodePlan, ValidationMode
@@ -70,6 +70,9 @@ BACKDATED: Final = timedelta(days=30)
 ANSWER_WITHIN: Final = timedelta(seconds=10)
 #: How long a graceful stop may take.
 STOP_WITHIN: Final = timedelta(seconds=8)
+
+#: Requests for fresh lists that can be looked at later.
+_REQUESTS_KEPT: Final = 64
 
 #: The name of a second incarnation of a node's actor, beside the authority.
 _TWIN: Final = "twin"
@@ -133,6 +136,8 @@ class Site:
         self.issued: Issued | None = None
         #: What the machine knows to be revoked. It is told of no change and finds it by itself.
         self.revocation = RevocationTable()
+        #: For whom it wanted lists to be fetched again, the latest of them.
+        self.lists_wanted: deque[ListsWanted] = deque(maxlen=_REQUESTS_KEPT)
         self.journal = TracedJournal(fleet.trace)
         #: Crashes of actors and processes.
         self.deaths: Counter[str] = Counter()
@@ -357,6 +362,7 @@ class Site:
             agreement=_agreement,
             peering=self._peering,
             revocation=self.revocation,
+            refresh_revocation=self.lists_wanted.append,
         )
         process.system.spawn(lambda: Authority(lambda: (self.plan,), ports), AUTHORITY, supervision=PATIENT)
 
