@@ -77,7 +77,8 @@ def installed(plans: tuple[NodePlan, ...], read_file: ReadFile) -> Installed:
 
 def seen(chains: Iterable[Chain], known: AbstractSet[bytes]) -> tuple[Named, ...]:
     """Return what certificates of verified chains say that are not ``known`` by their fingerprints."""
-    new = {hashlib.sha256(der).digest(): der for chain in chains for der in chain}
+    # In an order that is the same wherever it happens again.
+    new = {hashlib.sha256(der).digest(): der for chain in sorted(chains) for der in chain}
     return tuple(
         _named(x509.load_der_x509_certificate(der)) for print_, der in new.items() if print_ not in known
     )

@@ -164,7 +164,8 @@ class RevocationIndex(Actor):
         self._merge_again = False
         #: Of the lists in the master list, by address.
         self._merged: dict[str, tuple[bytes, ...]] | None = None
-        self._reading = False
+        #: Whether the configuration is being read, must be read again then, and whether fetching was ordered.
+        self._reading = self._read_once_more = self._ordered = False
         self._fault = ""
 
     # --- life -------------------------------------------------------------------------------------
@@ -202,15 +203,13 @@ class RevocationIndex(Actor):
                 self._named(found)
                 self._reconcile()
             case FetchLists():
+                self._ordered = True
                 self._read_again()
-                for ref in self._sources.values():
-                    ref.offer(FetchNow())
             case ListsWanted():
                 for ref in self._sources.values():
                     ref.offer(FetchSoon())
             case ConfigurationRead(plans, found):
-                self._reading = False
-                self._configured(plans, found)
+                self._configuration_read(plans, found)
             case LookDue() | PatienceEnded() | TellAgain():
                 self._due(message)
             case Merged():
@@ -240,15 +239,29 @@ class RevocationIndex(Actor):
     # --- what is wanted -----------------------------------------------------------------------------
 
     def _read_again(self) -> None:
-        """Read the configuration's files again, unless that is under way."""
+        """Read the configuration's files again, and once more where that is under way."""
         if self._reading:
+            self._read_once_more = True
             return
-        self._reading = True
+        self._reading, self._read_once_more = True, False
         plans = self._plans()
         self.ctx.pipe(
             computed(self.ctx, installed, plans, self._ports.read_file),
             lambda found: ConfigurationRead(plans, found),
         )
+
+    def _configuration_read(self, plans: tuple[NodePlan, ...], found: Installed) -> None:
+        """Take up what was read, and carry out an order: by whom we trust now."""
+        self._reading = False
+        known = frozenset(self._sources)
+        self._configured(plans, found)
+        if self._read_once_more:
+            self._read_again()
+        elif self._ordered:
+            self._ordered = False
+            # Those that have just been started fetch for the first time anyway.
+            for url in [url for url in self._sources if url in known]:
+                self._sources[url].offer(FetchNow())
 
     def _configured(self, plans: tuple[NodePlan, ...], found: Installed) -> None:
         """Take up what the configuration says."""

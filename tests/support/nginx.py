@@ -48,6 +48,8 @@ http {{
     root {root}/www;
     server {{
         listen 127.0.0.1:{http};
+        if (-f {root}/flags/500) {{ return 500; }}
+        if (-f {root}/flags/loop) {{ return 302 $uri; }}
         location /500 {{ return 500; }}
         location /loop {{ return 302 /pool; }}
         location /pool {{ return 302 /loop; }}
@@ -65,7 +67,7 @@ http {{
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Nginx:
     """A server that runs."""
 
@@ -73,7 +75,20 @@ class Nginx:
     ports: tuple[int, int]
     #: Who vouches for it.
     ca: TestCA
-    process: subprocess.Popen[bytes]
+    program: str
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        configuration = str(self.root / "nginx.conf")
+        command = [self.program, "-p", str(self.root), "-c", configuration, "-e", "error.log"]
+        self.process = subprocess.Popen(command)
+        _wait_for(self.process, self.ports)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(10)
+            self.process = None
 
     def http(self, path: str) -> str:
         return f"http://127.0.0.1:{self.ports[0]}/{path}"
@@ -95,6 +110,14 @@ class Nginx:
     def withdraw(self, name: str) -> None:
         (self.root / "www" / name).unlink()
 
+    def flag(self, name: str, *, up: bool = True) -> None:
+        """Let everything be answered by ``500``, or by a redirect to itself (``loop``)."""
+        flag = self.root / "flags" / name
+        if up:
+            flag.touch()
+        else:
+            flag.unlink()
+
     def asked(self, path: str) -> list[int]:
         """Return how it has answered for a path so far."""
         lines = (line.split() for line in (self.root / "access.log").read_text().splitlines())
@@ -103,12 +126,12 @@ class Nginx:
 
 @contextmanager
 def nginx(folder: Path) -> Iterator[Nginx]:
-    """Run a server while the block lasts."""
+    """Run a server while the block lasts. Within it the server may be stopped and started again."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         pytest.skip(INSTALL)
     root = folder / "nginx"
-    for name in ("www", "tmp", "versions"):
+    for name in ("www", "tmp", "versions", "flags"):
         (root / name).mkdir(parents=True)
     # nginx started by root serves as nobody.
     for each in (root, root / "www"):
@@ -118,13 +141,12 @@ def nginx(folder: Path) -> Iterator[Nginx]:
     ports = (free_port(), free_port())
     configuration = root / "nginx.conf"
     configuration.write_text(_CONFIGURATION.format(root=root, http=ports[0], https=ports[1]))
-    process = subprocess.Popen([program, "-p", str(root), "-c", str(configuration), "-e", "error.log"])
+    server = Nginx(root, ports, ca, program)
+    server.start()
     try:
-        _wait_for(process, ports)
-        yield Nginx(root, ports, ca, process)
+        yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        server.stop()
 
 
 def free_port() -> int:

@@ -174,6 +174,7 @@ class Revocations:
 
     @property
     def ports(self) -> RevocationPorts:
+        """What the manager is given; another world may give something else."""
         source = SourcePorts(self.servers, self.shelf, InlineIngester(), self.journal, bytes)
         return RevocationPorts(source, self.known, _no_file)
 
