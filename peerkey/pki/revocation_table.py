@@ -307,7 +307,7 @@ def _turned(records: bytes | bytearray, width: int, rotation: int) -> bytes | by
 
 
 def _rotation(width: int, records: bytes | bytearray, indexed: int) -> int:
-    """Return which byte should come first: the one that tells, as the index looks at it, most numbers apart."""
+    """Return which byte should come first: where as much as the index sees tells most numbers apart."""
     full = width + WHEN_BYTES
     # Every so many-th, an odd number: numbers that are counted then differ in their last byte as they do in
     # all.
