@@ -7,7 +7,7 @@ another CA, for its lists. Each such signer needs a path of its own to what is t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,11 +20,17 @@ from peerkey.pki.list_scope import is_ca
 from peerkey.pki.policy import HASHES, ML_DSA, SIGNATURE_ALGORITHMS, key_findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
+
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from peerkey.pki.list_frame import ListFrame
     from peerkey.pki.trust import TrustAnchors
+
+#: Keys of one name that are tried with one list. Each costs a pass over the list, and whoever makes a peer
+#: show a certificate could otherwise make us try many.
+MAXIMUM_KEYS: Final = 8
 
 
 class ListSigners:
@@ -83,23 +89,46 @@ class ListSigners:
     def _signers(self, each: ListFrame) -> list[x509.Certificate]:
         authors = self._authors.get(id(each))
         if authors is None:
-            authors = [ca for ca in self._by_name.get(each.issuer, ()) if _has_signed(ca, each)]
+            authors = list(_authors(each, self._by_name.get(each.issuer, ())))
             self._authors[id(each)] = authors
         return authors
 
 
-def _has_signed(signer: x509.Certificate, each: ListFrame) -> bool:
-    """Whether ``signer`` may sign lists and its key made this list's signature."""
-    if not _may_sign_lists(signer) or not _algorithm_accepted(each.crl):
-        return False
-    key = public_key_of(signer)
-    if key is None or key_findings(key):
-        return False
+def _authors(each: ListFrame, named: Iterable[x509.Certificate]) -> Iterator[x509.Certificate]:
+    """Yield those of ``named`` that may sign lists and whose key made this list's signature.
+
+    The key that the list names (authorityKeyIdentifier) is tried first. One that it does not name and that
+    fits all the same is taken: a signature proves more than an identifier.
+    """
+    if not _algorithm_accepted(each.crl):
+        return
+    wanted = _identifier(each.crl.extensions, x509.AuthorityKeyIdentifier)
+    able = [signer for signer in named if _may_sign_lists(signer)]
+    able.sort(key=lambda signer: _identifier(signer.extensions, x509.SubjectKeyIdentifier) != wanted)
+    fits: dict[bytes, bool] = {}
+    for signer in able:
+        key = public_key_of(signer)
+        if key is None or key_findings(key):
+            continue
+        spelled = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if spelled not in fits and len(fits) < MAXIMUM_KEYS:
+            fits[spelled] = _fits(each, key)
+        if fits.get(spelled, False):
+            yield signer
+
+
+def _fits(each: ListFrame, key: CertificatePublicKeyTypes) -> bool:
     try:
         each.verify(key)
     except InvalidSignature:
         return False
     return True
+
+
+def _identifier(
+    extensions: x509.Extensions, kind: type[x509.AuthorityKeyIdentifier | x509.SubjectKeyIdentifier]
+) -> bytes | None:
+    return next((one.value.key_identifier for one in extensions if isinstance(one.value, kind)), None)
 
 
 def _may_sign_lists(certificate: x509.Certificate) -> bool:

@@ -8,7 +8,7 @@ section 5.3), never by a hash of the certificate: a re-signed copy has another h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 
-@dataclass(frozen=True, slots=True)
-class RevokedEntry:
-    """One line of a revocation list."""
+class RevokedEntry(NamedTuple):
+    """One line of a revocation list.
+
+    A named tuple, because one is made for every question that is answered with yes: making it takes a third
+    of what a frozen dataclass takes.
+    """
 
     serial: int
     #: When the certificate was revoked, aware.

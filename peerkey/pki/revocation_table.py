@@ -85,17 +85,17 @@ def when_of(at: datetime, reason: int) -> bytes:
 
 def entry_of(serial: int, when: bytes) -> RevokedEntry:
     """Return what a record says."""
-    rest = int.from_bytes(when[2:], "big")
+    year, month, day, hour, second = when
     since = datetime(
-        FIRST.year + when[0],
-        when[1] >> 4,
-        rest >> 17,
-        rest >> 12 & 31,
-        rest >> 6 & 63,
-        rest & 63,
+        1950 + year,
+        month >> 4,
+        day >> 1,
+        (day & 1) << 4 | hour >> 4,
+        (hour & 15) << 2 | second >> 6,
+        second & 63,
         tzinfo=UTC,
     )
-    return RevokedEntry(serial, since, REASONS.get(when[1] & 15))
+    return RevokedEntry(serial, since, REASONS.get(month & 15))
 
 
 class Buffer(Protocol):
@@ -142,7 +142,7 @@ class Shape:
 class Table:
     """A table that lies in a buffer."""
 
-    __slots__ = ("_buffer", "_index", "_records", "shape")
+    __slots__ = ("_buffer", "_index", "_records", "_rest", "_stride", "_wide", "shape")
 
     def __init__(self, shape: Shape, buffer: Buffer, offset: int) -> None:
         """Take it from there.
@@ -152,6 +152,10 @@ class Table:
         """
         self.shape = shape
         self._buffer = buffer
+        self._stride = shape.stride
+        self._wide = shape.indexed > 1
+        #: Bytes of a record in front of its when and why.
+        self._rest = shape.stride - WHEN_BYTES
         self._records = offset + shape.index_bytes
         self._index = memoryview(buffer)[offset : self._records].cast("I")
         if self._index[0] != 0 or self._index[-1] != shape.count:
@@ -160,27 +164,33 @@ class Table:
 
     def find(self, serial: bytes) -> bytes | None:
         """Return when and why ``serial`` (:attr:`Shape.width` bytes) was revoked, as its record has it."""
-        shape = self.shape
-        rotation, indexed, stride, base = shape.rotation, shape.indexed, shape.stride, self._records
-        key = serial[rotation:] + serial[:rotation] if rotation else serial
-        bucket = key[0] if indexed == 1 else key[0] << 8 | key[1]
-        low, high = self._index[bucket], self._index[bucket + 1]
-        rest = key[indexed:]
-        width = len(rest)
+        rotation = self.shape.rotation
+        if rotation:
+            serial = serial[rotation:] + serial[:rotation]
+        if self._wide:
+            bucket, rest = serial[0] << 8 | serial[1], serial[2:]
+        else:
+            bucket, rest = serial[0], serial[1:]
+        index, buffer, base, stride, width = (
+            self._index,
+            self._buffer,
+            self._records,
+            self._stride,
+            self._rest,
+        )
+        low, high = index[bucket], index[bucket + 1]
         while high - low > _SEARCHED:
             middle = low + high >> 1
             at = base + middle * stride
-            if self._buffer[at : at + width] <= rest:
+            if buffer[at : at + width] <= rest:
                 low = middle
             else:
                 high = middle
-        bucket_bytes = self._buffer[base + low * stride : base + high * stride]
-        found = bucket_bytes.find(rest)
+        records = buffer[base + low * stride : base + high * stride]
+        found = records.find(rest)
         while found > 0 and found % stride:
-            found = bucket_bytes.find(rest, found + 1)
-        if found < 0 or found >= len(bucket_bytes):
-            return None
-        return bucket_bytes[found + width : found + stride]
+            found = records.find(rest, found + 1)
+        return None if found < 0 or not records else records[found + width : found + stride]
 
     def records(self) -> bytearray:
         """Return the whole serial numbers, each with when and why, as :func:`build` takes them."""
@@ -307,7 +317,7 @@ def _turned(records: bytes | bytearray, width: int, rotation: int) -> bytes | by
 
 
 def _rotation(width: int, records: bytes | bytearray, indexed: int) -> int:
-    """Return which byte should come first: the one that tells, as the index looks at it, most numbers apart."""
+    """Return which byte should come first: where as much as the index sees tells most numbers apart."""
     full = width + WHEN_BYTES
     # Every so many-th, an odd number: numbers that are counted then differ in their last byte as they do in
     # all.
