@@ -24,9 +24,9 @@ from peerkey.observe.events import CertificateRecovered, CertificateWentBad, Rev
 from peerkey.pki.examination import Examination, Examiner, VerdictCache, next_change
 from peerkey.pki.expiry import Severity as Urgency
 from peerkey.pki.expiry import severity
-from peerkey.pki.faults import Fault
+from peerkey.pki.faults import CertificateState, Fault
 from peerkey.pki.identity import PeerIdentity
-from peerkey.pki.trust import TrustAnchors
+from peerkey.pki.trust import TrustAnchors, has_issued
 from peerkey.protocol.core import Examiner as Judge
 from peerkey.protocol.core import Identity
 from peerkey.protocol.suites import Signer
@@ -225,18 +225,39 @@ class NodeCertificates:
         name, own = self._plan.name, self._own
         if own is None:
             yield alarms.certificate_missing(name, self.fault)
-        elif self.fault:
-            yield alarms.certificate_bad(name, own.verdict.state.value, self.fault)
-        else:
-            urgency = severity(at, own.not_before, own.not_after)
-            if urgency is Urgency.CRITICAL:
-                yield alarms.certificate_bad(name, "expired", "its dates")
-            elif urgency is Urgency.MAJOR:
-                yield alarms.certificate_expiring(name, 7, alarms.Severity.MAJOR)
-            elif urgency is Urgency.MINOR:
-                yield alarms.certificate_expiring(name, 30, alarms.Severity.MINOR)
+        elif has_issued(own.leaf, own.leaf):
+            yield alarms.certificate_missing(name, "it is signed by its own key, and by no authority")
+        expired, major, minor = self._ending(at)
+        state = CertificateState.VALID if own is None else own.verdict.state
+        if expired or state is CertificateState.EXPIRED:
+            yield alarms.certificate_bad(name, "expired", self.fault, expired)
+        if state in {CertificateState.REVOKED, CertificateState.INVALID}:
+            yield alarms.certificate_bad(name, state.value, self.fault)
+        if major:
+            yield alarms.certificates_expiring(name, 7, alarms.Severity.MAJOR, major)
+        if minor:
+            yield alarms.certificates_expiring(name, 30, alarms.Severity.MINOR, minor)
         if own is not None and self._not_read_again:
             detail = f"{self._not_read_again}; the certificate that was read before stays in use"
             yield alarms.certificate_missing(name, detail)
         if self._credentials.trust_fault:
             yield alarms.trust_unreadable(name, self._credentials.trust_fault)
+
+    def _ending(self, at: datetime) -> tuple[list[str], list[str], list[str]]:
+        """Name the certificates that are expired, that expire within a week, and within a month.
+
+        They are the node's own, by the node's name, the CAs that it shows with it, and those that it trusts.
+        """
+        found: dict[Urgency, list[str]] = {urgency: [] for urgency in Urgency}
+        own, credentials = self._own, self._credentials
+        ends: list[tuple[str, datetime]] = []
+        if own is not None and own.verdict.state in {CertificateState.VALID, CertificateState.EXPIRED}:
+            ends.append((self._plan.name, own.not_after))
+        authorities = dict.fromkeys((*credentials.chain[1:], *credentials.trust.certificates))
+        ends += ((each.subject.rfc4514_string(), each.not_valid_after_utc) for each in authorities)
+        for name, not_after in ends:
+            # What is not valid yet has no end to speak of; it is judged, and told of as invalid.
+            urgency = severity(at, min(at, not_after), not_after)
+            if urgency is not None:
+                found[urgency].append(name)
+        return found[Urgency.CRITICAL], found[Urgency.MAJOR], found[Urgency.MINOR]

@@ -511,7 +511,9 @@ class RouterNode(Actor):
     def _look_again(self, now: Moment) -> None:
         """Judge every certificate again, unless nothing has changed but the time, and no boundary passed."""
         if self._certificates.unread:
-            self._load(self._plan)
+            # While a new plan is being read, reading the one before it again would undo it.
+            if not self._loading:
+                self._load(self._plan)
         elif self._still_judged(now):
             self._watch_again(now)
             return

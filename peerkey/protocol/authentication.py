@@ -314,7 +314,7 @@ class Authentication:
         if peer.in_force or self._refused is None:
             core.peer_fault = fault
         behavior = "fail-hard" if core.config.fail_hard else "fail-soft"
-        if self._outcomes.news(examination.fingerprint, f"{behavior}: {fault.detail}"):
+        if self._outcomes.news(examination.fingerprint, fault.detail):
             fingerprint = examination.fingerprint.hex(":")
             core.emit(
                 PeerCertificateWentBad(
@@ -477,7 +477,7 @@ class Authentication:
         self, fingerprint: bytes, state: CertificateState, reason: str, detail: str, now: Moment
     ) -> None:
         core = self._core
-        if not self._outcomes.news(fingerprint, f"refused: {detail}"):
+        if not self._outcomes.news(fingerprint, detail):
             return
         if core.buckets.refused_certificate_event.take(now.instant):
             named = (core.config.peer_name, fingerprint.hex(":"))

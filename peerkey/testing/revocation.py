@@ -33,8 +33,8 @@ class RevocationTable:
         self.generation += 1
 
     def release(self, certificate: x509.Certificate) -> None:
-        """Take a certificate off the list again, as after ``certificateHold``."""
-        del self._entries[certificate.issuer.public_bytes(), certificate.serial_number]
+        """Take a certificate off the list again, as after ``certificateHold``; it need not be there."""
+        self._entries.pop((certificate.issuer.public_bytes(), certificate.serial_number), None)
         self.generation += 1
 
     def lookup(
