@@ -66,7 +66,13 @@ class Site:
             next_update=ca.now + 24 * HOUR,
             number=number,
         )
-        self.list_file.write_bytes(crl.public_bytes(Encoding.PEM))
+        self.put(crl.public_bytes(Encoding.PEM))
+
+    def put(self, content: bytes) -> None:
+        """Replace the file as a whole: half of one would be another failure."""
+        draft = self.list_file.with_suffix(".new")
+        draft.write_bytes(content)
+        draft.replace(self.list_file)
 
 
 @pytest.fixture
@@ -105,7 +111,7 @@ def test_a_list_that_goes_bad_is_told_in_every_place_and_the_one_before_counts(s
     site.publish(7, site.routers.ca.issue(UUID(int=77)))
     reload(site)
     wait_for(lambda: site.state() == "current", 10)
-    site.list_file.write_bytes(b"no list")
+    site.put(b"no list")
     reload(site)
     wait_for(lambda: site.state() == "refused", 10)
 
