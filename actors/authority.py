@@ -9,20 +9,27 @@ router was removed and configured again, or under a UUID that has changed, with 
 old identity goes on.
 
 A configuration that cannot be read or is wrong changes nothing: the nodes go on with the last good one.
+
+What is known to be revoked is read before any node starts, and the actor that keeps it up to date is started
+with the first of them (:mod:`actors.crl`); the word of a change passes through here to every node.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
+from actors.crl.index import RevocationIndex
+from actors.crl.status import GetRevocation, RevocationStatus
 from actors.intake import NODE_MAILBOX
 from actors.messages import (
     CertificateRenewed,
     Configure,
+    FetchLists,
     GetFleet,
     GetStatus,
     NodeStatus,
@@ -30,19 +37,22 @@ from actors.messages import (
     ReleasePin,
     Reload,
     RenewalFault,
+    RevocationChanged,
 )
-from actors.names import node_actor
+from actors.names import REVOCATION, node_actor
 from actors.renewals import Renewals
 from actors.router_node import Ports, RouterNode
 from actors.work import computed
 from peerkey.observe.alarms import node_not_running
 from runtime.actor import Actor, Ending, ReplyToken, Terminated
 from runtime.errors import RuntimeFault
-from runtime.supervision import Supervision
+from runtime.supervision import PATIENT, Supervision
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from actors.crl.index import RevocationPorts
+    from actors.messages import ListsWanted
     from actors.renewal import Enroller
     from peerkey.config.plan import NodePlan
     from runtime.ref import Ref
@@ -55,6 +65,9 @@ ANSWER_WITHIN: Final = timedelta(seconds=5)
 START_AGAIN_AFTER: Final = timedelta(seconds=60)
 #: When a node whose mailbox was full is given its plan again.
 CONFIGURE_AGAIN_AFTER: Final = timedelta(seconds=1)
+
+#: When a node whose mailbox was full is told again that something else is known to be revoked.
+TELL_AGAIN_AFTER: Final = timedelta(milliseconds=100)
 
 #: A node that crashes too often fails alone: the others go on, and the alarm names it.
 NODE_SUPERVISION: Final = Supervision(escalate=False)
@@ -104,11 +117,24 @@ class ConfigureAgain:
 class Authority(Actor):
     """Runs the router nodes that this process is responsible for."""
 
-    def __init__(self, read_plans: ReadPlans, ports: Ports, enroller: Enroller | None = None) -> None:
-        """Run every node that ``read_plans`` returns; ``enroller`` renews certificates where it is asked."""
+    def __init__(
+        self,
+        read_plans: ReadPlans,
+        ports: Ports,
+        *,
+        revocation: RevocationPorts | None = None,
+        enroller: Enroller | None = None,
+    ) -> None:
+        """Run every node that ``read_plans`` returns.
+
+        Revocation lists are followed where there are ``revocation`` ports for that; ``enroller`` renews
+        certificates where the configuration asks for it.
+        """
         self._read_plans = read_plans
         self._renewals = Renewals(enroller, ports.journal)
         self._ports = ports
+        self._revocation = revocation
+        self._index: Ref | None = None
         self._plans: dict[str, NodePlan] = {}
         self._nodes: dict[str, Ref] = {}
         #: Under which UUID each node runs.
@@ -117,8 +143,12 @@ class Authority(Actor):
         self._ending: dict[Ref, str] = {}
 
     async def started(self) -> None:
-        """Read the configuration and start every node."""
-        self._reconcile(await computed(self.ctx, self._read_plans))
+        """Read the configuration and what is known to be revoked, and start every node."""
+        plans = await computed(self.ctx, self._read_plans)
+        if self._revocation is not None:
+            await computed(self.ctx, self._revocation.known.load)
+            self._follow_lists(self._revocation, plans)
+        self._reconcile(plans)
 
     def receive(self, message: object) -> None:
         """Answer operators, and keep what runs equal to what should."""
@@ -136,28 +166,87 @@ class Authority(Actor):
                 )
             case PlansRead(plans, token):
                 token.reply(self._reconcile(plans))
+                self._fetch_lists()
+            case FetchLists() | RevocationChanged() | GetRevocation():
+                self._about_lists(message)
             case Answer(token, value):
                 token.reply(value)
             case Failure(token, error):
                 token.fail(error)
-            case CertificateRenewed(name):
+            case CertificateRenewed(name) | ConfigureAgain(name):
                 self._configure(name)
             case RenewalFault():
                 self._renewals.reported(message)
+            case Terminated():
+                self._ended(message)
+            case StartAgain(name):
+                self._start(name)
+            case _:
+                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _ended(self, message: Terminated) -> None:
+        """See what has ended for good, and start what should run in its place."""
+        match message:
             case Terminated(ref) if self._renewals.ended(self.ctx, ref):
                 pass
             case Terminated(ref) if ref in self._ending:
                 self._start(self._ending.pop(ref))
             case Terminated(ref, Ending.FAILED):
                 self._failed(ref)
-            case Terminated():
-                self.ctx.log.debug("a node has stopped")
-            case StartAgain(name):
-                self._start(name)
-            case ConfigureAgain(name):
-                self._configure(name)
             case _:
-                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+                self.ctx.log.debug("a node has stopped")
+
+    # --- revocation ---------------------------------------------------------------------------------
+
+    def _about_lists(self, message: FetchLists | RevocationChanged | GetRevocation) -> None:
+        match message:
+            case FetchLists():
+                self._fetch_lists()
+            case RevocationChanged():
+                self._tell_nodes()
+            case GetRevocation():
+                self._ask_index(self.ctx.reply_token())
+            case unreachable:
+                assert_never(unreachable)
+
+    def _follow_lists(self, ports: RevocationPorts, plans: tuple[NodePlan, ...]) -> None:
+        """Start the actor that knows the revocation lists, and let every node tell it of certificates."""
+        self._plans = {plan.name: plan for plan in plans}
+        itself = self.ctx.ref
+        index = self._index = self.ctx.spawn(
+            lambda: RevocationIndex(lambda: tuple(self._plans.values()), itself, ports),
+            REVOCATION,
+            supervision=PATIENT,
+        )
+        self._ports = replace(
+            self._ports,
+            revocation=ports.known,
+            certificates_seen=index.offer,
+            refresh_revocation=partial(_offered, index),
+        )
+
+    def _fetch_lists(self) -> None:
+        """Have every list fetched again, as soon as there is room for the order."""
+        if self._index is not None and not self._index.offer(FetchLists()):
+            self.ctx.set_timer("fetch", CONFIGURE_AGAIN_AFTER, FetchLists())
+
+    def _tell_nodes(self) -> None:
+        """Tell every node that something else is known to be revoked, again where there was no room."""
+        told = [ref.offer(RevocationChanged()) for ref in self._nodes.values()]
+        if not all(told):
+            self.ctx.set_timer("revocation", TELL_AGAIN_AFTER, RevocationChanged())
+
+    def _ask_index(self, token: ReplyToken) -> None:
+        if self._index is None:
+            token.reply(RevocationStatus())
+            return
+        self.ctx.pipe(
+            self._index.ask(GetRevocation(), ANSWER_WITHIN),
+            lambda status: Answer(token, status),
+            lambda error: Failure(token, error),
+        )
+
+    # --- nodes --------------------------------------------------------------------------------------
 
     def _reconcile(self, plans: tuple[NodePlan, ...]) -> tuple[str, ...]:
         """Start, reconfigure and stop nodes until what runs is what should; return the nodes concerned."""
@@ -220,6 +309,11 @@ class Authority(Actor):
         self.ctx.pipe(
             _gathered(asked), lambda counts: Answer(token, sum(counts)), lambda error: Failure(token, error)
         )
+
+
+def _offered(index: Ref, wanted: ListsWanted) -> None:
+    """Pass a wish on. One that finds no room is left to the next node that asks, and to the polling."""
+    index.offer(wanted)
 
 
 async def _status_of(plan: NodePlan, ref: Ref | None) -> NodeStatus:

@@ -53,9 +53,9 @@ class Credentials:
 
 def load(plan: NodePlan, keystore: KeyUse, read_file: ReadFile) -> Credentials:
     """Read a node's certificate, find its key, and read the trusted certificates."""
-    found = _trust(plan.trusted, read_file)
+    found = read_trust(plan.trusted, read_file)
     try:
-        chain = read_bundle(*_content(plan.certificate, read_file))
+        chain = read_bundle(*content_of(plan.certificate, read_file))
         signer, public_key = keystore.signer(plan.key_file)
         encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if public_key.public_bytes(*encoding) != chain[0].public_key().public_bytes(*encoding):
@@ -69,13 +69,13 @@ def load(plan: NodePlan, keystore: KeyUse, read_file: ReadFile) -> Credentials:
     return Credentials(chain, signer, "", *found)
 
 
-def _trust(sources: tuple[CertificateSource, ...], read_file: ReadFile) -> tuple[TrustAnchors, str, bool]:
+def read_trust(sources: tuple[CertificateSource, ...], read_file: ReadFile) -> tuple[TrustAnchors, str, bool]:
     """Trust what can be read, and say what cannot: one bad file must not take the good ones away."""
     certificates: list[x509.Certificate] = []
     faults: list[str] = []
     for source in sources:
         try:
-            certificates += read_bundle(*_content(source, read_file))
+            certificates += read_bundle(*content_of(source, read_file))
         except Misconfigured as fault:
             faults.append(str(fault))
     unread = bool(faults)
@@ -86,7 +86,7 @@ def _trust(sources: tuple[CertificateSource, ...], read_file: ReadFile) -> tuple
     return trust, "; ".join(faults), unread
 
 
-def _content(source: CertificateSource, read_file: ReadFile) -> tuple[bytes, str]:
+def content_of(source: CertificateSource, read_file: ReadFile) -> tuple[bytes, str]:
     """Return the bytes of a source and how to name it.
 
     Raises:

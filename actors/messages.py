@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from peerkey.config.plan import NodePlan, PathPlan, Policy
@@ -148,6 +148,18 @@ class RevocationChanged:
 
     It says neither what has changed nor how often. A node that misses it looks within a minute anyway.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesSeen:
+    """These verified chains are in use, leaf first in DER: a node's own, and those of its peers."""
+
+    chains: frozenset[tuple[bytes, ...]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLists:
+    """An operator orders that every revocation list be fetched again, and the configuration looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from typing import Final
 RENEWAL: Final = "renewal~"
 #: The name of the actor at the top.
 AUTHORITY: Final = "authority"
+#: What the actor that knows the revocation lists is called by it. No node is: theirs have a dot.
+REVOCATION: Final = "revocation"
 
 _BETWEEN: Final = re.compile(r"(?<!\.)((?:\.\.)*)\.(?!\.)")
 
@@ -28,4 +30,6 @@ def belongs_to(actor: str) -> str:
     """Return the node that an actor works for, as ``router/node``; for no node, the actor at the top."""
     top, _, below = actor.partition("/")
     called = below.partition("/")[0].removeprefix(RENEWAL)
-    return _BETWEEN.sub(r"\1/", called, count=1).replace("..", ".") if called else top
+    if called in {"", REVOCATION}:
+        return top
+    return _BETWEEN.sub(r"\1/", called, count=1).replace("..", ".")

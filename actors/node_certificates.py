@@ -134,6 +134,11 @@ class NodeCertificates:
         """Tell whether something could not be read, and should be tried again."""
         return self._unread
 
+    @property
+    def verified_chain(self) -> tuple[bytes, ...]:
+        """The node's chain, where it leads to a trusted CA; nothing where it does not."""
+        return self._credentials.der if self._own is not None and self._own.chained else ()
+
     def next_boundary(self, at: datetime) -> datetime | None:
         """Return when the judgement may be another because of time alone."""
         return None if self._own is None else next_change(self._own, at)

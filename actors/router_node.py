@@ -25,6 +25,7 @@ from actors.messages import (
     AnswerFrame,
     AuthenticFrame,
     AuthenticReply,
+    CertificatesSeen,
     Configure,
     FrameArrived,
     GetStatus,
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     from actors.journal import Journal
     from actors.keystores.port import KeyUse
     from peerkey.config.plan import NodePlan, PathPlan, PeeringPlan
-    from peerkey.moment import Moment
+    from peerkey.moment import Instant, Moment
     from peerkey.pki.revocation import Revocation
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import Effect
@@ -91,6 +92,11 @@ DESCRIBED_AT_ONCE: Final = 32
 GATHERING: Final = timedelta(milliseconds=200)
 
 
+def _to_nobody(_: CertificatesSeen) -> bool:
+    """Tell nobody what was seen: there is no CRL manager."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What a node needs of the world."""
@@ -109,6 +115,8 @@ class Ports:
     #: does so before the node starts, and tells it ``RevocationChanged()`` of whatever changes afterwards;
     #: a word that is lost costs a minute (``docs/decisions/0073``).
     revocation: Revocation = field(default_factory=NoRevocation)
+    #: Who is told of the verified chains in use, whenever these may have changed, and every hour.
+    certificates_seen: Callable[[CertificatesSeen], bool] = _to_nobody
     #: Has the lists fetched again, soon: every ``revocation-check-interval`` a node asks for it. It returns
     #: at once and raises nothing; what a server can bear is for whoever fetches to weigh.
     refresh_revocation: Callable[[ListsWanted], None] = lambda _wanted: None
@@ -172,6 +180,8 @@ class RouterNode(Actor):
         #: When every certificate was judged last, and when the first of them begins or ends to be valid.
         self._judged = EPOCH_START
         self._boundary: datetime | None = None
+        #: The verified chains that were told of last, and when.
+        self._chains_told: tuple[frozenset[tuple[bytes, ...]], Instant] = (frozenset(), EPOCH_START.instant)
         self._errands: deque[Errand] = deque()
         self._epoch = 0
         self._loading = False
@@ -569,16 +579,27 @@ class RouterNode(Actor):
         self._gathering = False
         self.ctx.cancel_timer("dates")
         boundaries = [self._certificates.next_boundary(now.wall)]
+        chains = {self._certificates.verified_chain}
         for desk in self._desks.values():
             if desk.watched is None or not self._plan.enabled:
                 continue
+            if desk.idle and desk.watched.chained:
+                chains.add(desk.peering.peer_chain)
             if desk.idle or desk.watched.holds(now.wall):
                 boundaries.append(next_change(desk.watched, now.wall))
             else:
                 # It is perhaps being judged anew at this moment.
                 self._watch_soon()
         self._boundary = min((boundary for boundary in boundaries if boundary is not None), default=None)
+        self._tell_chains(frozenset(chains), now)
         self._watch_again(now)
+
+    def _tell_chains(self, chains: frozenset[tuple[bytes, ...]], now: Moment) -> None:
+        """Tell which verified chains are in use: when it is others than before, and every hour."""
+        told, at = self._chains_told
+        again = chains != told or now.instant - at >= JUDGE_AGAIN_AFTER
+        if again and self._ports.certificates_seen(CertificatesSeen(chains)):
+            self._chains_told = chains, now.instant
 
     def _watch_again(self, now: Moment) -> None:
         """Look again at the boundary, or at once where revocations have changed; in a minute anyway."""

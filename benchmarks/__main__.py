@@ -3,6 +3,7 @@
 =============  ======================================================================================
 ``protocol``   keys agreed a second, next to the bare primitives
 ``runtime``    messages, questions and idle actors, next to pykka, xoscar and a floor
+``lists``      a revocation list of a million entries: to take in, to keep, to ask, next to a floor
 ``pauses``     the longest that one message holds the event loop
 =============  ======================================================================================
 
@@ -21,11 +22,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import pauses, protocol, runtime
+from benchmarks import lists, pauses, protocol, runtime
 
 BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "protocol": protocol.main,
     "runtime": runtime.main,
+    "lists": lists.main,
     "pauses": pauses.main,
 }
 #: One algorithm for a moment.

@@ -1,7 +1,8 @@
 """Every metric: its name, its labels, what it says, and the command that shows the same to a person.
 
 The catalogue is the truth: the exporter refuses what is not in it, and ``docs/metrics.md`` is held to it by a
-test. Labels name nodes and states, never peers, so that a hub with a thousand branches stays cheap to scrape.
+test. Labels name nodes, states and addresses of revocation lists, never peers, so that a hub with a thousand
+branches stays cheap to scrape.
 """
 
 from __future__ import annotations
@@ -107,6 +108,48 @@ PEER_CERTIFICATE_FAULTS: Final = Metric(
     "How often a peer's certificate was found expired, invalid or revoked.",
     "show events",
 )
+CRL_FETCHES: Final = Metric(
+    "peerkey_crl_fetch_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "Revocation lists that were asked for: there, or unchanged (success), or not (failure).",
+    "show events",
+)
+CRL_INGESTIONS: Final = Metric(
+    "peerkey_crl_ingestion_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "Revocation lists that were fetched: in use (success), or refused (failure).",
+    "show events",
+)
+CRL_ENTRIES: Final = Metric(
+    "peerkey_crl_entries",
+    Kind.GAUGE,
+    ("url",),
+    "Entries of the last good list of an address.",
+    "show certificate crl",
+)
+CRL_AGE: Final = Metric(
+    "peerkey_crl_age_seconds",
+    Kind.GAUGE,
+    ("url",),
+    "Time since the list of an address was fetched, or found unchanged.",
+    "show certificate crl",
+)
+CRL_NEXT_UPDATE: Final = Metric(
+    "peerkey_crl_next_update_timestamp_seconds",
+    Kind.GAUGE,
+    ("url",),
+    "When the list of an address is to be replaced, in seconds since 1970.",
+    "show certificate crl",
+)
+REVOKED: Final = Metric(
+    "peerkey_revoked_certificates",
+    Kind.GAUGE,
+    (),
+    "Entries of the master list: certificates that any list says are revoked.",
+    "show certificate crl",
+)
 PEER_AUTHENTICATIONS: Final = Metric(
     "peerkey_peer_authentications_total",
     Kind.COUNTER,
@@ -137,6 +180,12 @@ CATALOGUE: Final = (
     CERTIFICATE_FAULTS,
     REVOCATION_CHECKS,
     PEER_CERTIFICATE_FAULTS,
+    CRL_FETCHES,
+    CRL_INGESTIONS,
+    CRL_ENTRIES,
+    CRL_AGE,
+    CRL_NEXT_UPDATE,
+    REVOKED,
     PEER_AUTHENTICATIONS,
     ACTORS,
     ACTOR_CRASHES,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from metrics.catalogue import (
     CERTIFICATE_FAULTS,
     CERTIFICATE_IMPORTS,
+    CRL_FETCHES,
+    CRL_INGESTIONS,
     CSRS,
     PEER_AUTHENTICATIONS,
     PEER_CERTIFICATE_FAULTS,
@@ -54,6 +56,24 @@ def authentication(event: events.Event) -> tuple[str, str] | None:
             return None
 
 
+def of_lists(event: events.Event) -> tuple[tuple[Metric, str], ...]:
+    """Return what has become of fetching and of ingesting a revocation list, where an event tells it.
+
+    A list that was refused had been fetched; one that is unchanged is not ingested again.
+    """
+    match event:
+        case events.CrlUpdated(stage="unchanged"):
+            return ((CRL_FETCHES, "success"),)
+        case events.CrlUpdated(stage="ingested"):
+            return ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "success"))
+        case events.CrlUpdated(stage="fetch"):
+            return ((CRL_FETCHES, "failure"),)
+        case events.CrlUpdated(stage="ingestion"):
+            return ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "failure"))
+        case _:
+            return ()
+
+
 def counted(event: events.Event) -> tuple[Metric, str] | None:
     """Return what an event is counted as, and with which result; ``None`` where it is not."""
     match event:
@@ -89,6 +109,8 @@ class Tally:
         found = counted(event)
         if found is not None:
             metric, result = found
+            self._count(metric, node, result)
+        for metric, result in of_lists(event):
             self._count(metric, node, result)
         outcome = authentication(event)
         if outcome is not None:

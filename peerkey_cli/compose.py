@@ -20,8 +20,15 @@ from typing import TYPE_CHECKING
 
 from actors.authority import Authority
 from actors.crashes import CrashWatch
+from actors.crl.fetching import NetworkFetcher
+from actors.crl.index import RevocationPorts
+from actors.crl.ingesting import ProcessIngester
+from actors.crl.kept_lists import KeptFiles
+from actors.crl.known import KnownRevocations
+from actors.crl.source import SourcePorts
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
+from actors.master_list_file import MasterListFile
 from actors.messages import Reload
 from actors.names import AUTHORITY
 from actors.router_node import Ports, store_owner
@@ -96,6 +103,17 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             entropy=os.urandom,
             journal=journal,
         )
+        revocation = RevocationPorts(
+            source=SourcePorts(
+                fetcher=NetworkFetcher(),
+                keeper=KeptFiles(state.revocation),
+                ingester=ProcessIngester(),
+                journal=journal,
+                entropy=os.urandom,
+            ),
+            known=KnownRevocations(MasterListFile(state.master_list)),
+            read_file=read_file,
+        )
         clock = SystemClock()
         crashes = CrashWatch(journal, clock)
         stack.callback(crashes.close)
@@ -105,7 +123,9 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
         # Its trouble lies outside, in files that an operator is about to mend.
         enroller = EstEnroller(keystore)
         authority = system.spawn(
-            lambda: Authority(read_plans, ports, enroller), AUTHORITY, supervision=PATIENT
+            lambda: Authority(read_plans, ports, revocation=revocation, enroller=enroller),
+            AUTHORITY,
+            supervision=PATIENT,
         )
         yield Running(system, authority, crashes, journal, state, system.clock.wall(), keystore)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
+from actors.crl.port import shown
 from actors.names import AUTHORITY, node_actor
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.pki.faults import CertificateState
@@ -15,6 +16,7 @@ from peerkey_cli.certificate_documents import described
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from actors.crl.status import RevocationStatus, SourceStatus
     from actors.journal import Entry
     from actors.messages import NodeStatus, PathStatus, PeerStatus
     from peerkey.observe.alarms import Alarm
@@ -42,6 +44,16 @@ def certificates(fleet: Iterable[NodeStatus], now: datetime, *, detail: bool) ->
     """Return what every node shows to its peers; with ``detail`` also in OpenSSL's words."""
     return schemas.Certificates(
         time=now, nodes=tuple(_node_certificates(node, detail=detail) for node in fleet)
+    )
+
+
+def revocation_lists(status: RevocationStatus, now: datetime) -> schemas.RevocationLists:
+    """Return every address of revocation lists."""
+    return schemas.RevocationLists(
+        time=now,
+        generation=status.generation,
+        revoked=status.entries,
+        sources=tuple(_revocation_list(each, now) for each in status.sources),
     )
 
 
@@ -202,6 +214,30 @@ def _node_certificates(node: NodeStatus, *, detail: bool) -> schemas.NodeCertifi
         state="missing" if own is None else CertificateState(own.state).value,
         detail=missing if own is None else own.detail,
         certificates=() if own is None else tuple(described(der, detail=detail) for der in own.chain),
+    )
+
+
+def _revocation_list(source: SourceStatus, now: datetime) -> schemas.RevocationListInfo:
+    latest, confirmed = source.latest, source.confirmed
+    return schemas.RevocationListInfo.model_validate(
+        {
+            "url": shown(source.url),
+            "origin": source.origin.value,
+            "state": source.state(now),
+            "issuer": "" if latest is None else latest.issuer,
+            "number": None if latest is None else latest.number,
+            "base": None if latest is None else latest.base,
+            "this_update": None if latest is None else latest.this_update,
+            "next_update": None if latest is None else latest.next_update,
+            "entries": source.entries,
+            "size": 0 if latest is None else latest.size,
+            "fetched": source.fetched,
+            "confirmed": confirmed,
+            "age_seconds": None if confirmed is None else max(0.0, (now - confirmed).total_seconds()),
+            "polling": source.polling.value,
+            "next_poll": source.next_poll,
+            "last_error": source.last_error or source.disk_error,
+        }
     )
 
 

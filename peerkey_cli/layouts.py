@@ -111,6 +111,35 @@ def certificate_detail(document: schemas.Certificates, colours: bool) -> list[st
     return lines
 
 
+def certificate_crl(document: schemas.RevocationLists, colours: bool) -> list[str]:
+    """Return ``show certificate crl``: a block for each address, after one for all of them."""
+    total = (
+        ("Sources", len(document.sources)),
+        ("Revoked", document.revoked),
+        ("Generation", document.generation),
+    )
+    lines = ["✔ Retrieving revocation lists...", "", *block("Master CRL", total, colours=colours)]
+    for source in document.sources:
+        number = _or_none(source.number)
+        fields: tuple[tuple[str, object], ...] = (
+            ("Source", source.url),
+            ("Origin", source.origin),
+            ("State", source.state),
+            ("Issuer", source.issuer or "N/A"),
+            ("Number", number if source.base is None else f"{number}, a delta to {source.base}"),
+            ("This Update", _time(source.this_update)),
+            ("Next Update", _time(source.next_update)),
+            ("Entries", source.entries),
+            ("Size", f"{source.size} bytes"),
+            ("Fetched", _time(source.fetched)),
+            ("Age", _ago(source.confirmed, document.time)),
+            ("Next Poll", "now" if source.polling == "fetching" else _ahead(source.next_poll, document.time)),
+            ("Last Error", source.last_error or "N/A"),
+        )
+        lines += ["", *block(f"CRL: {source.url}", fields, colours=colours)]
+    return lines if document.sources else [*lines, "", " No revocation lists are followed."]
+
+
 def _node_title(node: str) -> str:
     router, _, name = node.partition("/")
     return f"{name}.{router}"
@@ -226,7 +255,7 @@ def verified(document: schemas.Verified, colours: bool) -> list[str]:
     return block("Certificate", fields, colours=colours)
 
 
-def revocation_lists(document: schemas.RevocationLists, colours: bool) -> list[str]:
+def crls(document: schemas.Crls, colours: bool) -> list[str]:
     """Return ``pki crl``: a block for each list, and the first of its entries in a table."""
     lines: list[str] = []
     for each in document.lists:
@@ -257,6 +286,10 @@ def revocation_lists(document: schemas.RevocationLists, colours: bool) -> list[s
 
 def _or_none(number: int | None) -> str:
     return "N/A" if number is None else str(number)
+
+
+def _time(time: datetime | None) -> str:
+    return "N/A" if time is None else iso(time)
 
 
 def _ago(time: datetime | None, now: datetime) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from peerkey.pki.revocation import RevokedEntry
 
 
-def described(file: str, issuers: Sequence[str], now: datetime) -> schemas.RevocationLists:
+def described(file: str, issuers: Sequence[str], now: datetime) -> schemas.Crls:
     """Describe every list in ``file``; ``issuers`` are files of CAs to check signatures with.
 
     :raises WrongUsage: a file cannot be opened.
@@ -35,36 +35,35 @@ def described(file: str, issuers: Sequence[str], now: datetime) -> schemas.Revoc
     authorities = [
         each for name in issuers for each in read_bundle(given_content(name, MAXIMUM_BUNDLE_BYTES), name)
     ]
-    return schemas.RevocationLists(
+    return schemas.Crls(
         time=now, file=file, lists=tuple(_described(each, authorities, now) for each in lists)
     )
 
 
-def _described(
-    each: RevocationList, issuers: Sequence[x509.Certificate], now: datetime
-) -> schemas.RevocationListInfo:
-    return schemas.RevocationListInfo(
-        issuer=each.crl.issuer.rfc4514_string(),
-        number=each.number,
-        delta_base=each.base,
-        this_update=each.this_update,
-        next_update=each.next_update,
+def _described(each: RevocationList, issuers: Sequence[x509.Certificate], now: datetime) -> schemas.CrlInfo:
+    frame = each.frame
+    entries = tuple(
+        _entry(entry, None if issuer == frame.issuer else issuer) for issuer, entry in each.entries()
+    )
+    return schemas.CrlInfo(
+        issuer=frame.crl.issuer.rfc4514_string(),
+        number=frame.number,
+        delta_base=frame.base,
+        this_update=frame.this_update,
+        next_update=frame.next_update,
         state=_state(each, now),
-        signature_algorithm=word(each.crl.signature_algorithm_oid),
-        signature=signature_of(each, issuers).value,
+        signature_algorithm=word(frame.crl.signature_algorithm_oid),
+        signature=signature_of(frame, issuers).value,
         unknown_extension=each.unknown,
-        indirect=each.indirect,
-        total_entries=len(each.entries),
-        entries=tuple(
-            _entry(entry, None if issuer == each.issuer else issuer)
-            for (issuer, _), entry in each.entries.items()
-        ),
+        indirect=frame.indirect,
+        total_entries=len(entries),
+        entries=entries,
     )
 
 
 def _state(each: RevocationList, now: datetime) -> schemas.ListState:
     """Return whether the list is current; one that does not say until when is stale from the start."""
-    if now < each.this_update:
+    if now < each.frame.this_update:
         return "not-yet"
     return "current" if each.current(now) else "stale"
 

@@ -149,6 +149,40 @@ class Certificates(Document):
     nodes: tuple[NodeCertificates, ...]
 
 
+class RevocationListInfo(Document):
+    """One address of revocation lists, and the newest list of it that counts."""
+
+    url: str
+    origin: Literal["configured", "certificate", "list"]
+    state: Literal["waiting", "current", "stale", "unreachable", "refused"]
+    issuer: str
+    number: int | None
+    #: Of a delta: the number of the list that it builds on.
+    base: int | None
+    this_update: Time | None
+    next_update: Time | None
+    entries: int
+    size: int
+    #: When it was fetched, and when it was last fetched or found unchanged.
+    fetched: Time | None
+    confirmed: Time | None
+    age_seconds: float | None
+    polling: Literal["waiting", "fetching", "retrying"]
+    next_poll: Time | None
+    last_error: str
+
+
+class RevocationLists(Document):
+    """``show certificate crl``."""
+
+    time: Time
+    #: Of the master list: it grows with each change.
+    generation: int
+    #: Certificates that any list says are revoked.
+    revoked: int
+    sources: tuple[RevocationListInfo, ...]
+
+
 class PeerCertificates(Peer):
     """A peering with the certificates of both ends."""
 
@@ -409,7 +443,7 @@ class RevokedInfo(Document):
     issuer: str | None
 
 
-class RevocationListInfo(Document):
+class CrlInfo(Document):
     """What one revocation list says."""
 
     issuer: str
@@ -426,9 +460,9 @@ class RevocationListInfo(Document):
     entries: tuple[RevokedInfo, ...]
 
 
-class RevocationLists(Document):
+class Crls(Document):
     """``pki crl``."""
 
     time: Time
     file: str
-    lists: tuple[RevocationListInfo, ...]
+    lists: tuple[CrlInfo, ...]

@@ -6,15 +6,18 @@ nowhere by default.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI, Response
 
+from actors.crl.port import shown
+from actors.crl.status import RevocationStatus
 from metrics import catalogue
 from metrics.exporter import CONTENT_TYPE, exposition
-from peerkey_cli.api.routes import fleet_of
+from peerkey_cli.api.routes import fleet_of, revocation_of
 from peerkey_cli.versions import own_version
 from runtime.errors import RuntimeFault
 
@@ -39,15 +42,17 @@ def application(running: Running) -> FastAPI:
         """Return every sample of this moment."""
         system = running.system
         fleet: tuple[NodeStatus, ...] = ()
+        revocation, up = RevocationStatus(), 1.0
         try:
-            fleet, up = await fleet_of(running), 1.0
+            fleet, revocation = await asyncio.gather(fleet_of(running), revocation_of(running))
         except RuntimeFault:
             up = 0.0
         samples: Samples = {
             **process_samples(system.actors(), system.info()),
             **fleet_samples(fleet),
+            **revocation_samples(revocation, system.clock.wall()),
             **running.journal.tally.samples(),
-            catalogue.ALARMS: alarm_samples((*fleet, *running.crashes.alarms())),
+            catalogue.ALARMS: alarm_samples((*fleet, revocation, *running.crashes.alarms())),
             catalogue.UP: {_ALONE: up},
         }
         return Response(exposition(samples), media_type=CONTENT_TYPE)
@@ -68,6 +73,26 @@ def process_samples(actors: Iterable[ActorInfo], totals: SystemInfo) -> Samples:
 def alarm_samples(noticing: Iterable[Noticing]) -> Counter[tuple[str, ...]]:
     """Return how many alarms there are of each node and severity."""
     return Counter((each.node, alarm.severity.value) for each in noticing for alarm in each.alarms)
+
+
+def revocation_samples(status: RevocationStatus, now: datetime) -> Samples:
+    """Return what is known of revocations, and how old it is."""
+    entries: dict[tuple[str, ...], float] = {}
+    age: dict[tuple[str, ...], float] = {}
+    due: dict[tuple[str, ...], float] = {}
+    for source in status.sources:
+        url = (shown(source.url),)
+        entries[url] = source.entries
+        if source.confirmed is not None:
+            age[url] = max(0.0, (now - source.confirmed).total_seconds())
+        if source.latest is not None and source.latest.next_update is not None:
+            due[url] = source.latest.next_update.timestamp()
+    return {
+        catalogue.CRL_ENTRIES: entries,
+        catalogue.CRL_AGE: age,
+        catalogue.CRL_NEXT_UPDATE: due,
+        catalogue.REVOKED: {_ALONE: float(status.entries)},
+    }
 
 
 def fleet_samples(fleet: Iterable[NodeStatus]) -> Samples:

@@ -3,6 +3,8 @@
 ===============  ===============================================================================
 ``store.sqlite``  identity epochs and key rings, sealed (with SQLite's ``-wal`` and ``-shm``)
 ``sealing.key``   the 32 bytes that seal them, made on first use
+``crl``           ``master``: every certificate that is known to be revoked, in the form of
+                  ``docs/formats/master-crl.md``; beside it the last good lists of each address
 ``events.jsonl``  the audit log, one JSON object a line
 ``api.sock``      the admin API, for its owner alone
 ``identity``      the UUID of the node, made on first need and never again; ``/etc/peerkey/identity`` where
@@ -71,6 +73,16 @@ class StateDirectory:
     def journal(self) -> Path:
         """The audit log."""
         return self.path / "events.jsonl"
+
+    @property
+    def revocation(self) -> Path:
+        """The directory of the revocation lists."""
+        return self.path / "crl"
+
+    @property
+    def master_list(self) -> Path:
+        """The list of every certificate that is known to be revoked."""
+        return self.revocation / "master"
 
     @property
     def socket(self) -> Path:

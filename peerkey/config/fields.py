@@ -92,6 +92,30 @@ def _url(text: str) -> str:
     return text
 
 
+def _list_url(text: str) -> str:
+    """Accept an HTTP URL, or the URL of a file of this machine."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise fault("is not a URL") from None
+    if parts.scheme in {"ldap", "ldaps"}:
+        raise fault(
+            "is an LDAP URL, which is not supported; name the list's http://, https:// or file:// URL"
+        )
+    if parts.scheme != "file":
+        return _url(text)
+    if (
+        parts.netloc not in {"", "localhost"}
+        or not parts.path.startswith("/")
+        or parts.query
+        or parts.fragment
+    ):
+        raise fault("is not the URL of a file of this machine; it looks like file:///path")
+    if re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise fault("is not a URL; blanks and control characters must be escaped")
+    return text
+
+
 def _file_name(text: str) -> str:
     """Accept any file name that an operating system could."""
     if not text.strip() or "\0" in text:
@@ -156,6 +180,12 @@ Mtu = Annotated[StrictInt, Field(ge=576, le=9_216, json_schema_extra={"x-unit": 
 Url = Annotated[
     StrictStr, Field(max_length=MAX_URL), AfterValidator(_url),
     WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": MAX_URL}),
+]  # fmt: skip
+ListUrl = Annotated[
+    StrictStr, Field(max_length=MAX_URL), AfterValidator(_list_url),
+    WithJsonSchema({
+        "type": "string", "format": "uri", "pattern": "^(https?://|file:///)", "maxLength": MAX_URL,
+    }),
 ]  # fmt: skip
 FileName = Annotated[StrictStr, Field(min_length=1, max_length=MAX_FILE_NAME), AfterValidator(_file_name)]
 Pem = Annotated[StrictStr, Field(max_length=MAX_PEM), AfterValidator(_certificates)]

@@ -21,6 +21,7 @@ from peerkey.config.fields import (
     CommonName,
     FileName,
     Flag,
+    ListUrl,
     Mtu,
     Name,
     NodeUuid,
@@ -103,12 +104,13 @@ class SecurityKeyManagement(Container):
 class CertificateRevocation(Container):
     """A certificate revocation list to fetch, beside those that certificates name themselves."""
 
-    url: Url
-    """Where the list is: DER or PEM over HTTP."""
+    url: ListUrl
+    """Where the list is, in DER or PEM: http, https, or file for a file of this machine."""
     polling_interval: PollingHours = 24
-    """Frequency to fetch CRL."""
+    """Frequency to fetch CRL. It is fetched earlier where the list says that its successor is there."""
     backoff_interval: Uint32Seconds = 60
-    """Delay in seconds to apply to the polling-interval, when the list could not be fetched."""
+    """Delay in seconds to apply to the polling-interval, when the list could not be fetched: it doubles with
+    each failure, up to the polling-interval."""
 
 
 class TrustedCaCertificate(Container):
@@ -293,8 +295,8 @@ class Authority(Container):
         Field(max_length=MAX_REVOCATION_LISTS, json_schema_extra={"x-single": True}),
         BeforeValidator(_one_or_many),
     ] = ()
-    """Certificate revocation lists to fetch: one container, or a list of them. They are not fetched
-    yet."""
+    """Certificate revocation lists to fetch, beside those that certificates name: one container, or a list
+    of them. Newer documents call it certificate-revocation-list, which is accepted as well."""
     trusted_ca_certificate: Annotated[
         tuple[TrustedCaCertificate, ...], Field(max_length=MAX_CERTIFICATES)
     ] = ()

@@ -21,23 +21,10 @@ def remark(authority: Authority, report: Report) -> None:
     if not authority.enhanced_security_key_management:
         message = "false: no router sends or answers anything, and no peering is keyed"
         report.at(authority, "enhanced_security_key_management", message)
-    _revocation(authority, report)
     _policy(authority, report)
     _algorithms(authority, report)
     _validation(authority, report)
     _addresses(authority, report)
-
-
-def _revocation(authority: Authority, report: Report) -> None:
-    """Remark on settings of what is not built yet: an operator must not take a revocation for noticed."""
-    profile = authority.security_key_management.ca_profile
-    for holder, setting in (
-        (authority, "certificate_revocation"),
-        (profile, "revocation_check_interval"),
-    ):
-        if holder.has(setting):
-            message = "accepted, but without effect yet: no revocation list is fetched"
-            report.at(holder, setting, message)
 
 
 def _policy(authority: Authority, report: Report) -> None:

@@ -7,12 +7,13 @@ raised and cleared. The texts are those that operators of the original system kn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+#: Things of one kind that one alarm names. Of more it says how many there are.
+NAMED_IN_ONE: Final = 8
 
 
 class Severity(StrEnum):
@@ -130,6 +131,46 @@ def trust_unreadable(node: str, detail: str) -> Alarm:
     )
 
 
+def crl_unreachable(source: str, endpoints: Sequence[str]) -> Alarm:
+    """Revocation lists could not be fetched: each with its address and why. There until all are fetched."""
+    return Alarm(
+        "crl-unreachable",
+        Severity.MINOR,
+        source,
+        Category.SYSTEM,
+        f"The following CRL endpoints are unreachable: `{_named(endpoints)}`.",
+    )
+
+
+def crl_refused(source: str, endpoints: Sequence[str]) -> Alarm:
+    """What was fetched is no list that counts: each with its address and why. The ones before are in use."""
+    return Alarm(
+        "crl-refused",
+        Severity.MAJOR,
+        source,
+        Category.SYSTEM,
+        f"The following CRL endpoints serve no valid list: `{_named(endpoints)}`.",
+    )
+
+
+def crl_stale(source: str, endpoints: Sequence[str]) -> Alarm:
+    """Lists should have been replaced by now: what was revoked since is not known."""
+    return Alarm(
+        "crl-stale",
+        Severity.MAJOR,
+        source,
+        Category.SYSTEM,
+        f"The following CRLs are out of date: `{_named(endpoints)}`.",
+    )
+
+
+def crl_limited(source: str, detail: str) -> Alarm:
+    """More is to be fetched than what is fetched, or it cannot be kept."""
+    return Alarm(
+        "crl-limited", Severity.MAJOR, source, Category.SYSTEM, f"CRL management needs attention: {detail}."
+    )
+
+
 def node_not_running(node: str, detail: str) -> Alarm:
     """The actor of a node does not answer: it is being restarted, or it has failed for good."""
     return Alarm(
@@ -157,3 +198,9 @@ def actor_crashing(node: str, actor: str, error: str) -> Alarm:
         Category.PLATFORM,
         f"Actor `{actor}` crashes again and again: {error}.",
     )
+
+
+def _named(things: Sequence[str]) -> str:
+    """Name the first of them, and say how many more there are."""
+    more = len(things) - NAMED_IN_ONE
+    return ", ".join(things[:NAMED_IN_ONE]) + (f", and {more} more" if more > 0 else "")

@@ -182,7 +182,7 @@ def _revoked(
     revocation: Revocation,
 ) -> Iterator[tuple[x509.Certificate, Finding]]:
     for place, certificate in enumerate(path):
-        entry = revocation.lookup(certificate.issuer.public_bytes(), certificate.serial_number)
+        entry = revocation.lookup(certificate.issuer.public_bytes(), certificate.serial_number, certificate)
         if entry is not None:
             yield certificate, Finding(Fault.REVOKED, f"{_called(certificate, place)} is revoked {entry}")
 

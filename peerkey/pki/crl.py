@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from cryptography import x509
-from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
-
-from peerkey.errors import Misconfigured
-from peerkey.pki.certificate import brief, warning_nobody
-from peerkey.pki.revocation import RevokedEntry
+from peerkey.errors import Malformed, Misconfigured
+from peerkey.pki.crl_pass import read_entries_untrusted
+from peerkey.pki.der import dearmoured_untrusted
+from peerkey.pki.list_frame import ListFrame, open_list_untrusted
+from peerkey.pki.revocation_table import Table, build, entry_of, width_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-#: Some 400,000 entries: a list of a public authority. Its entries are kept, about 300 bytes each.
+    from peerkey.pki.revocation import RevokedEntry
+
+#: Some 400,000 entries: a list of a public authority.
 MAXIMUM_CRL_BYTES: Final = 16 * 1024 * 1024
 #: Lists in one file; an authority publishes one for each of its CAs, and perhaps a delta to each.
 MAXIMUM_CRLS: Final = 64
@@ -33,71 +35,58 @@ _PEM_CRL: Final = re.compile(rb"-----BEGIN X509 CRL-----(?P<body>[^-]+)-----END 
 _PEM_BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9. ]{0,32})-----")
 _DER_SEQUENCE: Final = b"\x30"
 
-_UNDERSTOOD: Final = frozenset(
-    {
-        ExtensionOID.ISSUING_DISTRIBUTION_POINT,
-        ExtensionOID.DELTA_CRL_INDICATOR,
-        ExtensionOID.CRL_NUMBER,
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-        ExtensionOID.ISSUER_ALTERNATIVE_NAME,
-        ExtensionOID.FRESHEST_CRL,
-        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
-    }
-)
-_ENTRY_UNDERSTOOD: Final = frozenset(
-    {
-        CRLEntryExtensionOID.CRL_REASON,
-        CRLEntryExtensionOID.INVALIDITY_DATE,
-        CRLEntryExtensionOID.CERTIFICATE_ISSUER,
-    }
-)
-
-_Value = TypeVar("_Value", bound=x509.ExtensionType)
-
 
 @dataclass(frozen=True, slots=True)
 class RevocationList:
     """What one list says. Well-formed, and nothing more."""
 
-    crl: x509.CertificateRevocationList = field(repr=False)
-    #: Name of whoever issued the list, DER.
-    issuer: bytes = field(repr=False)
-    this_update: datetime
-    #: ``None`` where the list does not say, although it must (RFC 5280 section 5.1.2.5).
-    next_update: datetime | None
-    number: int | None
-    #: Of a delta: the number of the complete list that it builds on.
-    base: int | None
-    scope: x509.IssuingDistributionPoint | None = field(repr=False)
-    #: By name of the certificate's issuer (DER) and serial number.
-    entries: Mapping[tuple[bytes, int], RevokedEntry] = field(repr=False)
+    frame: ListFrame
+    #: By the name of the certificates' issuer (DER) and the width of their serial numbers.
+    tables: Mapping[tuple[bytes, int], Table] = field(repr=False)
     #: A critical extension that is not understood: the list is not known to be complete then.
     unknown: str | None
 
     @property
     def name(self) -> str:
         """Its issuer's name, fit for one line."""
-        return ascii(self.crl.issuer.rfc4514_string())[1:-1][:128]
+        return ascii(self.frame.crl.issuer.rfc4514_string())[1:-1][:128]
 
-    @property
-    def indirect(self) -> bool:
-        """Whether it speaks of certificates that others have issued."""
-        return self.scope is not None and self.scope.indirect_crl
+    def entry(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:
+        """Return what it says of the certificate with this issuer (name in DER) and serial number."""
+        if serial < 0:
+            return None
+        width = width_of(serial)
+        table = self.tables.get((issuer_name_der, width))
+        when = None if table is None else table.find(serial.to_bytes(width, "big"))
+        return None if when is None else entry_of(serial, when)
+
+    def entries(self) -> Iterator[tuple[bytes, RevokedEntry]]:
+        """Yield what it says of each certificate, behind the name of that one's issuer (DER).
+
+        In the order of serial numbers, for each issuer and width of a serial number.
+        """
+        for (issuer, _), table in self.tables.items():
+            for serial in table.serials():
+                when = table.find(serial)
+                if when is not None:
+                    yield issuer, entry_of(int.from_bytes(serial, "big"), when)
 
     def current(self, at: datetime) -> bool:
         """Whether ``at`` lies between the list's update and the next, both inclusive."""
-        return self.next_update is not None and self.this_update <= at <= self.next_update
+        frame = self.frame
+        return frame.next_update is not None and frame.this_update <= at <= frame.next_update
 
     def complements(self, complete: RevocationList) -> bool:
         """Whether this is a delta that brings ``complete`` up to date (RFC 5280 section 5.2.4)."""
+        delta, whole = self.frame, complete.frame
         return (
-            self.base is not None
-            and self.number is not None
-            and complete.base is None
-            and complete.number is not None
-            and self.issuer == complete.issuer
-            and self.scope == complete.scope
-            and self.base <= complete.number <= self.number
+            delta.base is not None
+            and delta.number is not None
+            and whole.base is None
+            and whole.number is not None
+            and delta.issuer == whole.issuer
+            and delta.scope == whole.scope
+            and delta.base <= whole.number <= delta.number
         )
 
 
@@ -115,7 +104,7 @@ def read_crls(content: bytes, source: str) -> tuple[RevocationList, ...]:
         if content[:1] != _DER_SEQUENCE:
             message = f"{source}: holds no revocation list, neither in PEM nor in DER"
             raise Misconfigured(message)
-        return (_operators_list(content, source, 1, pem=False),)
+        return (_operators_list(lambda: content, source, 1),)
     begun = labels.count("X509 CRL")
     if not begun:
         message = f"{source}: holds no revocation list, but a {labels[0]}"
@@ -128,68 +117,24 @@ def read_crls(content: bytes, source: str) -> tuple[RevocationList, ...]:
         message = f"{source}: {begun} revocation lists; at most {MAXIMUM_CRLS} are read"
         raise Misconfigured(message)
     return tuple(
-        _operators_list(_rearmoured(block["body"]), source, place, pem=True)
+        _operators_list(partial(dearmoured_untrusted, block["body"]), source, place)
         for place, block in enumerate(blocks, 1)
     )
 
 
-def _operators_list(content: bytes, source: str, place: int, *, pem: bool) -> RevocationList:
-    load = x509.load_pem_x509_crl if pem else x509.load_der_x509_crl
+def _operators_list(content: Callable[[], bytes], source: str, place: int) -> RevocationList:
     try:
-        with warning_nobody():
-            return _read(load(content))
-    except Exception as error:  # as with certificates: what is raised has no common ancestor
-        message = f"{source}: revocation list {place} cannot be read: {brief(error)}"
+        return _read(content())
+    except Malformed as error:
+        message = f"{source}: revocation list {place} cannot be read: {error}"
         raise Misconfigured(message) from error
 
 
-def _read(crl: x509.CertificateRevocationList) -> RevocationList:
-    number = _extension(crl, x509.CRLNumber)
-    delta = _extension(crl, x509.DeltaCRLIndicator)
-    unknown = next((_unknown(each.oid) for each in crl.extensions if _foreign(each, _UNDERSTOOD)), None)
-    entries: dict[tuple[bytes, int], RevokedEntry] = {}
-    issuer = own = crl.issuer.public_bytes()
-    for revoked in crl:
-        reason = None
-        for extension in revoked.extensions:
-            value = extension.value
-            if isinstance(value, x509.CRLReason):
-                reason = value.reason
-            elif isinstance(value, x509.CertificateIssuer):
-                # It holds for the entries behind it too (RFC 5280 section 5.3.3).
-                issuer = next(
-                    (name.public_bytes() for name in value.get_values_for_type(x509.DirectoryName)), b""
-                )
-            elif _foreign(extension, _ENTRY_UNDERSTOOD):
-                unknown = unknown or _unknown(extension.oid)
-        serial = revoked.serial_number
-        entries[issuer, serial] = RevokedEntry(serial, revoked.revocation_date_utc, reason)
-    return RevocationList(
-        crl=crl,
-        issuer=own,
-        this_update=crl.last_update_utc,
-        next_update=crl.next_update_utc,
-        number=None if number is None else number.crl_number,
-        base=None if delta is None else delta.crl_number,
-        scope=_extension(crl, x509.IssuingDistributionPoint),
-        entries=entries,
-        unknown=unknown,
-    )
-
-
-def _extension(crl: x509.CertificateRevocationList, kind: type[_Value]) -> _Value | None:
-    return next((each.value for each in crl.extensions if isinstance(each.value, kind)), None)
-
-
-def _foreign(
-    extension: x509.Extension[x509.ExtensionType], understood: frozenset[x509.ObjectIdentifier]
-) -> bool:
-    return extension.critical and extension.oid not in understood
-
-
-def _unknown(oid: x509.ObjectIdentifier) -> str:
-    return f"has the critical extension {oid.dotted_string}, which is not understood"
-
-
-def _rearmoured(body: bytes) -> bytes:
-    return b"-----BEGIN X509 CRL-----\n" + b"".join(body.split()) + b"\n-----END X509 CRL-----\n"
+def _read(content: bytes) -> RevocationList:
+    frame = open_list_untrusted(content)
+    entries = read_entries_untrusted(frame)
+    tables = {}
+    for (issuer, width), records in entries.records.items():
+        built = build(width, records)
+        tables[issuer, width] = Table(built.shape, built.index + built.records, 0)
+    return RevocationList(frame, tables, frame.unknown or entries.unknown)

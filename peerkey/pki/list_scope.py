@@ -14,7 +14,7 @@ from cryptography import x509
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from peerkey.pki.crl import RevocationList
+    from peerkey.pki.list_frame import ListFrame
 
 #: All that a list may be restricted to (RFC 5280 section 4.2.1.13).
 ALL_REASONS: Final = frozenset(x509.ReasonFlags) - {
@@ -53,7 +53,7 @@ def delegates_of(certificate: x509.Certificate) -> frozenset[bytes]:
     )
 
 
-def in_scope(each: RevocationList, certificate: x509.Certificate, point: x509.DistributionPoint) -> bool:
+def in_scope(each: ListFrame, certificate: x509.Certificate, point: x509.DistributionPoint) -> bool:
     """Whether the list speaks of this certificate for this point (RFC 5280 section 6.3.3 b)."""
     issuers = {
         name.value.public_bytes() for name in point.crl_issuer or () if isinstance(name, x509.DirectoryName)
@@ -86,13 +86,13 @@ def _names(
 
 
 def _point_names(
-    point: x509.DistributionPoint, each: RevocationList, certificate: x509.Certificate
+    point: x509.DistributionPoint, each: ListFrame, certificate: x509.Certificate
 ) -> set[x509.GeneralName]:
     base = each.crl.issuer if point.crl_issuer else certificate.issuer
     return _names(point, base) or set(point.crl_issuer or ())
 
 
-def reasons_of(each: RevocationList, point: x509.DistributionPoint) -> frozenset[x509.ReasonFlags]:
+def reasons_of(each: ListFrame, point: x509.DistributionPoint) -> frozenset[x509.ReasonFlags]:
     """Return for which reasons the list would name a certificate of this point."""
     listed = each.scope.only_some_reasons if each.scope is not None else None
     return (listed or ALL_REASONS) & (point.reasons or ALL_REASONS)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from peerkey.pki.list_signers import algorithm_accepted, has_signed, may_sign_lists
+from peerkey.pki.list_signers import algorithm_accepted, may_sign_lists, signers_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cryptography import x509
 
-    from peerkey.pki.crl import RevocationList
+    from peerkey.pki.list_frame import ListFrame
 
 
 class Signature(StrEnum):
@@ -36,7 +36,7 @@ class Signature(StrEnum):
     INVALID = "invalid"
 
 
-def signature_of(each: RevocationList, issuers: Sequence[x509.Certificate]) -> Signature:
+def signature_of(each: ListFrame, issuers: Sequence[x509.Certificate]) -> Signature:
     """Return what is to be said of the signature of ``each``, asked of ``issuers``."""
     if not issuers:
         return Signature.UNCHECKED
@@ -45,6 +45,6 @@ def signature_of(each: RevocationList, issuers: Sequence[x509.Certificate]) -> S
         return Signature.OTHER_ISSUER
     if not algorithm_accepted(each.crl):
         return Signature.FORBIDDEN_ALGORITHM
-    if any(has_signed(ca, each.crl) for ca in named):
+    if any(True for _ in signers_of(each, named)):
         return Signature.VALID
     return Signature.INVALID if any(map(may_sign_lists, named)) else Signature.NOT_A_SIGNER

@@ -7,10 +7,10 @@ another CA, for its lists. Each such signer needs a path of its own to what is t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.verification import Store
 
@@ -20,11 +20,17 @@ from peerkey.pki.list_scope import is_ca
 from peerkey.pki.policy import HASHES, ML_DSA, SIGNATURE_ALGORITHMS, key_findings, signature_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from peerkey.pki.crl import RevocationList
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+    from peerkey.pki.list_frame import ListFrame
     from peerkey.pki.trust import TrustAnchors
+
+#: Keys of one name that are tried with one list. Each costs a pass over the list, and whoever makes a peer
+#: show a certificate could otherwise make us try many.
+MAXIMUM_KEYS: Final = 8
 
 
 class ListSigners:
@@ -42,7 +48,7 @@ class ListSigners:
         self._paths: dict[tuple[bytes, bytes, datetime], tuple[x509.Certificate, ...] | str] = {}
 
     def paths(
-        self, each: RevocationList, anchor: x509.Certificate | None, at: datetime
+        self, each: ListFrame, anchor: x509.Certificate | None, at: datetime
     ) -> list[tuple[x509.Certificate, ...]]:
         """Return a path for every signer that leads to ``anchor``, or to anything trusted."""
         anchors = self._trust.anchors if anchor is None else (anchor,)
@@ -60,7 +66,11 @@ class ListSigners:
                 found.append(path)
         return found
 
-    def refusal(self, each: RevocationList) -> str:
+    def signed(self, each: ListFrame) -> bool:
+        """Whether anybody who may has signed the list, trusted or not."""
+        return bool(self._signers(each))
+
+    def refusal(self, each: ListFrame) -> str:
         """Say why a list without any path is set aside."""
         if each.issuer not in self._by_name:
             return "its issuer is not known"
@@ -70,31 +80,55 @@ class ListSigners:
             return "no CA of that name that may sign lists has signed it"
         return "its signer leads to no trusted CA"
 
-    def key_of(self, each: RevocationList) -> bytes:
+    def key_of(self, each: ListFrame) -> bytes:
         """Return what tells the key that signed an authentic list from others of the same name."""
         return (
             self._signers(each)[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         )
 
-    def _signers(self, each: RevocationList) -> list[x509.Certificate]:
+    def _signers(self, each: ListFrame) -> list[x509.Certificate]:
         authors = self._authors.get(id(each))
         if authors is None:
-            authors = [ca for ca in self._by_name.get(each.issuer, ()) if has_signed(ca, each.crl)]
+            authors = list(signers_of(each, self._by_name.get(each.issuer, ())))
             self._authors[id(each)] = authors
         return authors
 
 
-def has_signed(signer: x509.Certificate, crl: x509.CertificateRevocationList) -> bool:
-    """Whether ``signer`` may sign lists and its key made this list's signature."""
-    if not may_sign_lists(signer) or not algorithm_accepted(crl):
-        return False
-    key = public_key_of(signer)
-    if key is None or key_findings(key):
-        return False
+def signers_of(each: ListFrame, named: Iterable[x509.Certificate]) -> Iterator[x509.Certificate]:
+    """Yield those of ``named`` that may sign lists and whose key made this list's signature.
+
+    The key that the list names (authorityKeyIdentifier) is tried first. One that it does not name and that
+    fits all the same is taken: a signature proves more than an identifier.
+    """
+    if not algorithm_accepted(each.crl):
+        return
+    wanted = _identifier(each.crl.extensions, x509.AuthorityKeyIdentifier)
+    able = [signer for signer in named if may_sign_lists(signer)]
+    able.sort(key=lambda signer: _identifier(signer.extensions, x509.SubjectKeyIdentifier) != wanted)
+    fits: dict[bytes, bool] = {}
+    for signer in able:
+        key = public_key_of(signer)
+        if key is None or key_findings(key):
+            continue
+        spelled = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if spelled not in fits and len(fits) < MAXIMUM_KEYS:
+            fits[spelled] = _fits(each, key)
+        if fits.get(spelled, False):
+            yield signer
+
+
+def _fits(each: ListFrame, key: CertificatePublicKeyTypes) -> bool:
     try:
-        return crl.is_signature_valid(key)  # type: ignore[arg-type]  # key_findings let no other kind pass
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        each.verify(key)
+    except InvalidSignature:
         return False
+    return True
+
+
+def _identifier(
+    extensions: x509.Extensions, kind: type[x509.AuthorityKeyIdentifier | x509.SubjectKeyIdentifier]
+) -> bytes | None:
+    return next((one.value.key_identifier for one in extensions if isinstance(one.value, kind)), None)
 
 
 def may_sign_lists(certificate: x509.Certificate) -> bool:

@@ -64,22 +64,27 @@ class RevocationLists:
         authentic, remarks = [], []
         for each in lists:
             # A signer that has ended has not taken back what it said while it lasted.
-            if signers.paths(each, None, at) or signers.paths(each, None, each.this_update):
+            if signers.paths(each.frame, None, at) or signers.paths(each.frame, None, each.frame.this_update):
                 authentic.append(each)
             else:
-                remarks.append(f"the list of {each.name} counts for nothing: {signers.refusal(each)}")
+                remarks.append(f"the list of {each.name} counts for nothing: {signers.refusal(each.frame)}")
         delegates = {(each.issuer.public_bytes(), each.serial_number): delegates_of(each) for each in known}
         counting = tuple(_newest(authentic, signers))
         return cls(tuple(authentic), counting, tuple(remarks), at, signers, delegates)
 
-    def lookup(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:
+    def lookup(
+        self,
+        issuer_name_der: bytes,
+        serial: int,
+        certificate: x509.Certificate | None = None,  # noqa: ARG002
+    ) -> RevokedEntry | None:
         """Return the entry for this certificate, or ``None`` where no authentic list names it."""
         key = (issuer_name_der, serial)
         for each in self._counting:
-            entry = each.entries.get(key)
+            entry = each.entry(*key)
             if entry is None or _releases(entry) or not self._speaks_for(each, key):
                 continue
-            deltas = (delta.entries.get(key) for delta in self._counting if delta.complements(each))
+            deltas = (delta.entry(*key) for delta in self._counting if delta.complements(each))
             if not any(later is not None and _releases(later) for later in deltas):
                 return entry
         return None
@@ -96,11 +101,11 @@ class RevocationLists:
         why = f"there is no list of {ascii(certificate.issuer.rfc4514_string())[1:-1][:128]}"
         for point in distribution_points(certificate):
             for each in self._counting:
-                if each.base is not None or not in_scope(each, certificate, point):
+                if each.frame.base is not None or not in_scope(each.frame, certificate, point):
                     continue
                 fault = self._not_good(each, anchor, asked)
                 if fault is None:
-                    covered |= reasons_of(each, point)
+                    covered |= reasons_of(each.frame, point)
                 else:
                     why = f"the list of {each.name} {fault}"
         if covered >= ALL_REASONS:
@@ -109,8 +114,8 @@ class RevocationLists:
 
     def _speaks_for(self, each: RevocationList, key: tuple[bytes, int]) -> bool:
         """Whether this list may list that certificate: its issuer's own, or named in it (cRLIssuer)."""
-        return each.issuer == key[0] or (
-            each.indirect and each.issuer in self._delegates.get(key, frozenset())
+        return each.frame.issuer == key[0] or (
+            each.frame.indirect and each.frame.issuer in self._delegates.get(key, frozenset())
         )
 
     def _not_good(
@@ -121,12 +126,12 @@ class RevocationLists:
             return each.unknown
         deltas = [delta for delta in self._counting if delta.complements(each) and delta.unknown is None]
         if not each.current(self._at) and not any(delta.current(self._at) for delta in deltas):
-            if each.next_update is None:
+            if each.frame.next_update is None:
                 return "does not say when the next one comes"
-            if self._at < each.this_update:
-                return f"begins {each.this_update:%Y-%m-%d %H:%M:%S}Z"
-            return f"should have been replaced {each.next_update:%Y-%m-%d %H:%M:%S}Z"
-        if not any(self._good(path, asked) for path in self._signers.paths(each, anchor, self._at)):
+            if self._at < each.frame.this_update:
+                return f"begins {each.frame.this_update:%Y-%m-%d %H:%M:%S}Z"
+            return f"should have been replaced {each.frame.next_update:%Y-%m-%d %H:%M:%S}Z"
+        if not any(self._good(path, asked) for path in self._signers.paths(each.frame, anchor, self._at)):
             return "was signed by an authority that is not good itself"
         return None
 
@@ -153,14 +158,14 @@ def _newest(lists: Iterable[RevocationList], signers: ListSigners) -> Iterator[R
     complete: dict[object, RevocationList] = {}
     deltas: dict[object, RevocationList] = {}
     for each in lists:
-        series = (each.issuer, signers.key_of(each), each.scope)
-        newest, key = (complete, series) if each.base is None else (deltas, (series, each.base))
+        series = (each.frame.issuer, signers.key_of(each.frame), each.frame.scope)
+        newest, key = (complete, series) if each.frame.base is None else (deltas, (series, each.frame.base))
         other = newest.get(key)
         if other is None or _age(each) > _age(other):
             newest[key] = each
     yield from complete.values()
     for delta in deltas.values():
-        whole = complete.get((delta.issuer, signers.key_of(delta), delta.scope))
+        whole = complete.get((delta.frame.issuer, signers.key_of(delta.frame), delta.frame.scope))
         if whole is None or _age(delta) > _age(whole):
             yield delta
 
@@ -170,4 +175,4 @@ def _releases(entry: RevokedEntry) -> bool:
 
 
 def _age(each: RevocationList) -> tuple[int, datetime]:
-    return (-1 if each.number is None else each.number, each.this_update)
+    return (-1 if each.frame.number is None else each.frame.number, each.frame.this_update)

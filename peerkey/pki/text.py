@@ -153,8 +153,8 @@ def lines(certificate: x509.Certificate) -> list[str]:
         *_within(8, _algorithm(certificate)),
         f"        Issuer: {_name(certificate.issuer)}",
         "        Validity",
-        f"            Not Before: {_time(certificate.not_valid_before_utc)}",
-        f"            Not After : {_time(certificate.not_valid_after_utc)}",
+        f"            Not Before: {spelled(certificate.not_valid_before_utc)}",
+        f"            Not After : {spelled(certificate.not_valid_after_utc)}",
         f"        Subject: {_name(certificate.subject)}",
         "        Subject Public Key Info:",
         f"            Public Key Algorithm: {word(certificate.public_key_algorithm_oid)}",
@@ -205,7 +205,7 @@ def _serial(serial: int) -> list[str]:
     return ["        Serial Number:", f"            {abs(serial).to_bytes(size).hex(':')}"]
 
 
-def _time(time: datetime) -> str:
+def spelled(time: datetime) -> str:
     """Write a time as OpenSSL does, whatever the language of this machine."""
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[
         time.month - 1
@@ -411,8 +411,8 @@ _SHOWN: Final[dict[type, Callable[[Any], Iterable[str]]]] = {
     x509.InhibitAnyPolicy: lambda value: [str(value.skip_certs)],
     x509.OCSPNoCheck: lambda _: [],
     x509.PrecertPoison: lambda _: ["NULL"],
-    x509.PrivateKeyUsagePeriod: lambda value: rare_extensions.usage_period(value, _time),
-    x509.PrecertificateSignedCertificateTimestamps: lambda value: rare_extensions.timestamps(value, _time),
+    x509.PrivateKeyUsagePeriod: lambda value: rare_extensions.usage_period(value, spelled),
+    x509.PrecertificateSignedCertificateTimestamps: lambda value: rare_extensions.timestamps(value, spelled),
     x509.TLSFeature: lambda value: [", ".join(each.name for each in value)],
 }
 

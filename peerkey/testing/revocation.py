@@ -33,11 +33,16 @@ class RevocationTable:
         self.generation += 1
 
     def release(self, certificate: x509.Certificate) -> None:
-        """Take a certificate off the list again, as after ``certificateHold``."""
-        del self._entries[certificate.issuer.public_bytes(), certificate.serial_number]
+        """Take a certificate off the list again, as after ``certificateHold``; it need not be there."""
+        self._entries.pop((certificate.issuer.public_bytes(), certificate.serial_number), None)
         self.generation += 1
 
-    def lookup(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:
+    def lookup(
+        self,
+        issuer_name_der: bytes,
+        serial: int,
+        certificate: x509.Certificate | None = None,  # noqa: ARG002
+    ) -> RevokedEntry | None:
         """Return what was said of this certificate, and count the question."""
         self.lookups += 1
         return self._entries.get((issuer_name_der, serial))

@@ -6,6 +6,7 @@ documents are those of :mod:`peerkey_cli.schemas`; the description of all of it 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from actors.crl.status import GetRevocation
 from actors.messages import GetFleet, Rekey, ReleasePin
 from actors.names import AUTHORITY
 from peerkey.config.findings import ConfigurationFaults
@@ -27,6 +29,7 @@ from peerkey_cli.versions import own_version
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
+    from actors.crl.status import RevocationStatus
     from actors.messages import NodeStatus
     from peerkey_cli.compose import Running
     from peerkey_cli.documents import Noticing
@@ -77,13 +80,18 @@ async def noticing(running: Running) -> tuple[Noticing, ...]:
     Where the authority cannot answer because it crashes itself, that is what is wrong.
     """
     try:
-        fleet = await fleet_of(running)
+        fleet, revocation = await asyncio.gather(fleet_of(running), revocation_of(running))
     except RuntimeFault:
         crashes = running.crashes.alarms()
         if any(each.node == AUTHORITY for each in crashes):
             return crashes
         raise
-    return (*fleet, *running.crashes.alarms())
+    return (*fleet, revocation, *running.crashes.alarms())
+
+
+async def revocation_of(running: Running) -> RevocationStatus:
+    """Return what is known of revocations."""
+    return await running.authority.ask(GetRevocation(), ANSWER_WITHIN)
 
 
 def _shows(running: Running, times: AlarmTimes) -> APIRouter:
@@ -111,6 +119,11 @@ def _shows(running: Running, times: AlarmTimes) -> APIRouter:
     async def certificates(*, detail: bool = False) -> schemas.Certificates:
         """Return what each node shows to its peers."""
         return documents.certificates(await fleet_of(running), now(), detail=detail)
+
+    @router.get("/certificates/crl")
+    async def certificates_crl() -> schemas.RevocationLists:
+        """Return every revocation list that is followed."""
+        return documents.revocation_lists(await revocation_of(running), now())
 
     @router.get("/security/key-status")
     async def key_status() -> schemas.KeyStatus:
@@ -179,7 +192,10 @@ def _acts(running: Running) -> APIRouter:
         },
     )
     async def reload() -> schemas.Reloaded:
-        """Read configuration and certificates again. A faulty configuration changes nothing."""
+        """Read configuration and certificates again, and have every revocation list fetched.
+
+        A faulty configuration changes nothing.
+        """
         nodes = await running.reload(ANSWER_WITHIN)
         return schemas.Reloaded(time=running.system.clock.wall(), nodes=nodes)
 

@@ -199,7 +199,7 @@ def crl(
     if as_json:
         say_json(document)
     else:
-        say(*layouts.revocation_lists(document, coloured(sys.stdout)))
+        say(*layouts.crls(document, coloured(sys.stdout)))
     signed = all(each.signature in {"valid", "unchecked"} for each in document.lists)
     raise typer.Exit(Status.DONE if signed else Status.NO)
 

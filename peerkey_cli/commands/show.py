@@ -27,9 +27,10 @@ class PeersView(StrEnum):
 
 
 class CertificateView(StrEnum):
-    """How much is shown of certificates."""
+    """How much is shown of certificates, or what is shown of revocation lists."""
 
     DETAIL = "detail"
+    CRL = "crl"
 
 
 def register(app: typer.Typer) -> None:
@@ -71,16 +72,22 @@ def peers(
 
 
 def certificate(
-    view: Annotated[CertificateView | None, typer.Argument(help="Show all that OpenSSL would.")] = None,
+    view: Annotated[
+        CertificateView | None, typer.Argument(help="Show all that OpenSSL would, or the revocation lists.")
+    ] = None,
     json: Json = False,
     state_dir: StateDir = None,
     api: Api = None,
 ) -> None:
-    """Show the certificate of each node, or everything that is in it."""
+    """Show the certificate of each node, or everything that is in it, or the revocation lists."""
     from peerkey_cli import layouts
-    from peerkey_cli.schemas import Certificates
+    from peerkey_cli.schemas import Certificates, RevocationLists
 
     started, detail = monotonic(), view is CertificateView.DETAIL
+    if view is CertificateView.CRL:
+        lists = client(state_dir, api).get("certificates/crl", RevocationLists)
+        _print(lists, layouts.certificate_crl, json=json, started=started)
+        return
     asked = "true" if detail else None
     document = client(state_dir, api).get("certificates", Certificates, detail=asked)
     layout = layouts.certificate_detail if detail else layouts.certificate

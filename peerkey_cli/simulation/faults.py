@@ -51,6 +51,10 @@ class FaultKind(StrEnum):
     CERTIFICATE_REPLACED = "certificate-replaced"
     #: The node's certificate is one that expires soon; a good one replaces it later.
     CERTIFICATE_EXPIRED = "certificate-expired"
+    #: The node's certificate is on a list for a while: its own machine's, those of the others, or all.
+    CERTIFICATE_REVOKED = "certificate-revoked"
+    #: The node has a certificate of a CA that nobody trusts, for a while.
+    CERTIFICATE_UNTRUSTED = "certificate-untrusted"
     #: The fleet moves to another CA: everybody trusts both, and this node has a certificate of the new one.
     CA_MIGRATION = "ca-migration"
     #: The certificate's file is gone for a while.
@@ -156,6 +160,8 @@ HABITS: Final = {
     FaultKind.CLOCK_STEP: Habit(0.1),
     FaultKind.CERTIFICATE_REPLACED: Habit(0.1),
     FaultKind.CERTIFICATE_EXPIRED: Habit(0.05, _MINUTE, 6 * _HOUR),
+    FaultKind.CERTIFICATE_REVOKED: Habit(0.05, _MINUTE, 6 * _HOUR),
+    FaultKind.CERTIFICATE_UNTRUSTED: Habit(0.05, _MINUTE, 6 * _HOUR),
     FaultKind.CA_MIGRATION: Habit(0.05, _MINUTE, 6 * _HOUR),
     FaultKind.CERTIFICATE_MISSING: Habit(0.05, _MINUTE, _HOUR),
     FaultKind.ALGORITHM: Habit(0.05, _SECOND, _HOUR, between=True),

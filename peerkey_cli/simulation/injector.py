@@ -137,6 +137,8 @@ class Injector:
                 FaultKind.CERTIFICATE_REPLACED
                 | FaultKind.CERTIFICATE_EXPIRED
                 | FaultKind.CERTIFICATE_MISSING
+                | FaultKind.CERTIFICATE_REVOKED
+                | FaultKind.CERTIFICATE_UNTRUSTED
                 | FaultKind.CA_MIGRATION
             ):
                 await _bad_certificate(fault, site)
@@ -323,6 +325,13 @@ async def _bad_certificate(fault: Fault, site: Site) -> None:
             await site.reload()
             await _pass(fault.lasts)
             site.certify()
+        case FaultKind.CERTIFICATE_REVOKED:
+            await _revoked(fault, site)
+        case FaultKind.CERTIFICATE_UNTRUSTED:
+            site.certify(by_new_authority=True)
+            await site.reload()
+            await _pass(fault.lasts)
+            site.certify()
         case FaultKind.CA_MIGRATION:
             for each in site.fleet.sites.values():
                 each.trust_both()
@@ -337,6 +346,23 @@ async def _bad_certificate(fault: Fault, site: Site) -> None:
             await _pass(fault.lasts)
             site.show_certificate()
     await site.reload()
+
+
+async def _revoked(fault: Fault, site: Site) -> None:
+    """Put a node's certificate on lists for a while; then it is released, or a good one takes its place."""
+    if site.issued is None:
+        return
+    certificate = site.issued.certificate
+    others = [each for each in site.fleet.sites.values() if each is not site]
+    knowing = ([site], others, [site, *others])[int(fault.choice * 3)]
+    for each in knowing:
+        each.revocation.revoke(certificate, certificate.not_valid_before_utc)
+    await _pass(fault.lasts)
+    if int(fault.choice * 6) % 2:
+        for each in knowing:
+            each.revocation.release(certificate)
+    else:
+        site.certify()
 
 
 async def _reconfigured(fault: Fault, site: Site, change: Callable[[NodePlan], NodePlan]) -> None:

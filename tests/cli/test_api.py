@@ -174,6 +174,7 @@ def test_show_actors_lists_the_authority_its_nodes_and_their_paths(keyed: Backgr
         "Authority",
         "RouterNode",
         "PeerPath",
+        "RevocationIndex",
         "RouterNode",
         "PeerPath",
     ]
@@ -202,6 +203,7 @@ def test_every_command_for_a_person_ends_with_how_long_it_took(keyed: Background
         ["certificate"],
         ["certificate", "detail"],
         ["security", "key-status"],
+        ["certificate", "crl"],
         ["alarms"],
         ["events"],
         ["actors"],
@@ -232,6 +234,7 @@ def test_the_api_describes_itself_and_says_that_it_is_well(keyed: Background) ->
         "/v1/reload",
         "/v1/audit",
         "/v1/certificates",
+        "/v1/certificates/crl",
         "/v1/peers/certificate",
     }
     assert health["status"] == "ok"

@@ -18,12 +18,13 @@ from peerkey_cli.simulation.report import Simulation
 TEXT = (Path(__file__).parents[2] / "docs" / "console.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 #: Commands whose argument makes them two.
-MORE = {"peerkey show peers security", "peerkey show peers certificate"}
+MORE = {"peerkey show peers security", "peerkey show peers certificate", "peerkey show certificate crl"}
 
 DOCUMENTS = {
     "peerkey show peers": schemas.Peers,
     "peerkey show security key-status": schemas.KeyStatus,
     "peerkey show certificate": schemas.Certificates,
+    "peerkey show certificate crl": schemas.RevocationLists,
     "peerkey show alarms": schemas.Alarms,
     "peerkey show events": schemas.Events,
     "peerkey show actors": schemas.Actors,
@@ -34,7 +35,7 @@ DOCUMENTS = {
     "peerkey reload": schemas.Reloaded,
     "peerkey simulate": Simulation,
     "peerkey pki verify": schemas.Verified,
-    "peerkey pki crl": schemas.RevocationLists,
+    "peerkey pki crl": schemas.Crls,
     "peerkey import certificate": schemas.Imported,
     "peerkey enroll": schemas.Enrolled,
     "The admin API": schemas.Health,

@@ -84,6 +84,7 @@ def test_sigterm_ends_it_in_order_and_nothing_is_left(tmp_path: Path, start: Cal
 
     assert process.logged("stopped")
     assert sorted(each.name for each in process.state.path.iterdir()) == [
+        "crl",
         "events.jsonl",
         "lock",
         "sealing.key",
@@ -117,6 +118,7 @@ def test_a_second_sigterm_ends_it_at_once_and_nothing_is_left(
 
     assert process.logged("stopped")
     assert sorted(each.name for each in process.state.path.iterdir()) == [
+        "crl",
         "events.jsonl",
         "lock",
         "sealing.key",
@@ -153,7 +155,7 @@ def test_prometheus_is_told_what_is_so(tmp_path: Path, start: Callable[..., Proc
         assert f'peerkey_peerings{{node="{node}",state="MKEY_EXCH_COMP"}} 1.0\n' in text
         assert f'peerkey_paths{{node="{node}",state="in-service"}} 1.0\n' in text
         assert f'peerkey_keys{{node="{node}",role="current"}} 1.0\n' in text
-    assert 'peerkey_actors{state="running"} 5.0\n' in text
+    assert 'peerkey_actors{state="running"} 6.0\n' in text
 
 
 def test_a_second_process_is_kept_out_of_the_state_directory(

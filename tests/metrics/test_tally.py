@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from metrics import catalogue
 from metrics.exporter import exposition
-from metrics.tally import Tally, authentication, counted
+from metrics.tally import Tally, authentication, counted, of_lists
 from peerkey.observe.events import (
     CertificateIngested,
     CertificateRefused,
     CertificateWentBad,
+    CrlUpdated,
+    CrlUpdateFailed,
     CsrFailed,
     CsrGenerated,
     Event,
@@ -22,6 +26,19 @@ from peerkey.observe.events import (
     RevocationChecked,
 )
 from peerkey.pki.faults import Fault
+
+URL = "http://crl.example/ca.crl"
+
+
+def updated(stage: Literal["unchanged", "ingested"]) -> CrlUpdated:
+    """Return the event of a list that is in use."""
+    return CrlUpdated(False, "N/A", "N/A", URL, 9, 1, 0, 0, True, "/CN=ca", stage)  # noqa: FBT003
+
+
+def failed(stage: Literal["fetch", "ingestion"]) -> CrlUpdateFailed:
+    """Return the event of a list that could not be had."""
+    return CrlUpdateFailed(False, "N/A", "N/A", URL, 9, 1, 0, 0, False, "/CN=ca", stage, "why")  # noqa: FBT003
+
 
 INGESTED = CertificateIngested("base", "N/A", "cn", (), "N/A", "00")
 
@@ -101,6 +118,25 @@ def test_each_periodic_check_is_counted_with_what_came_of_it(outcome: str) -> No
 )
 def test_other_events_are_not_counted_as_faults(event: Event) -> None:
     assert counted(event) is None
+
+
+@pytest.mark.parametrize(
+    ("event", "counts"),
+    [
+        (updated("ingested"), {("fetch", "success"), ("ingestion", "success")}),
+        (updated("unchanged"), {("fetch", "success")}),
+        (failed("fetch"), {("fetch", "failure")}),
+        (failed("ingestion"), {("fetch", "success"), ("ingestion", "failure")}),
+        (INGESTED, set()),
+    ],
+    ids=["ingested", "unchanged", "not fetched", "refused", "another event"],
+)
+def test_a_list_is_counted_where_it_was_fetched_and_where_it_was_ingested(
+    event: Event, counts: set[tuple[str, str]]
+) -> None:
+    names = {"fetch": catalogue.CRL_FETCHES, "ingestion": catalogue.CRL_INGESTIONS}
+
+    assert set(of_lists(event)) == {(names[what], result) for what, result in counts}
 
 
 def test_each_node_has_its_own_count() -> None:

@@ -93,7 +93,7 @@ def test_every_published_list_is_read_or_refused_in_one_line() -> None:
         except Misconfigured as refused:
             refusals.append(str(refused))
             continue
-        signed |= {signature_of(each, known) for each in lists}
+        signed |= {signature_of(each.frame, known) for each in lists}
         RevocationLists.of(lists, known[:8], CA.trust, NOW)
 
     assert all(each.isprintable() for each in refusals)

@@ -315,7 +315,8 @@ def test_lists_are_read_from_pem_with_text_around_and_from_der() -> None:
 
     for content in (pem, ROOT_LIST.public_bytes(Encoding.DER)):
         (each,) = read_crls(content, "root.crl")
-        assert (each.name, each.number, each.base, each.unknown) == ("CN=test root", 1, None, None)
+        said = (each.name, each.frame.number, each.frame.base, each.unknown)
+        assert said == ("CN=test root", 1, None, None)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ SCENARIOS: Final = {
         frozenset({Kind.CERTIFICATE_REPLACED, Kind.REKEY}), 3000, 30 * _MINUTE, loss=0.3
     ),
     "expiry": Scenario(frozenset({Kind.CERTIFICATE_EXPIRED, Kind.BEHAVIOR}), 1500, 30 * _MINUTE),
+    "revocations": Scenario(frozenset({Kind.CERTIFICATE_REVOKED, Kind.BEHAVIOR}), 1500, 30 * _MINUTE),
+    "distrust": Scenario(frozenset({Kind.CERTIFICATE_UNTRUSTED, Kind.BEHAVIOR}), 1500, 30 * _MINUTE),
     "clocks": Scenario(frozenset({Kind.CLOCK_STEP}), 5000, 240 * _MINUTE),
 }
 

@@ -45,6 +45,10 @@ HARMLESS: Final = frozenset({"random.Random", "pathlib.PurePath", "pathlib.PureP
 
 #: The adapters, and what each may use.
 ADAPTERS: Final[dict[str, frozenset[str]]] = {
+    # The network of revocation lists, their files, and a process for each large one of them.
+    "actors/crl/fetching.py": frozenset({"httpx", "io", "open", "os", "socket", "ssl", "to_thread"}),
+    "actors/crl/ingesting.py": frozenset({"concurrent", "multiprocessing", "to_thread"}),
+    "actors/crl/kept_lists.py": frozenset({"os", "pathlib", "secrets"}),
     "actors/journal.py": frozenset({"pathlib"}),
     "actors/keystores/file.py": frozenset({"os", "pathlib", "secrets"}),
     "actors/keystores/identity_file.py": frozenset({"pathlib", "uuid.uuid4"}),
@@ -53,6 +57,7 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "actors/keystores/private_files.py": frozenset({"os", "pathlib", "secrets"}),
     "actors/keystores/stores.py": frozenset({"os", "pathlib"}),
     "actors/keystores/tpm.py": frozenset({"os", "pathlib", "secrets", "threading"}),
+    "actors/master_list_file.py": frozenset({"os", "pathlib", "secrets"}),
     "peerkey_cli/simulation/progress.py": frozenset({"time"}),
     "peerkey_cli/simulation/requests.py": frozenset({"pathlib"}),
     "runtime/backends/local.py": frozenset({"random.SystemRandom"}),

@@ -16,6 +16,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from actors.authority import Authority
+from actors.crl.index import RevocationPorts
 from actors.journal import MemoryJournal
 from actors.keystores.file import FileKeyStore
 from actors.messages import GetFleet, NodeStatus, PeerStatus, Rekey, Reload
@@ -57,6 +58,8 @@ class Fleet:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     revocation: Revocation = field(default_factory=NoRevocation)
     plans: list[NodePlan] = field(default_factory=list)
+    #: With these the fleet has a CRL manager, and knows what that knows.
+    lists: RevocationPorts | None = None
 
     def __post_init__(self) -> None:
         self.now = datetime.now(UTC).replace(microsecond=0)
@@ -85,7 +88,7 @@ class Fleet:
             revocation=self.revocation,
         )
         self.authority: Ref = self.system.spawn(
-            lambda: Authority(lambda: tuple(self.plans), ports), "authority"
+            lambda: Authority(lambda: tuple(self.plans), ports, revocation=self.lists), "authority"
         )
         return self
 

@@ -41,6 +41,10 @@ def test_every_benchmark_has_its_rows(alone: dict[str, str]) -> None:
     for row in messages + idle:
         assert (row["why_not"] != "") == (row["contender"] in LIBRARIES), row
         assert (pace(row) > 0) == (row["contender"] not in LIBRARIES), row
+    lists = document["lists"]
+    assert all(row["ratio"] > 0 and row["bytes_an_entry"] > 0 for row in lists["taking"])
+    assert all(row["hit_us"] > 0 and row["miss_us"] > 0 for row in lists["asking"])
+    assert set(lists) == {"taking", "asking", "judging", "beside", "merging_ms"}
     held = {(row["who"], row["what"]) for row in document["pauses"]["pauses"]}
     assert held >= {
         ("RouterNode", "FrameArrived CERTIFICATE"),

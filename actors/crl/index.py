@@ -1,0 +1,475 @@
+"""The actor that knows every revocation list: which are wanted, what they bring, what follows from them.
+
+    "From this process a list of all known revoked certificates from all CRL sources is created, and the
+    master list is published to disk."
+
+It guarantees that nothing that was known to be revoked is forgotten because somebody died: the master list
+that was published last answers until a newer one does, and the next one is not made of fewer addresses only
+because one of them has not come back yet. It survives its death by reading configuration and addresses again;
+its sources, which end with it, re-read their lists from the disk.
+
+Desired state is who wants what (:class:`~peerkey.pki.list_subscriptions.Subscriptions`); actual state is the
+sources that live. What they report is merged by one piece of work at a time; what is reported meanwhile waits
+for the next, so that fifty lists which come at once are merged twice and not fifty times.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, assert_never
+
+from actors.crl.discovery import Installed, Named, installed, seen
+from actors.crl.ingesting import GoodList, Judges
+from actors.crl.port import shown
+from actors.crl.source import (
+    MAXIMUM_SIGNERS,
+    Circumstances,
+    CrlSource,
+    FetchNow,
+    FetchSoon,
+    SourcePorts,
+    SourceReport,
+    Subscribed,
+)
+from actors.crl.status import GetRevocation, RevocationStatus, alarms_of
+from actors.messages import CertificatesSeen, FetchLists, ListsWanted, RevocationChanged
+from actors.names import AUTHORITY
+from actors.work import computed
+from peerkey.errors import Unavailable
+from peerkey.observe.events import CrlUnsupported
+from peerkey.pki.crl_polling import Intervals
+from peerkey.pki.list_addresses import normal
+from peerkey.pki.list_facts import ListFacts
+from peerkey.pki.list_merging import Held
+from peerkey.pki.list_subscriptions import MAXIMUM_SOURCES, Subscription, Subscriptions
+from runtime.actor import Actor, Terminated
+from runtime.supervision import PATIENT
+
+if TYPE_CHECKING:
+    from actors.crl.known import KnownRevocations
+    from actors.identity import ReadFile
+    from peerkey.config.plan import NodePlan
+    from runtime.ref import Ref
+
+#: Certificates whose addresses are known, so that they are not read again. Of more the oldest are forgotten.
+MAXIMUM_CERTIFICATES: Final = 20_000
+#: How often it is looked who wants what: certificates end, and files can be read again.
+LOOK_AFTER: Final = timedelta(minutes=10)
+#: How long the addresses that a list was kept of may take to come back before the others are merged without
+#: them: beside what was known before, so that nothing is forgotten even then.
+PATIENCE: Final = timedelta(seconds=10)
+#: When an authority whose mailbox was full is told again.
+TELL_AGAIN_AFTER: Final = timedelta(milliseconds=100)
+
+#: Of an address in the name of its actor, and of the digest that tells it from another that begins alike.
+_NAME_CHARACTERS: Final = 80
+_DIGEST_CHARACTERS: Final = 12
+
+#: What stands for the lists of addresses that have not come back yet.
+_BEFORE: Final = ListFacts(
+    source="",
+    issuer="",
+    authority="",
+    series=(b"", b"", b"before"),
+    number=None,
+    base=None,
+    this_update=datetime.min,  # noqa: DTZ901 - it is compared with nothing
+    next_update=None,
+    size=0,
+    digest=b"",
+    total=0,
+    added=0,
+    removed=0,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationPorts:
+    """What the CRL manager needs of the world."""
+
+    source: SourcePorts
+    known: KnownRevocations
+    read_file: ReadFile
+
+
+# --- what it tells itself -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LookDue:
+    """It is time to see who wants what."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatienceEnded:
+    """Whoever has not come back by now is not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRead:
+    """The configuration and what its files say were read again."""
+
+    plans: tuple[NodePlan, ...] = field(repr=False)
+    found: Installed
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesRead:
+    """Certificates of peers were read."""
+
+    found: tuple[Named, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The master list was merged and is in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellAgain:
+    """The authority had no room for the word that something has changed."""
+
+
+class RevocationIndex(Actor):
+    """All addresses of one process."""
+
+    def __init__(
+        self, plans: Callable[[], tuple[NodePlan, ...]], authority: Ref, ports: RevocationPorts
+    ) -> None:
+        """Have the lists that ``plans`` and their certificates want, and tell ``authority`` of changes."""
+        self._plans = plans
+        self._authority = authority
+        self._ports = ports
+        self._subscriptions = Subscriptions()
+        self._wanted: Mapping[str, Subscription] = {}
+        self._sources: dict[str, Ref] = {}
+        self._ending: dict[Ref, str] = {}
+        self._reports: dict[str, SourceReport] = {}
+        #: Addresses of which lists are kept and that have not reported yet.
+        self._awaited: set[str] = set()
+        self._patient = True
+        #: Addresses whose certificates were seen before whom we trust has changed.
+        self._doubtful: set[str] = set()
+        self._judges = Judges()
+        self._trust_read = False
+        #: What every source was told last of that.
+        self._told = Circumstances()
+        self._certificates: OrderedDict[bytes, None] = OrderedDict()
+        self._told_unsupported: OrderedDict[str, None] = OrderedDict()
+        self._merging = False
+        self._merge_again = False
+        #: Of the lists in the master list, by address.
+        self._merged: dict[str, tuple[bytes, ...]] | None = None
+        #: Whether the configuration is being read, must be read again then, and whether fetching was ordered.
+        self._reading = self._read_once_more = self._ordered = False
+        self._fault = ""
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def started(self) -> None:
+        """See which lists are kept, read the configuration, and start with both."""
+        try:
+            kept = await computed(self.ctx, self._ports.source.keeper.addresses)
+        except Unavailable as fault:
+            kept, self._fault = (), str(fault)
+        now = self.ctx.clock.wall()
+        for url, until in kept:
+            if until is not None:
+                self._subscriptions.name(url, until)
+        plans = self._plans()
+        self._configured(plans, await computed(self.ctx, installed, plans, self._ports.read_file))
+        self._awaited = {url for url, _ in kept} & set(self._wanted)
+        for url, _ in kept:
+            if url not in self._wanted:
+                self._drop(url)
+        self.ctx.set_timer("patience", PATIENCE, PatienceEnded())
+        self.ctx.log.debug("revocation lists", wanted=len(self._wanted), kept=len(kept), at=now.isoformat())
+        # Without any list the master list has to say so: the one on the disk may be of another configuration.
+        self._merge()
+
+    def receive(self, message: object) -> None:
+        """Keep what is fetched equal to what is wanted, and what is known to what was fetched."""
+        match message:
+            case SourceReport():
+                self._reported(message)
+            case CertificatesSeen(chains):
+                known = frozenset(self._certificates)
+                self.ctx.pipe(computed(self.ctx, seen, chains, known), CertificatesRead)
+            case CertificatesRead(found):
+                self._named(found)
+                self._reconcile()
+            case FetchLists():
+                self._ordered = True
+                self._read_again()
+            case ListsWanted():
+                for ref in self._sources.values():
+                    ref.offer(FetchSoon())
+            case ConfigurationRead(plans, found):
+                self._configuration_read(plans, found)
+            case LookDue() | PatienceEnded() | TellAgain():
+                self._due(message)
+            case Merged():
+                self._merging = False
+                self._tell()
+                if self._merge_again:
+                    self._merge()
+            case GetRevocation():
+                self.ctx.reply(self._status())
+            case Terminated(ref):
+                self._ended(ref)
+            case _:
+                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _due(self, message: LookDue | PatienceEnded | TellAgain) -> None:
+        match message:
+            case LookDue():
+                self._read_again()
+            case PatienceEnded():
+                self._patient = False
+                self._merge()
+            case TellAgain():
+                self._tell()
+            case unreachable:
+                assert_never(unreachable)
+
+    # --- what is wanted -----------------------------------------------------------------------------
+
+    def _read_again(self) -> None:
+        """Read the configuration's files again, and once more where that is under way."""
+        if self._reading:
+            self._read_once_more = True
+            return
+        self._reading, self._read_once_more = True, False
+        plans = self._plans()
+        self.ctx.pipe(
+            computed(self.ctx, installed, plans, self._ports.read_file),
+            lambda found: ConfigurationRead(plans, found),
+        )
+
+    def _configuration_read(self, plans: tuple[NodePlan, ...], found: Installed) -> None:
+        """Take up what was read, and carry out an order: by whom we trust now."""
+        self._reading = False
+        known = frozenset(self._sources)
+        self._configured(plans, found)
+        if self._read_once_more:
+            self._read_again()
+        elif self._ordered:
+            self._ordered = False
+            # Those that have just been started fetch for the first time anyway.
+            for url in [url for url in self._sources if url in known]:
+                self._sources[url].offer(FetchNow())
+
+    def _configured(self, plans: tuple[NodePlan, ...], found: Installed) -> None:
+        """Take up what the configuration says."""
+        sources = [
+            (_spelled(each.url), Intervals(each.polling_interval, each.backoff_interval))
+            for plan in plans
+            for each in plan.revocation
+        ]
+        self._subscriptions.configure(sources)
+        # What cannot be read takes nothing away: whom we trusted is trusted until it can be read.
+        if found.trusted != self._judges.trusted and not (found.unread and self._trust_read):
+            if self._trust_read:
+                self._doubt()
+            self._judges = Judges(found.trusted, ())
+        self._trust_read = self._trust_read or not found.unread
+        self._named(found.named)
+        self._reconcile()
+
+    def _doubt(self) -> None:
+        """Take nothing of what certificates have said for granted: their authorities may be strangers now."""
+        self._certificates.clear()
+        self._doubtful = set(self._wanted)
+        for url in self._doubtful:
+            report = self._reports.get(url)
+            if report is None or not report.lists:
+                self._subscriptions.forget(url)
+
+    def _named(self, found: tuple[Named, ...]) -> None:
+        """Take note of what certificates say."""
+        authorities = list(self._judges.seen)
+        for each in found:
+            self._certificates[each.fingerprint] = None
+            self._certificates.move_to_end(each.fingerprint)
+            for url in each.fetchable:
+                self._subscriptions.name(url, each.until)
+                self._doubtful.discard(url)
+            for url, reason in each.others:
+                self._tell_unsupported(url, each.subject, reason)
+            if each.authority is not None and each.authority not in (*self._judges.trusted, *authorities):
+                authorities.append(each.authority)
+        while len(self._certificates) > MAXIMUM_CERTIFICATES:
+            self._certificates.popitem(last=False)
+        # The latest count, because they are in use.
+        self._judges = Judges(self._judges.trusted, tuple(authorities[-MAXIMUM_SIGNERS:]))
+
+    def _tell_unsupported(self, url: str, subject: str, reason: str) -> None:
+        """Tell once of an address that cannot be fetched."""
+        if url in self._told_unsupported:
+            return
+        self._told_unsupported[url] = None
+        if len(self._told_unsupported) > MAXIMUM_SOURCES:
+            self._told_unsupported.popitem(last=False)
+        self.ctx.log.warning("unsupported address of a revocation list", url=shown(url), reason=reason)
+        event = CrlUnsupported(shown(url), subject, reason)
+        self._ports.source.journal.record(self.ctx.clock.wall(), AUTHORITY, event)
+
+    def _reconcile(self) -> None:
+        """Start and stop sources until those live that are wanted, and tell each what concerns it."""
+        before = self._wanted
+        self._wanted = self._subscriptions.wanted(self.ctx.clock.wall())
+        for url in [url for url in self._sources if url not in self._wanted]:
+            ref = self._sources.pop(url)
+            self._ending[ref] = url
+            self.ctx.stop(ref)
+        for url, subscription in self._wanted.items():
+            if url not in self._sources:
+                self._start(url)
+            elif subscription != before.get(url):
+                self._sources[url].offer(Subscribed(subscription))
+        self._tell_sources()
+        self.ctx.set_timer("look", LOOK_AFTER, LookDue())
+
+    def _start(self, url: str) -> None:
+        if url in self._ending.values():
+            return  # It is started again when the one before it has ended.
+        index, ports = self.ctx.ref, self._ports.source
+        ref = self.ctx.spawn(
+            lambda: CrlSource(url, self._wanted[url], self._circumstances(), index, ports),
+            _actor_name(url),
+            supervision=PATIENT,
+        )
+        self._sources[url] = ref
+        self.ctx.watch(ref)
+
+    def _ended(self, ref: Ref) -> None:
+        """Forget a source that was stopped with its last subscriber, or start it for the next."""
+        url = self._ending.pop(ref, None)
+        if url is None:
+            return
+        if url in self._wanted:
+            self._start(url)
+            return
+        self._drop(url)
+        self._reports.pop(url, None)
+        self._awaited.discard(url)
+        self._merge()
+
+    def _drop(self, url: str) -> None:
+        """Give up what is kept of an address that nobody wants."""
+        self.ctx.pipe(
+            computed(self.ctx, self._ports.source.keeper.drop, url), lambda _: None, self._not_dropped
+        )
+
+    def _not_dropped(self, error: Exception) -> object:
+        """Leave a file that cannot be removed: it is found again at the next start."""
+        if not isinstance(error, Unavailable):
+            raise error
+        self.ctx.log.warning("a kept revocation list cannot be removed", reason=str(error))
+        return LookDue()
+
+    # --- what sources bring -------------------------------------------------------------------------
+
+    def _reported(self, report: SourceReport) -> None:
+        """Take note of what an address has."""
+        url = report.url
+        if url not in self._wanted:
+            return
+        self._reports[url] = report
+        self._awaited.discard(url)
+        if url in self._doubtful and not report.lists:
+            self._subscriptions.forget(url)
+        self._doubtful.discard(url)
+        deltas = tuple(
+            spelled
+            for good in report.lists
+            for spelled in map(_spelled_or_none, good.facts.freshest)
+            if spelled
+        )
+        self._subscriptions.lists_name(url, deltas)
+        if self._subscriptions.wanted(self.ctx.clock.wall()).keys() != self._wanted.keys():
+            self._reconcile()
+        self._tell_sources()
+        self._merge()
+
+    def _circumstances(self) -> Circumstances:
+        known = tuple(good.facts for report in self._reports.values() for good in report.lists)
+        return Circumstances(self._judges, known)
+
+    def _tell_sources(self) -> None:
+        """Tell every source by whom lists are judged and beside which, where that has changed."""
+        now = self._circumstances()
+        if now != self._told:
+            self._told = now
+            for ref in self._sources.values():
+                ref.offer(now)
+
+    def _merge(self) -> None:
+        """Merge what is there, unless it has been, or too many have not come back yet."""
+        if self._merging:
+            self._merge_again = True
+            return
+        self._merge_again = False
+        if self._awaited and self._patient:
+            return
+        reports = [self._reports[url] for url in self._wanted if url in self._reports]
+        now = {each.url: tuple(good.facts.digest for good in each.lists) for each in reports if each.lists}
+        if self._awaited:
+            now[""] = tuple(sorted(url.encode() for url in self._awaited))
+        if now == self._merged and not self._ports.known.fault:
+            return
+        self._merged, self._merging = now, True
+        lists = tuple(good for each in reports for good in each.lists)
+        self.ctx.pipe(
+            computed(self.ctx, _published, self._ports.known, lists, bool(self._awaited)), lambda _: Merged()
+        )
+
+    def _tell(self) -> None:
+        """Tell the authority, and through it every node."""
+        if not self._authority.offer(RevocationChanged()):
+            self.ctx.set_timer("tell", TELL_AGAIN_AFTER, TellAgain())
+
+    # --- what an operator asks -----------------------------------------------------------------------
+
+    def _status(self) -> RevocationStatus:
+        known, now = self._ports.known, self.ctx.clock.wall()
+        sources = tuple(self._reports[url].status for url in self._wanted if url in self._reports)
+        limits = []
+        if self._subscriptions.left_out:
+            first, count = shown(self._subscriptions.left_out[0]), len(self._subscriptions.left_out)
+            limits.append(f"{count} lists beyond {MAXIMUM_SOURCES} are not fetched, among them {first}")
+        limits += [fault for fault in (known.fault, self._fault) if fault]
+        return RevocationStatus(
+            known.generation, known.total, sources, tuple(alarms_of(sources, limits, now))
+        )
+
+
+def _published(known: KnownRevocations, lists: tuple[GoodList, ...], awaiting: bool) -> None:  # noqa: FBT001
+    """Merge lists, beside what is known already where some have not come back."""
+    held = [good.held() for good in lists]
+    before = known.current
+    if awaiting and before is not None:
+        held.append(Held(_BEFORE, before))
+    known.publish(held)
+
+
+def _spelled(url: str) -> str:
+    """Return the operator's address in the spelling that certificates' are brought to."""
+    return _spelled_or_none(url) or url
+
+
+def _spelled_or_none(url: str) -> str | None:
+    try:
+        return normal(url)
+    except ValueError:
+        return None
+
+
+def _actor_name(url: str) -> str:
+    """Return a name of an actor in which an operator finds the address, and which is that address's alone."""
+    digest = sha256(url.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    return f"{shown(url).replace('/', '~')[:_NAME_CHARACTERS]}#{digest}"

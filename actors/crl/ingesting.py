@@ -1,0 +1,159 @@
+"""Judging what a source gave, where it disturbs nobody.
+
+A list of a million entries takes most of a second, in one piece and with the interpreter's lock. So a large
+list is judged in a process of its own, which is started for it and ends with it; a small one on a thread.
+Both get the same plain values and come to the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import Final, Protocol
+
+from cryptography import x509
+
+from peerkey.errors import Unavailable
+from peerkey.pki.list_facts import ListFacts
+from peerkey.pki.list_ingestion import Ingested, ingest
+from peerkey.pki.list_merging import Held
+from peerkey.pki.master_list import MasterList
+from peerkey.pki.trust import TrustAnchors
+
+#: Lists up to this size are judged on a thread: some 7,000 entries, a few milliseconds.
+SMALL_LIST_BYTES: Final = 256 * 1024
+#: Processes at one time. Each needs several times the size of its list.
+MAXIMUM_PROCESSES: Final = 1
+#: How long one may take, its start included. The largest list takes a few seconds.
+JUDGED_WITHIN: Final = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """By whom lists are judged, in DER."""
+
+    #: The authorities that are trusted.
+    trusted: tuple[bytes, ...] = field(default=(), repr=False)
+    #: Other authorities that were seen, which may have signed a list and must lead to one that is trusted.
+    seen: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GoodList:
+    """A list that counts, with its entries as bytes, so that another process can be told of it."""
+
+    facts: ListFacts
+    entries: bytes = field(repr=False)
+
+    def held(self) -> Held:
+        """Return it as it is merged."""
+        return Held(self.facts, MasterList(self.entries))
+
+
+@dataclass(frozen=True, slots=True)
+class IngestWork:
+    """A list, and what it is judged by."""
+
+    url: str
+    content: bytes = field(repr=False)
+    #: What the address gave before.
+    before: tuple[GoodList, ...]
+    #: The facts of every list that is held, of whichever address.
+    known: tuple[ListFacts, ...] = field(repr=False)
+    judges: Judges
+    at: datetime
+
+
+class ListIngester(Protocol):
+    """Judges lists; it never blocks the event loop."""
+
+    async def ingest(self, work: IngestWork) -> GoodList:
+        """Judge a list.
+
+        Raises:
+            ListRefused: it must not count; says why.
+            Unavailable: it could not be judged now.
+
+        """
+        ...
+
+
+def judged(work: IngestWork) -> GoodList:
+    """Judge a list, here and now.
+
+    Raises:
+        ListRefused: it must not count; says why.
+
+    """
+    trust, seen = _read(work.judges)
+    done: Ingested = ingest(
+        work.content,
+        work.url,
+        before=[each.held() for each in work.before],
+        known=work.known,
+        certificates=seen,
+        trust=trust,
+        at=work.at,
+    )
+    return GoodList(done.facts, done.entries)
+
+
+@lru_cache(maxsize=2)
+def _read(judges: Judges) -> tuple[TrustAnchors, tuple[x509.Certificate, ...]]:
+    trusted, seen = (
+        tuple(x509.load_der_x509_certificate(der) for der in each) for each in (judges.trusted, judges.seen)
+    )
+    return TrustAnchors.of(trusted), seen
+
+
+class InlineIngester:
+    """Judges in place, at once: for simulations and tests, where threads would decide the order."""
+
+    async def ingest(self, work: IngestWork) -> GoodList:
+        """See :meth:`ListIngester.ingest`."""
+        return judged(work)
+
+
+class ProcessIngester:
+    """Judges small lists on a thread and large ones in a process; see :class:`ListIngester`."""
+
+    def __init__(self, small: int = SMALL_LIST_BYTES) -> None:
+        """Judge lists of more than ``small`` bytes in a process."""
+        self._small = small
+        self._processes = asyncio.Semaphore(MAXIMUM_PROCESSES)
+
+    async def ingest(self, work: IngestWork) -> GoodList:
+        """See :meth:`ListIngester.ingest`."""
+        # What the address gave before is compared with, and may be the larger of the two.
+        size = max(len(work.content), *(each.facts.size for each in work.before), 0)
+        if size <= self._small:
+            return await asyncio.to_thread(judged, work)
+        async with self._processes:
+            return await asyncio.to_thread(_elsewhere, judged, work)
+
+
+def _elsewhere(function: Callable[[IngestWork], GoodList], work: IngestWork) -> GoodList:
+    """Call ``function`` in a process of its own, and wait for it.
+
+    Raises:
+        Unavailable: it has ended without an answer, or has not answered in time.
+
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        future = process.submit(function, work)
+        try:
+            return future.result(JUDGED_WITHIN.total_seconds())
+        except BrokenProcessPool as fault:
+            message = "the process that judged the list has ended without an answer"
+            raise Unavailable(message) from fault
+        except TimeoutError as fault:
+            for child in list(process._processes.values()):  # noqa: SLF001 - there is no other way to end it
+                child.kill()
+            message = f"the list could not be judged within {JUDGED_WITHIN.total_seconds():g} s"
+            raise Unavailable(message) from fault

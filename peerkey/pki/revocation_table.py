@@ -1,0 +1,358 @@
+"""Revoked serial numbers of one issuer and one width: fixed records under an index, found in a microsecond.
+
+A record is a serial number and, in five bytes, when and why it was revoked. Serial numbers are kept whole,
+not as digests: two of them cannot collide, whoever chooses them. What makes the records small is the index.
+It has an entry for each value of the first one or two bytes of a serial number, and tells where records
+begin; the records themselves then leave these bytes out. Where serial numbers all begin alike (a CA that
+counts), they are rotated first, so that the bytes in front are those that differ. Records are sorted, so
+the worst that an issuer can do by its choice of numbers is a binary search.
+
+The layout, byte for byte, is in ``docs/formats/master-crl.md``. Building is made of C-level operations on
+columns and on runs of some thousand records, each of which takes a few milliseconds at most: see
+``docs/decisions/0080``.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import accumulate
+from operator import mul, sub
+from struct import Struct
+from typing import TYPE_CHECKING, Final, Protocol
+
+from cryptography import x509
+
+from peerkey.pki.revocation import RevokedEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: Bytes of a record behind the serial number: the year since 1950, then month (4 bits) and reason (4), then
+#: in 24 bits two of zeros, day (5), hour (5), minute (6) and second (6).
+WHEN_BYTES: Final = 5
+#: In place of a reason: the list gives none.
+NO_REASON: Final = 15
+#: CRLReason ::= ENUMERATED (RFC 5280 section 5.3.1); 7 is not used.
+REASONS: Final[dict[int, x509.ReasonFlags]] = {
+    0: x509.ReasonFlags.unspecified,
+    1: x509.ReasonFlags.key_compromise,
+    2: x509.ReasonFlags.ca_compromise,
+    3: x509.ReasonFlags.affiliation_changed,
+    4: x509.ReasonFlags.superseded,
+    5: x509.ReasonFlags.cessation_of_operation,
+    6: x509.ReasonFlags.certificate_hold,
+    8: x509.ReasonFlags.remove_from_crl,
+    9: x509.ReasonFlags.privilege_withdrawn,
+    10: x509.ReasonFlags.aa_compromise,
+}
+REMOVE_FROM_CRL: Final = 8
+#: "UTCTime ... 1950 through 2049" (RFC 5280 section 4.1.2.5); what lies outside of a byte's years from then
+#: on is told as the first or the last instant of them.
+FIRST: Final = datetime(1950, 1, 1, tzinfo=UTC)
+LAST: Final = datetime(FIRST.year + 255, 12, 31, 23, 59, 59, tzinfo=UTC)
+#: "CRL ... serialNumber values up to 20 octets" (RFC 5280 section 4.1.2.2); lists with longer ones exist.
+MAXIMUM_SERIAL_BYTES: Final = 64
+
+#: From so many records on, two bytes of index pay: below, its 256 KiB would be more than it saves.
+_TWO_BYTES_FROM: Final = 131_072
+#: Records that are sorted and cut at once: some milliseconds, and they fit into a processor's cache.
+_RUN: Final = 8192
+#: Records that one call cuts apart.
+_CUT: Final = 256
+#: Sorts behind every record that begins alike.
+_LAST: Final = b"\xff" * (MAXIMUM_SERIAL_BYTES + WHEN_BYTES)
+#: A bucket of more is halved until it is as small: the rest is found by one search of its bytes.
+_SEARCHED: Final = 24
+#: Serial numbers that are looked at to choose the rotation.
+_SAMPLE: Final = 4096
+
+
+def width_of(serial: int) -> int:
+    """Return how many bytes a serial number has without leading zeros; nought has one."""
+    return (serial.bit_length() + 7) >> 3 or 1
+
+
+def when_of(at: datetime, reason: int) -> bytes:
+    """Return an instant and a reason (:data:`NO_REASON` for none) as a record has them."""
+    at = min(max(at, FIRST), LAST)
+    rest = at.day << 17 | at.hour << 12 | at.minute << 6 | at.second
+    return bytes((at.year - FIRST.year, at.month << 4 | reason)) + rest.to_bytes(3, "big")
+
+
+def entry_of(serial: int, when: bytes) -> RevokedEntry:
+    """Return what a record says."""
+    year, month, day, hour, second = when
+    since = datetime(
+        1950 + year,
+        month >> 4,
+        day >> 1,
+        (day & 1) << 4 | hour >> 4,
+        (hour & 15) << 2 | second >> 6,
+        second & 63,
+        tzinfo=UTC,
+    )
+    return RevokedEntry(serial, since, REASONS.get(month & 15))
+
+
+class Buffer(Protocol):
+    """What a table lies in: ``bytes``, or a file that is mapped. Slices of it are ``bytes``."""
+
+    def __len__(self) -> int:
+        """Return how many bytes there are."""
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Copy a part."""
+
+    def __buffer__(self, flags: int, /) -> memoryview:
+        """Give access to all of it (PEP 688)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What has to be known of a table to find anything in it."""
+
+    #: Bytes of a serial number, without leading zeros.
+    width: int
+    #: By how many bytes serial numbers are rotated to the left before they are sorted.
+    rotation: int
+    #: How many bytes the index stands for, one or two; records leave them out.
+    indexed: int
+    count: int
+
+    @property
+    def stride(self) -> int:
+        """Bytes of a record."""
+        return self.width - self.indexed + WHEN_BYTES
+
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of the index: where each bucket begins, and where the last one ends."""
+        return 4 * (65537 if self.indexed > 1 else 257)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole table."""
+        return self.index_bytes + self.count * self.stride
+
+
+class Table:
+    """A table that lies in a buffer."""
+
+    __slots__ = ("_buffer", "_index", "_records", "_rest", "_stride", "_wide", "shape")
+
+    def __init__(self, shape: Shape, buffer: Buffer, offset: int) -> None:
+        """Take it from there.
+
+        Raises:
+            ValueError: the index does not grow from nought to the number of records.
+        """
+        self.shape = shape
+        self._buffer = buffer
+        self._stride = shape.stride
+        self._wide = shape.indexed > 1
+        #: Bytes of a record in front of its when and why.
+        self._rest = shape.stride - WHEN_BYTES
+        self._records = offset + shape.index_bytes
+        self._index = memoryview(buffer)[offset : self._records].cast("I")
+        if self._index[0] != 0 or self._index[-1] != shape.count:
+            message = "the index does not belong to the records"
+            raise ValueError(message)
+
+    def find(self, serial: bytes) -> bytes | None:
+        """Return when and why ``serial`` (:attr:`Shape.width` bytes) was revoked, as its record has it."""
+        rotation = self.shape.rotation
+        if rotation:
+            serial = serial[rotation:] + serial[:rotation]
+        if self._wide:
+            bucket, rest = serial[0] << 8 | serial[1], serial[2:]
+        else:
+            bucket, rest = serial[0], serial[1:]
+        index, buffer, base, stride, width = (
+            self._index,
+            self._buffer,
+            self._records,
+            self._stride,
+            self._rest,
+        )
+        low, high = index[bucket], index[bucket + 1]
+        while high - low > _SEARCHED:
+            middle = low + high >> 1
+            at = base + middle * stride
+            if buffer[at : at + width] <= rest:
+                low = middle
+            else:
+                high = middle
+        records = buffer[base + low * stride : base + high * stride]
+        found = records.find(rest)
+        while found > 0 and found % stride:
+            found = records.find(rest, found + 1)
+        return None if found < 0 or not records else records[found + width : found + stride]
+
+    def records(self) -> bytearray:
+        """Return the whole serial numbers, each with when and why, as :func:`build` takes them."""
+        shape = self.shape
+        raw = self._buffer[self._records : self._records + shape.count * shape.stride]
+        full = shape.width + WHEN_BYTES
+        kept = shape.stride
+        rotated = bytearray(shape.count * full)
+        if shape.count:
+            starts = self._index.tolist()
+            names = [
+                b"%c" % each if shape.indexed == 1 else each.to_bytes(2, "big")
+                for each in range(256**shape.indexed)
+            ]
+            front = b"".join(map(mul, names, map(sub, starts[1:], starts)))
+            for place in range(shape.indexed):
+                rotated[place::full] = front[place :: shape.indexed]
+            for place in range(kept):
+                rotated[shape.indexed + place :: full] = raw[place::kept]
+        return bytearray(_turned(rotated, shape.width, shape.width - shape.rotation))
+
+    def copied(self) -> Built:
+        """Return the table as it lies there."""
+        begin = self._records - self.shape.index_bytes
+        end = self._records + self.shape.count * self.shape.stride
+        return Built(self.shape, self._buffer[begin : self._records], self._buffer[self._records : end])
+
+    def changed_since(self, before: Table | None) -> tuple[int, int]:
+        """Return how many serial numbers are here and not in ``before``, and the other way round."""
+        if before is None:
+            return self.shape.count, 0
+        if self.copied() == before.copied():
+            return 0, 0
+        old, new = set(before.serials()), set(self.serials())
+        return len(new - old), len(old - new)
+
+    def serials(self) -> Iterator[bytes]:
+        """Yield the serial numbers, as many bytes each as the table is wide."""
+        full = self.shape.width + WHEN_BYTES
+        records = self.records()
+        for at in range(0, len(records), full):
+            yield bytes(records[at : at + self.shape.width])
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A new table, not yet anywhere."""
+
+    shape: Shape
+    index: bytes
+    records: bytes
+
+
+def build(width: int, records: bytes | bytearray) -> Built:
+    """Make a table of ``records``: serial numbers of ``width`` bytes, each with when and why.
+
+    Their order does not matter. Of several that name the same certificate one is kept: one that revokes
+    rather than one that releases, and of these the earliest.
+    """
+    full = width + WHEN_BYTES
+    indexed = 2 if width > 1 and len(records) >= _TWO_BYTES_FROM * full else 1
+    rotation = _rotation(width, records, indexed)
+    counts: list[int] = []
+    parts: list[bytes | bytearray] = []
+    dropped = range(indexed, full)
+    for first in _distributed(_turned(records, width, rotation), full):
+        batch = _batch(first, full)
+        batch.sort()
+        bucket = b"".join(batch)
+        if _repeats(bucket, width):
+            best = {each[:width]: each for each in sorted(batch, key=partial(_rank, width), reverse=True)}
+            bucket = b"".join(sorted(best.values()))
+        if indexed == 1:
+            counts.append(len(bucket) // full)
+        else:
+            second = bucket[1::full]
+            ends = [bisect_right(second, value) for value in range(256)]
+            counts.extend(map(sub, ends, [0, *ends]))
+        parts.append(column_moved(bucket, full, dropped))
+    starts = array("I", accumulate(counts, initial=0))
+    return Built(Shape(width, rotation, indexed, starts[-1]), starts.tobytes(), b"".join(parts))
+
+
+def _repeats(bucket: bytes, width: int) -> bool:
+    """Whether two records that follow each other have the same serial number.
+
+    All of them are compared with their successors at once: the difference of two numbers that are as long as
+    the bucket. A record whose columns are all nought there is like its successor.
+    """
+    full = width + WHEN_BYTES
+    if len(bucket) <= full:
+        return False
+    ours, next_ones = bucket[:-full], bucket[full:]
+    differing = (int.from_bytes(ours, "big") ^ int.from_bytes(next_ones, "big")).to_bytes(len(ours), "big")
+    anywhere = 0
+    for place in range(width):
+        anywhere |= int.from_bytes(differing[place::full], "big")
+    return 0 in anywhere.to_bytes(len(ours) // full, "big")
+
+
+def _rank(width: int, record: bytes) -> tuple[bool, bytes]:
+    """Return what decides between entries for one certificate: revoked before released, then the earlier."""
+    when = record[width:]
+    reason = when[1] & 15
+    return (reason == REMOVE_FROM_CRL, bytes((when[0], when[1] >> 4)) + when[2:] + bytes((reason,)))
+
+
+def column_moved(records: bytes | bytearray, stride: int, taken: Sequence[int]) -> bytearray:
+    """Return every record of ``stride`` bytes made anew of its bytes at the places ``taken``."""
+    width = len(taken)
+    out = bytearray(len(records) // stride * width)
+    for place, source in enumerate(taken):
+        out[place::width] = records[source::stride]
+    return out
+
+
+def _turned(records: bytes | bytearray, width: int, rotation: int) -> bytes | bytearray:
+    """Rotate each serial number to the left."""
+    if rotation % width == 0:
+        return records
+    full = width + WHEN_BYTES
+    taken = [*range(rotation, width), *range(rotation), *range(width, full)]
+    return column_moved(records, full, taken)
+
+
+def _rotation(width: int, records: bytes | bytearray, indexed: int) -> int:
+    """Return which byte should come first: where as much as the index sees tells most numbers apart."""
+    full = width + WHEN_BYTES
+    # Every so many-th, an odd number: numbers that are counted then differ in their last byte as they do in
+    # all.
+    step = (len(records) // full // _SAMPLE | 1) * full
+    columns = [records[place::step] for place in range(width)]
+    spread = [
+        len(set(column if indexed == 1 else zip(column, columns[(place + 1) % width], strict=True)))
+        for place, column in enumerate(columns)
+    ]
+    # Where the front does nearly as well nothing is gained by turning.
+    return next(place for place, each in enumerate(spread) if each * 10 >= max(spread) * 9)
+
+
+def _distributed(records: bytes | bytearray, full: int) -> list[bytearray]:
+    """Sort by the first byte alone, some thousand records at once, so that little is in hand at any time."""
+    buckets = [bytearray() for _ in range(256)]
+    run = _RUN * full
+    for start in range(0, len(records), run):
+        batch = _batch(records[start : start + run], full)
+        batch.sort()
+        low = 0
+        while low < len(batch):
+            first = batch[low][0]
+            high = bisect_left(batch, bytes((first,)) + _LAST, low)
+            buckets[first] += b"".join(batch[low:high])
+            low = high
+    return buckets
+
+
+def _batch(records: bytes | bytearray, full: int) -> list[bytes]:
+    """Cut records apart: one call cuts many, and what is left over is cut one by one."""
+    batch: list[bytes] = []
+    cut = Struct(f"{full}s" * _CUT)
+    behind = len(records) - len(records) % cut.size
+    for start in range(0, behind, cut.size):
+        batch += cut.unpack_from(records, start)
+    batch += (bytes(records[start : start + full]) for start in range(behind, len(records), full))
+    return batch
