@@ -20,8 +20,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.intake import NODE_MAILBOX
-from actors.messages import Configure, GetFleet, GetStatus, NodeStatus, Rekey, ReleasePin, Reload
+from actors.messages import (
+    CertificateRenewed,
+    Configure,
+    GetFleet,
+    GetStatus,
+    NodeStatus,
+    Rekey,
+    ReleasePin,
+    Reload,
+    RenewalFault,
+)
 from actors.names import node_actor
+from actors.renewals import Renewals
 from actors.router_node import Ports, RouterNode
 from actors.work import computed
 from peerkey.observe.alarms import node_not_running
@@ -32,6 +43,7 @@ from runtime.supervision import Supervision
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from actors.renewal import Enroller
     from peerkey.config.plan import NodePlan
     from runtime.ref import Ref
 
@@ -92,9 +104,10 @@ class ConfigureAgain:
 class Authority(Actor):
     """Runs the router nodes that this process is responsible for."""
 
-    def __init__(self, read_plans: ReadPlans, ports: Ports) -> None:
-        """Run every node that ``read_plans`` returns."""
+    def __init__(self, read_plans: ReadPlans, ports: Ports, enroller: Enroller | None = None) -> None:
+        """Run every node that ``read_plans`` returns; ``enroller`` renews certificates where it is asked."""
         self._read_plans = read_plans
+        self._renewals = Renewals(enroller, ports.journal)
         self._ports = ports
         self._plans: dict[str, NodePlan] = {}
         self._nodes: dict[str, Ref] = {}
@@ -127,6 +140,12 @@ class Authority(Actor):
                 token.reply(value)
             case Failure(token, error):
                 token.fail(error)
+            case CertificateRenewed(name):
+                self._configure(name)
+            case RenewalFault():
+                self._renewals.reported(message)
+            case Terminated(ref) if self._renewals.ended(self.ctx, ref):
+                pass
             case Terminated(ref) if ref in self._ending:
                 self._start(self._ending.pop(ref))
             case Terminated(ref, Ending.FAILED):
@@ -155,12 +174,13 @@ class Authority(Actor):
                 self._configure(name)
             else:
                 self._start(name)
+        self._renewals.reconcile(self.ctx, wanted)
         return tuple(wanted)
 
     def _configure(self, name: str) -> None:
         """Give a node its plan, again and again until its mailbox has room for it."""
         ref = self._nodes.get(name)
-        if ref is not None and not ref.offer(Configure(self._plans[name])):
+        if ref is not None and name in self._plans and not ref.offer(Configure(self._plans[name])):
             self.ctx.set_timer(("configure", name), CONFIGURE_AGAIN_AFTER, ConfigureAgain(name))
 
     def _start(self, name: str) -> None:
@@ -189,7 +209,9 @@ class Authority(Actor):
         """Answer with the status of every node, in the order of the configuration."""
         asked = [_status_of(plan, self._nodes.get(name)) for name, plan in self._plans.items()]
         self.ctx.pipe(
-            _gathered(asked), lambda found: Answer(token, found), lambda error: Failure(token, error)
+            _gathered(asked),
+            lambda found: Answer(token, tuple(map(self._renewals.shown, found))),
+            lambda error: Failure(token, error),
         )
 
     def _pass_on(self, order: Rekey | ReleasePin, token: ReplyToken) -> None:

@@ -114,6 +114,24 @@ class ConfigurePath:
     enabled: bool
 
 
+# --- From the renewal of a certificate to the authority ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRenewed:
+    """The certificate of the node has been replaced: it is to be read again."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalFault:
+    """Why the certificate of the node cannot be renewed; empty where nothing is wrong any more."""
+
+    node: str
+    fault: str
+
+
 # --- From outside ------------------------------------------------------------------------------------
 
 
@@ -122,6 +140,27 @@ class Configure:
     """Take up this plan and read certificates and trust again."""
 
     plan: NodePlan
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationChanged:
+    """Other certificates are known to be revoked than before: look at the generation of the revocations.
+
+    It says neither what has changed nor how often. A node that misses it looks within a minute anyway.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ListsWanted:
+    """A node checks its own certificate for revocation, and wants the lists to be fetched again.
+
+    It has judged by what is known already and does not wait: ``RevocationChanged`` tells of news.
+    """
+
+    #: ``router/node``.
+    node: str
+    #: What it shows to its peers, leaf first, in DER; empty where it has no certificate.
+    chain: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,25 +20,24 @@ from typing import TYPE_CHECKING, Final
 from actors.identity import Credentials
 from actors.messages import CertificateStatus
 from peerkey.observe import alarms
-from peerkey.observe.events import CertificateWentBad
+from peerkey.observe.events import CertificateRecovered, CertificateWentBad, RevocationChecked
 from peerkey.pki.examination import Examination, Examiner, VerdictCache, next_change
 from peerkey.pki.expiry import Severity as Urgency
 from peerkey.pki.expiry import severity
+from peerkey.pki.faults import CertificateState, Fault
 from peerkey.pki.identity import PeerIdentity
-from peerkey.pki.revocation import NoRevocation
-from peerkey.pki.trust import TrustAnchors
+from peerkey.pki.trust import TrustAnchors, has_issued
 from peerkey.protocol.core import Examiner as Judge
 from peerkey.protocol.core import Identity
 from peerkey.protocol.suites import Signer
 
 if TYPE_CHECKING:
     from peerkey.config.plan import NodePlan, PeeringPlan
+    from peerkey.pki.revocation import Revocation
     from peerkey.protocol.state import PeeringState
 
 #: Chains remembered for one peering: the one in force, and a few that are announced against it.
 _CHAINS_REMEMBERED: Final = 8
-#: Until the CRL manager is there, nothing is known to be revoked, and that is what is said.
-_NO_REVOCATION: Final = NoRevocation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,10 @@ class WithoutTrust:
 class NodeCertificates:
     """The certificate, key and trust of one node, as they were read last."""
 
-    def __init__(self, plan: NodePlan) -> None:
-        """Know nothing yet but whose certificate it is."""
+    def __init__(self, plan: NodePlan, revocation: Revocation) -> None:
+        """Know nothing yet but whose certificate it is, and who knows what is revoked."""
         self._plan = plan
+        self._revocation = revocation
         self._credentials = Credentials((), None, "not read yet", TrustAnchors.of(()), "", trust_unread=True)
         #: Why the certificate in use could not be read again; empty where it was.
         self._not_read_again = ""
@@ -77,6 +77,10 @@ class NodeCertificates:
         self._cache = VerdictCache(_CHAINS_REMEMBERED)
         #: Why the node should not use its certificate; empty while it may.
         self.fault = ""
+        #: The fault that an event has told of; a node whose key management is disabled tells nothing.
+        self._told = ""
+        #: What was known to be revoked when it was judged last; ``None`` before.
+        self._generation: int | None = None
 
     def take(self, plan: NodePlan, credentials: Credentials) -> None:
         """Take up what was read. The key of a replaced certificate goes on vouching for its successor."""
@@ -93,26 +97,37 @@ class NodeCertificates:
             self._previous_signer = before.signer
         self._plan, self._credentials = plan, credentials
 
-    def judge(self, at: datetime) -> CertificateWentBad | None:
-        """Judge the node's certificate; return the event where something new is wrong with it."""
-        before, credentials, plan = self.fault, self._credentials, self._plan
+    def judge(self, at: datetime) -> CertificateWentBad | CertificateRecovered | None:
+        """Judge the node's certificate; return the event where it went bad, in another way, or recovered."""
+        credentials, plan = self._credentials, self._plan
+        # Before anything is looked up: what changes meanwhile is another generation.
+        self._generation = self._revocation.generation
         if not credentials.chain:
             self._own, self.fault = None, credentials.missing
         else:
             examiner = Examiner(
                 PeerIdentity(plan.uuid, plan.alias),
-                # Without any trusted CA, or while it is not known whom to trust, nothing judges the chain.
-                peer_validation=bool(plan.trusted) and self._trust_whole,
+                peer_validation=self._chain_judged,
                 trust=credentials.trust,
-                revocation=_NO_REVOCATION,
+                revocation=self._revocation,
                 cache=self._cache,
             )
             self._own = examiner.examine(credentials.der, at)
             self.fault = self._own.verdict.explain()
-        if not self.fault or self.fault == before or not plan.enabled:
+        before, self._told = self._told, self.fault if plan.enabled else ""
+        if self._told == before or not plan.enabled:
             return None
-        state = "missing" if self._own is None else self._own.verdict.state.value
-        return CertificateWentBad(state, self.fault, plan.policy.invalid_certificate_behavior.value)
+        own, behavior = self._own, plan.policy.invalid_certificate_behavior.value
+        if own is None:
+            return CertificateWentBad("missing", "missing", self.fault, behavior)
+        if not self.fault:
+            return CertificateRecovered(own.fingerprint.hex(":"))
+        return CertificateWentBad(own.verdict.state.value, own.verdict.reason, self.fault, behavior)
+
+    @property
+    def outdated(self) -> bool:
+        """Tell whether other certificates are known to be revoked now than when it was judged last."""
+        return self._revocation.generation != self._generation
 
     @property
     def unread(self) -> bool:
@@ -122,6 +137,30 @@ class NodeCertificates:
     def next_boundary(self, at: datetime) -> datetime | None:
         """Return when the judgement may be another because of time alone."""
         return None if self._own is None else next_change(self._own, at)
+
+    @property
+    def shown(self) -> tuple[bytes, ...]:
+        """What the node shows to its peers, leaf first, in DER; empty where it has no certificate."""
+        return self._credentials.der
+
+    def checked(self) -> RevocationChecked:
+        """Tell what the last judgement says of revocation alone."""
+        own, behavior = self._own, self._plan.policy.invalid_certificate_behavior.value
+        if own is None:
+            return RevocationChecked("not-checked", "", self.fault, behavior)
+        fingerprint = own.fingerprint.hex(":")
+        named = [str(finding) for finding in own.verdict.faults if finding.fault is Fault.REVOKED]
+        if named:
+            return RevocationChecked("revoked", fingerprint, "; ".join(named), behavior)
+        if not self._chain_judged:
+            detail = "it is not known which authorities are trusted, and so not whose lists count"
+            return RevocationChecked("not-checked", fingerprint, detail, behavior)
+        return RevocationChecked("not-revoked", fingerprint, "", behavior)
+
+    @property
+    def _chain_judged(self) -> bool:
+        """Whether the node's own chain is judged: not without any trusted CA, nor while it cannot be read."""
+        return bool(self._plan.trusted) and self._trust_whole
 
     # --- for the machines -------------------------------------------------------------------------
 
@@ -154,7 +193,7 @@ class NodeCertificates:
             PeerIdentity(peering.peer_uuid, peering.alias),
             peer_validation=self._plan.peer_validation,
             trust=self._credentials.trust,
-            revocation=_NO_REVOCATION,
+            revocation=self._revocation,
             cache=VerdictCache(_CHAINS_REMEMBERED),
         )
 
@@ -181,18 +220,39 @@ class NodeCertificates:
         name, own = self._plan.name, self._own
         if own is None:
             yield alarms.certificate_missing(name, self.fault)
-        elif self.fault:
-            yield alarms.certificate_bad(name, own.verdict.state.value, self.fault)
-        else:
-            urgency = severity(at, own.not_before, own.not_after)
-            if urgency is Urgency.CRITICAL:
-                yield alarms.certificate_bad(name, "expired", "its dates")
-            elif urgency is Urgency.MAJOR:
-                yield alarms.certificate_expiring(name, 7, alarms.Severity.MAJOR)
-            elif urgency is Urgency.MINOR:
-                yield alarms.certificate_expiring(name, 30, alarms.Severity.MINOR)
+        elif has_issued(own.leaf, own.leaf):
+            yield alarms.certificate_missing(name, "it is signed by its own key, and by no authority")
+        expired, major, minor = self._ending(at)
+        state = CertificateState.VALID if own is None else own.verdict.state
+        if expired or state is CertificateState.EXPIRED:
+            yield alarms.certificate_bad(name, "expired", self.fault, expired)
+        if state in {CertificateState.REVOKED, CertificateState.INVALID}:
+            yield alarms.certificate_bad(name, state.value, self.fault)
+        if major:
+            yield alarms.certificates_expiring(name, 7, alarms.Severity.MAJOR, major)
+        if minor:
+            yield alarms.certificates_expiring(name, 30, alarms.Severity.MINOR, minor)
         if own is not None and self._not_read_again:
             detail = f"{self._not_read_again}; the certificate that was read before stays in use"
             yield alarms.certificate_missing(name, detail)
         if self._credentials.trust_fault:
             yield alarms.trust_unreadable(name, self._credentials.trust_fault)
+
+    def _ending(self, at: datetime) -> tuple[list[str], list[str], list[str]]:
+        """Name the certificates that are expired, that expire within a week, and within a month.
+
+        They are the node's own, by the node's name, the CAs that it shows with it, and those that it trusts.
+        """
+        found: dict[Urgency, list[str]] = {urgency: [] for urgency in Urgency}
+        own, credentials = self._own, self._credentials
+        ends: list[tuple[str, datetime]] = []
+        if own is not None and own.verdict.state in {CertificateState.VALID, CertificateState.EXPIRED}:
+            ends.append((self._plan.name, own.not_after))
+        authorities = dict.fromkeys((*credentials.chain[1:], *credentials.trust.certificates))
+        ends += ((each.subject.rfc4514_string(), each.not_valid_after_utc) for each in authorities)
+        for name, not_after in ends:
+            # What is not valid yet has no end to speak of; it is judged, and told of as invalid.
+            urgency = severity(at, min(at, not_after), not_after)
+            if urgency is not None:
+                found[urgency].append(name)
+        return found[Urgency.CRITICAL], found[Urgency.MAJOR], found[Urgency.MINOR]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
@@ -28,11 +28,13 @@ from actors.messages import (
     Configure,
     FrameArrived,
     GetStatus,
+    ListsWanted,
     PathReport,
     PathStarted,
     ProbeWanted,
     Rekey,
     ReleasePin,
+    RevocationChanged,
     SendFrame,
     SendProbe,
 )
@@ -40,11 +42,14 @@ from actors.node_certificates import NodeCertificates
 from actors.node_status import Described, described, node_status
 from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
+from actors.revocation_check import RECORD as CHECK_RECORD
+from actors.revocation_check import CheckStored, RevocationCheck
 from actors.time import moment
 from actors.work import computed
 from peerkey.config.plan import InvalidCertificateBehavior
 from peerkey.moment import EPOCH_START
 from peerkey.pki.examination import next_change
+from peerkey.pki.revocation import NoRevocation
 from peerkey.protocol import effects
 from peerkey.protocol.core import PeeringConfig
 from peerkey.protocol.peering import Peering
@@ -62,6 +67,7 @@ if TYPE_CHECKING:
     from actors.keystores.port import KeyUse
     from peerkey.config.plan import NodePlan, PathPlan, PeeringPlan
     from peerkey.moment import Moment
+    from peerkey.pki.revocation import Revocation
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.frame import Frame
@@ -99,6 +105,13 @@ class Ports:
     agreement: Callable[[Algorithm, Entropy], KeyAgreement] = agreement_for
     #: What makes the machine of a peering, in the words of ``Peering``; a simulation watches each.
     peering: Callable[..., Peering] = Peering
+    #: What is known to be revoked, for the node's own certificate and for every peer's. Whoever fills it
+    #: does so before the node starts, and tells it ``RevocationChanged()`` of whatever changes afterwards;
+    #: a word that is lost costs a minute (``docs/decisions/0073``).
+    revocation: Revocation = field(default_factory=NoRevocation)
+    #: Has the lists fetched again, soon: every ``revocation-check-interval`` a node asks for it. It returns
+    #: at once and raises nothing; what a server can bear is for whoever fetches to weigh.
+    refresh_revocation: Callable[[ListsWanted], None] = lambda _wanted: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +164,7 @@ class RouterNode(Actor):
         """Run the node of ``plan``."""
         self._plan = plan
         self._ports = ports
-        self._certificates = NodeCertificates(plan)
+        self._certificates = NodeCertificates(plan, ports.revocation)
         self._desks: dict[UUID, Desk] = {}
         self._desks_made = 0
         self._places = Places()
@@ -192,6 +205,7 @@ class RouterNode(Actor):
             if is_peering(orphan.name) and orphan.name not in wanted:
                 await ports.store.delete(self._owner, self._epoch, orphan.name, orphan.version)
         now = moment(self.ctx.clock)
+        self._check = RevocationCheck(records.get(CHECK_RECORD), now.wall, self._store_check)
         self._look_at_own_certificate(now)
         for plan in self._plan.peerings:
             record = records.get(record_name(plan.peer_uuid))
@@ -218,8 +232,10 @@ class RouterNode(Actor):
                 self._due(peer, now)
             case Closed(peer, number):
                 self._closed(peer, number, now)
-            case DatesDue() | WatchDue() | Onward():
+            case DatesDue() | WatchDue() | RevocationChanged() | Onward():
                 self._time_has_come(message, now)
+            case CheckStored(version):
+                self._check.stored(version)
             case Configure(plan):
                 self._load(plan)
             case Loaded(plan, credentials):
@@ -392,16 +408,18 @@ class RouterNode(Actor):
             case unreachable:
                 assert_never(unreachable)
 
-    def _time_has_come(self, message: DatesDue | WatchDue | Onward, now: Moment) -> None:
-        """Do what is due. While errands are under way it is theirs: the last of them looks at the dates."""
+    def _time_has_come(self, message: DatesDue | WatchDue | RevocationChanged | Onward, now: Moment) -> None:
+        """Do what is due. While errands are under way it is theirs: the last of them looks at the rest."""
         match message:
             case _ if self._errands:
                 self._go_on(now)
             case DatesDue():
-                self._watch(now)
+                self._see_dates(now)
             case WatchDue():
                 self._look_again(now)
-            case Onward():
+            case RevocationChanged() if self._certificates.outdated:
+                self._look_again(now)
+            case RevocationChanged() | Onward():
                 pass
             case unreachable:
                 assert_never(unreachable)
@@ -481,13 +499,17 @@ class RouterNode(Actor):
                 self._open(plan, None, 0, now)
 
     def _look_again(self, now: Moment) -> None:
-        """Judge every certificate again, unless nothing has passed but time, and no boundary with it."""
+        """Judge every certificate again, unless nothing has changed but the time, and no boundary passed."""
         if self._certificates.unread:
-            self._load(self._plan)
+            # While a new plan is being read, reading the one before it again would undo it.
+            if not self._loading:
+                self._load(self._plan)
         elif self._still_judged(now):
             self._watch_again(now)
             return
         judge = self._show_identity if self._look_at_own_certificate(now) else self._judge_again
+        if self._check_due(now):
+            self._check_revocation(now)
         self._errands += (partial(judge, peer) for peer in self._desks)
         self._errands += (self._watch,)
         self._go_on(now)
@@ -502,10 +524,26 @@ class RouterNode(Actor):
 
     def _still_judged(self, now: Moment) -> bool:
         """Tell whether the clocks have gone on alike since the last judgement, and reached no date."""
+        if self._certificates.outdated or self._check_due(now):
+            return False
         passed = now.instant - self._judged.instant
         apart = now.wall - self._judged.wall - passed
         before_boundary = self._boundary is None or now.wall < self._boundary
         return before_boundary and passed < JUDGE_AGAIN_AFTER and abs(apart) < CLOCK_TOLERANCE
+
+    def _check_due(self, now: Moment) -> bool:
+        check = self._check.due(self._plan, now.wall)
+        return check is not None and check <= now.wall
+
+    def _check_revocation(self, now: Moment) -> None:
+        """Tell what has just been found of the node's own certificate, and have the lists fetched again."""
+        self._ports.journal.record(now.wall, self._plan.name, self._certificates.checked())
+        self._ports.refresh_revocation(ListsWanted(self._plan.name, self._certificates.shown))
+        self._check.done(now.wall)
+
+    def _store_check(self, record: bytes, version: int) -> None:
+        write = self._ports.store.write(self._owner, self._epoch, CHECK_RECORD, record, version)
+        self.ctx.pipe(write, CheckStored)
 
     def _look_at_own_certificate(self, now: Moment) -> bool:
         """Judge this node's own certificate; return whether the judgement is another than before."""
@@ -522,7 +560,12 @@ class RouterNode(Actor):
             self.ctx.set_timer("dates", GATHERING, DatesDue())
 
     def _watch(self, now: Moment) -> None:
-        """See when the first certificate begins or ends to be valid; everything has just been judged."""
+        """Go on watching; everything has just been judged."""
+        self._judged = now
+        self._see_dates(now)
+
+    def _see_dates(self, now: Moment) -> None:
+        """See when the first certificate begins or ends to be valid."""
         self._gathering = False
         self.ctx.cancel_timer("dates")
         boundaries = [self._certificates.next_boundary(now.wall)]
@@ -535,16 +578,18 @@ class RouterNode(Actor):
                 # It is perhaps being judged anew at this moment.
                 self._watch_soon()
         self._boundary = min((boundary for boundary in boundaries if boundary is not None), default=None)
-        self._judged = now
         self._watch_again(now)
 
     def _watch_again(self, now: Moment) -> None:
-        """Look again at the boundary, and within a minute anyway."""
-        due = (
-            now.wall + WATCH_INTERVAL
-            if self._boundary is None
-            else min(self._boundary, now.wall + WATCH_INTERVAL)
-        )
+        """Look again at the boundary, or at once where revocations have changed; in a minute anyway."""
+        due = now.wall + WATCH_INTERVAL
+        if self._boundary is not None:
+            due = min(due, self._boundary)
+        check = self._check.due(self._plan, now.wall)
+        if check is not None:
+            due = min(due, check)
+        if self._certificates.outdated:
+            due = now.wall
         self.ctx.set_timer("watch", max(due - now.wall, timedelta(0)), WatchDue())
 
     def _agreement(self, plan: PeeringPlan) -> KeyAgreement:

@@ -93,11 +93,25 @@ CERTIFICATE_FAULTS: Final = Metric(
     "How often the node's own certificate was found expired, invalid or revoked.",
     "show events",
 )
+REVOCATION_CHECKS: Final = Metric(
+    "peerkey_revocation_checks_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "Periodic checks of the node's own certificate: revoked, not-revoked or not-checked.",
+    "show events",
+)
 PEER_CERTIFICATE_FAULTS: Final = Metric(
     "peerkey_peer_certificate_faults_total",
     Kind.COUNTER,
     ("node", "state"),
     "How often a peer's certificate was found expired, invalid or revoked.",
+    "show events",
+)
+PEER_AUTHENTICATIONS: Final = Metric(
+    "peerkey_peer_authentications_total",
+    Kind.COUNTER,
+    ("node", "outcome", "reason"),
+    "What became of peers' certificates: accepted, refused, went-bad or recovered, and why.",
     "show events",
 )
 ACTORS: Final = Metric("peerkey_actors", Kind.GAUGE, ("state",), "Actors by state.", "show actors")
@@ -121,7 +135,9 @@ CATALOGUE: Final = (
     CSRS,
     CERTIFICATE_IMPORTS,
     CERTIFICATE_FAULTS,
+    REVOCATION_CHECKS,
     PEER_CERTIFICATE_FAULTS,
+    PEER_AUTHENTICATIONS,
     ACTORS,
     ACTOR_CRASHES,
     DEAD_LETTERS,

@@ -13,16 +13,45 @@ from metrics.catalogue import (
     CERTIFICATE_FAULTS,
     CERTIFICATE_IMPORTS,
     CSRS,
+    PEER_AUTHENTICATIONS,
     PEER_CERTIFICATE_FAULTS,
+    REVOCATION_CHECKS,
     Metric,
 )
 from peerkey.observe import events
+from peerkey.pki.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: What the seed has a counter for. A certificate that is missing is none of them.
 _STATES: Final = frozenset({"expired", "invalid", "revoked"})
+
+
+#: Why a certificate was accepted: its chain leads to a trusted CA; it is the first one that was seen, and no
+#: other is taken; or neither.
+ACCEPTED: Final = ("validated", "pinned", "unvalidated")
+#: Why one was refused or went bad: everything that can be wrong with a certificate, or another is pinned.
+AT_FAULT: Final = (*(fault.value for fault in Fault), "pinned")
+#: The reason of what has none of its own.
+RECOVERED: Final = "valid"
+#: Whatever is none of these: no label is made of what was received.
+_OTHER: Final = "other"
+
+
+def authentication(event: events.Event) -> tuple[str, str] | None:
+    """Return the outcome of a peer's authentication and its reason; ``None`` where an event is of none."""
+    match event:
+        case events.PeerCertificateAccepted(reason=reason):
+            return "accepted", reason if reason in ACCEPTED else _OTHER
+        case events.PeerCertificateRefused(reason=reason):
+            return "refused", reason if reason in AT_FAULT else _OTHER
+        case events.PeerCertificateWentBad(reason=reason):
+            return "went-bad", reason if reason in AT_FAULT else _OTHER
+        case events.PeerCertificateRecovered():
+            return "recovered", RECOVERED
+        case _:
+            return None
 
 
 def counted(event: events.Event) -> tuple[Metric, str] | None:
@@ -38,6 +67,8 @@ def counted(event: events.Event) -> tuple[Metric, str] | None:
             return CERTIFICATE_IMPORTS, "failure"
         case events.CertificateWentBad(state=state) if state in _STATES:
             return CERTIFICATE_FAULTS, state
+        case events.RevocationChecked(outcome=outcome):
+            return REVOCATION_CHECKS, outcome
         case events.PeerCertificateRefused(state=state) | events.PeerCertificateWentBad(state=state) if (
             state in _STATES
         ):
@@ -58,7 +89,13 @@ class Tally:
         found = counted(event)
         if found is not None:
             metric, result = found
-            self._counts.setdefault(metric, Counter())[node, result] += 1
+            self._count(metric, node, result)
+        outcome = authentication(event)
+        if outcome is not None:
+            self._count(PEER_AUTHENTICATIONS, node, *outcome)
+
+    def _count(self, metric: Metric, *labels: str) -> None:
+        self._counts.setdefault(metric, Counter())[labels] += 1
 
     def samples(self) -> Mapping[Metric, Counter[tuple[str, ...]]]:
         """Return what has been counted so far, for the exporter."""

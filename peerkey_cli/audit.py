@@ -16,7 +16,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from actors.journal import FileJournal
 from peerkey.errors import Misconfigured
-from peerkey.observe.events import CertificateIngested, CertificateRefused, CsrFailed, CsrGenerated
+from peerkey.observe.events import (
+    CertificateIngested,
+    CertificateRefused,
+    CsrFailed,
+    CsrGenerated,
+    Enrolled,
+    EnrollmentFailed,
+)
 from peerkey_cli import schemas
 from peerkey_cli.errors import NotFound, WrongUsage
 from peerkey_cli.state import DirectoryInUse, StateDirectory
@@ -27,9 +34,12 @@ if TYPE_CHECKING:
     from peerkey_cli.client import Client
 
 #: The events that a command may have recorded by the running system.
-CommandEvent: TypeAlias = CertificateIngested | CertificateRefused | CsrGenerated | CsrFailed
+CommandEvent: TypeAlias = (
+    CertificateIngested | CertificateRefused | CsrGenerated | CsrFailed | Enrolled | EnrollmentFailed
+)
 _KINDS: Final[dict[str, type[CommandEvent]]] = {
-    kind.TYPE: kind for kind in (CertificateIngested, CertificateRefused, CsrGenerated, CsrFailed)
+    kind.TYPE: kind
+    for kind in (CertificateIngested, CertificateRefused, CsrGenerated, CsrFailed, Enrolled, EnrollmentFailed)
 }
 
 

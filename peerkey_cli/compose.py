@@ -27,6 +27,7 @@ from actors.names import AUTHORITY
 from actors.router_node import Ports, store_owner
 from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey_cli.files import read_file
+from peerkey_cli.renewing import EstEnroller
 from runtime.backends.local import LocalSystem
 from runtime.clock import SystemClock
 from runtime.errors import RuntimeFault, StoreUnavailable, Unsealable
@@ -102,7 +103,10 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             LocalSystem(observer=crashes.observe, speakable=(PeerkeyError, RuntimeFault), clock=clock)
         )
         # Its trouble lies outside, in files that an operator is about to mend.
-        authority = system.spawn(lambda: Authority(read_plans, ports), AUTHORITY, supervision=PATIENT)
+        enroller = EstEnroller(keystore)
+        authority = system.spawn(
+            lambda: Authority(read_plans, ports, enroller), AUTHORITY, supervision=PATIENT
+        )
         yield Running(system, authority, crashes, journal, state, system.clock.wall(), keystore)
 
 

@@ -261,6 +261,40 @@ class Actors(Document):
     crashes: int
 
 
+class Enrolled(Document):
+    """What became of an enrolment that succeeded."""
+
+    time: Time
+    node: str
+    name: str
+    server: str
+    operation: Literal["simpleenroll", "simplereenroll"]
+    file: str
+    certificates: int
+    not_after: Time
+    fingerprint: str
+    reloaded: bool
+
+
+class OfferedCa(Document):
+    """One certificate that a CA offers, and whether this configuration trusts it."""
+
+    subject: str
+    issuer: str
+    not_after: Time
+    fingerprint_sha256: str
+    trusted: bool
+
+
+class OfferedCas(Document):
+    """``enroll --cacerts``."""
+
+    time: Time
+    server: str
+    file: str
+    offered: tuple[OfferedCa, ...]
+
+
 class Health(Document):
     """Whether the system answers, and which one it is."""
 

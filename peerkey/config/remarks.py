@@ -33,11 +33,10 @@ def _revocation(authority: Authority, report: Report) -> None:
     profile = authority.security_key_management.ca_profile
     for holder, setting in (
         (authority, "certificate_revocation"),
-        (profile, "url"),
         (profile, "revocation_check_interval"),
     ):
         if holder.has(setting):
-            message = "accepted, but without effect yet: no revocation list is fetched, nothing is enrolled"
+            message = "accepted, but without effect yet: no revocation list is fetched"
             report.at(holder, setting, message)
 
 

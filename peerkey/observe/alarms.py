@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Severity(StrEnum):
@@ -67,22 +71,25 @@ def path_down(peer: str, path: str) -> Alarm:
     )
 
 
-def certificate_expiring(node: str, days: int, severity: Severity) -> Alarm:
-    """This node's certificate expires soon."""
+def certificates_expiring(node: str, days: int, severity: Severity, names: Sequence[str]) -> Alarm:
+    """Certificates that this node needs expire soon: all of them in one text."""
     return Alarm(
-        f"certificate-expiring:{node}",
+        f"certificate-expiring:{days}:{node}",
         severity,
         node,
         Category.PEER,
-        f"The following certificates are expiring in less than {days} days: `{node}`.",
+        f"The following certificates are expiring in less than {days} days: `{', '.join(names)}`.",
     )
 
 
-def certificate_bad(node: str, state: str, detail: str) -> Alarm:
-    """This node's certificate is expired, revoked or otherwise invalid."""
-    text = f"{state}: `{node}`" if state in {"expired", "revoked"} else f"invalid: `{node}` - `{detail}`"
+def certificate_bad(node: str, state: str, detail: str, names: Sequence[str] = ()) -> Alarm:
+    """Certificates of this node are expired, revoked or otherwise invalid: its own, or those of ``names``."""
+    text = f"{state}: `{', '.join(names or (node,))}`"
+    if state not in {"expired", "revoked"}:
+        text = f"invalid: `{node}` - `{detail}`"
+    of_others = bool(names) and node not in names
     return Alarm(
-        f"certificate-bad:{node}",
+        f"certificate-expired:{node}" if of_others else f"certificate-bad:{node}",
         Severity.CRITICAL,
         node,
         Category.PEER,
@@ -91,13 +98,24 @@ def certificate_bad(node: str, state: str, detail: str) -> Alarm:
 
 
 def certificate_missing(node: str, detail: str) -> Alarm:
-    """Key management is enabled and the node has no certificate that it could use."""
+    """Key management is enabled, and the node has no certificate that an authority has signed."""
     return Alarm(
         f"certificate-missing:{node}",
         Severity.CRITICAL,
         node,
         Category.PEER,
         f"Key management is enabled without a valid signed certificate: {detail}.",
+    )
+
+
+def enrollment_failing(node: str, detail: str) -> Alarm:
+    """The certificate of a node should have been renewed, and every attempt fails."""
+    return Alarm(
+        f"enrollment:{node}",
+        Severity.MAJOR,
+        node,
+        Category.SYSTEM,
+        f"Certificate of `{node}` cannot be renewed: {detail}.",
     )
 
 

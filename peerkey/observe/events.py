@@ -40,6 +40,11 @@ class PeerCertificateAccepted(Event):
     validated: bool
     pinned: bool
 
+    @property
+    def reason(self) -> str:
+        """By which right it was accepted: ``validated``, ``pinned`` or ``unvalidated``."""
+        return "validated" if self.validated else "pinned" if self.pinned else "unvalidated"
+
     def description(self) -> str:
         """Say how far the certificate was checked."""
         how = "validated" if self.validated else "not validated, pinned" if self.pinned else "not validated"
@@ -72,7 +77,9 @@ class PeerCertificateWentBad(Event):
     TITLE: ClassVar = "A peer certificate is no longer valid."
 
     peer: str
+    fingerprint: str
     state: str
+    reason: str
     detail_text: str
     behavior: str
 
@@ -89,6 +96,7 @@ class PeerCertificateRecovered(Event):
     TITLE: ClassVar = "A peer certificate is valid again."
 
     peer: str
+    fingerprint: str
 
     def description(self) -> str:
         """Say so."""
@@ -219,12 +227,51 @@ class CertificateWentBad(Event):
     TITLE: ClassVar = "The certificate of this node is not valid."
 
     state: str
+    reason: str
     detail_text: str
     behavior: str
 
     def description(self) -> str:
         """Say what is wrong and what was done about it."""
         return f"Certificate of this node is {self.state} - {self.detail_text} ({self.behavior})"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRecovered(Event):
+    """This node's own certificate, which could not be used or should not be, is good: perhaps another."""
+
+    TYPE: ClassVar = "certificate.valid"
+    TITLE: ClassVar = "The certificate of this node is valid again."
+
+    #: SHA-256 of the certificate, colons between the bytes.
+    fingerprint: str
+
+    def description(self) -> str:
+        """Say so."""
+        return "Certificate of this node is valid again"
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationChecked(Event):
+    """This node's certificate was checked for revocation, as ``revocation-check-interval`` asks for."""
+
+    TYPE: ClassVar = "system.revocation_check"
+    TITLE: ClassVar = "Checked the certificate of this node for revocation."
+
+    #: ``revoked``; ``not-revoked``: no list that is known names it or a CA above it; ``not-checked``.
+    outcome: str
+    #: SHA-256 of the certificate, colons between the bytes; empty where there is none.
+    fingerprint: str
+    detail_text: str
+    behavior: str
+
+    def description(self) -> str:
+        """Say what came of it."""
+        if self.outcome == "revoked":
+            return f"Certificate of this node is revoked - {self.detail_text} ({self.behavior})"
+        if self.outcome == "not-revoked":
+            return "No known revocation list names the certificate of this node or a CA above it"
+        return f"Certificate of this node was not checked for revocation: {self.detail_text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +387,45 @@ class CertificateRefused(Event):
     def description(self) -> str:
         """Give the reason."""
         return f"Certificate {self.name} was not ingested: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled(Event):
+    """A certificate of this node was asked of its CA and installed."""
+
+    TYPE: ClassVar = "system.enrolled"
+    TITLE: ClassVar = "Enrolled a certificate."
+
+    name: str
+    #: The URL of the CA.
+    server: str
+    #: ``simpleenroll`` or ``simplereenroll``.
+    operation: str
+    #: When it ends, in ISO 8601.
+    not_after: str
+    #: As in :class:`CertificateIngested`.
+    fingerprint: str
+
+    def description(self) -> str:
+        """Name the certificate and the CA."""
+        return f"Certificate {self.name} enrolled at {self.server}, valid until {self.not_after}"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentFailed(Event):
+    """A certificate of this node was asked of its CA and not installed; the old one stays."""
+
+    TYPE: ClassVar = "system.enrollment_failed"
+    TITLE: ClassVar = "Failed to enroll a certificate."
+
+    name: str
+    server: str
+    operation: str
+    reason: str
+
+    def description(self) -> str:
+        """Give the reason."""
+        return f"Certificate {self.name} was not enrolled: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

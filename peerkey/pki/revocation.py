@@ -35,6 +35,10 @@ class RevokedEntry:
 class Revocation(Protocol):
     """What is known to be revoked.
 
+    Nodes ask from their executors: an answer comes at once, from any thread, and opens no file. Whoever
+    changes the answers lets them take effect first and the generation grow then: a verdict that was made
+    in between is kept under the old generation and never asked for under the new one.
+
     An implementation is hashable; two that are equal answer alike while their generations are equal.
     (An ordinary object, equal only to itself, is.) Verdicts are cached under it.
     """

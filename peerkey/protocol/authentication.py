@@ -33,6 +33,7 @@ from peerkey.observe.events import (
 )
 from peerkey.pki.certificate import parse_chain_untrusted
 from peerkey.pki.examination import Examination
+from peerkey.pki.faults import CertificateState
 from peerkey.protocol.constants import IMMEDIATE_RETRIES, PROTOCOL_VERSION, Kind
 from peerkey.protocol.core import CertificateFault, Core, Identity, Ignored
 from peerkey.protocol.effects import Announce, Heard, SendOn
@@ -44,6 +45,7 @@ from peerkey.protocol.messages import (
     decode_signatures_untrusted,
     encode_signatures,
 )
+from peerkey.protocol.outcomes import Outcomes
 from peerkey.protocol.state import PeerCertificate
 from peerkey.protocol.suites import BadSignature, UnsupportedKey, Verifier, verifier_for
 
@@ -56,6 +58,7 @@ class Authentication:
         "_announced_algorithm",
         "_announced_leaf",
         "_core",
+        "_outcomes",
         "_refused",
         "_retries",
         "_retry_at",
@@ -66,6 +69,7 @@ class Authentication:
     def __init__(self, core: Core) -> None:
         """Start with nothing announced; :meth:`settle` announces when it should."""
         self._core = core
+        self._outcomes = Outcomes()
         #: The latest announcement, also after the peer has it: it answers a peer that lost its memory.
         self.announcement: Frame | None = None
         self._announced_leaf = b""
@@ -277,7 +281,9 @@ class Authentication:
         if self._refused is None:
             return False
         path, frame, message = self._refused
-        if not self._core.examiner.examine(message.chain, now.wall).verdict.valid:
+        examination = self._core.examiner.examine(message.chain, now.wall)
+        if not examination.verdict.valid:
+            self._tell_refused(examination, now)
             return False
         try:
             return self._judge(path, frame, message, now)
@@ -298,18 +304,29 @@ class Authentication:
         examination = core.examination = core.examiner.examine(peer.chain, now.wall)
         verdict = examination.verdict
         if verdict.valid:
-            if core.peer_fault is not None:
+            if core.peer_fault is not None or not peer.in_force:
                 core.peer_fault = None
-                core.emit(PeerCertificateRecovered(core.config.peer_name))
+                self._tell_recovered(examination)
             if not peer.in_force:
                 self._put_in_force_again(peer, verifier_for(examination.public_key))
             return None
         fault = CertificateFault(verdict.state.value, verdict.explain())
-        if core.peer_fault != fault:
+        if peer.in_force or self._refused is None:
             core.peer_fault = fault
-            behavior = "fail-hard" if core.config.fail_hard else "fail-soft"
-            core.emit(PeerCertificateWentBad(core.config.peer_name, fault.state, fault.detail, behavior))
+        behavior = "fail-hard" if core.config.fail_hard else "fail-soft"
+        if self._outcomes.news(examination.fingerprint, fault.detail):
+            fingerprint = examination.fingerprint.hex(":")
+            core.emit(
+                PeerCertificateWentBad(
+                    core.config.peer_name, fingerprint, fault.state, verdict.reason, fault.detail, behavior
+                )
+            )
         return examination
+
+    def _tell_recovered(self, examination: Examination) -> None:
+        self._outcomes.forget(examination.fingerprint)
+        fingerprint = examination.fingerprint.hex(":")
+        self._core.emit(PeerCertificateRecovered(self._core.config.peer_name, fingerprint))
 
     def _put_in_force_again(self, peer: PeerCertificate, verifier: Verifier) -> None:
         core = self._core
@@ -377,6 +394,7 @@ class Authentication:
         if not in_force:
             core.peer_fault = None
             core.succeeded()
+            self._outcomes.forget(examination.fingerprint)
             fingerprint = examination.fingerprint.hex(":")
             core.emit(
                 PeerCertificateAccepted(
@@ -411,6 +429,8 @@ class Authentication:
             "or sign with the pinned key too"
         )
         self._core.failed(Reason.PINNED, detail, "local")
+        fingerprint = hashlib.sha256(message.chain[0]).digest()
+        self._emit_refused(fingerprint, CertificateState.VALID, Reason.PINNED, detail, now)
         self._core.refuse(path, frame, Reason.PINNED, detail, now, authentic=False)
         self._refused = (path, frame, message)
 
@@ -439,19 +459,29 @@ class Authentication:
         *,
         authentic: bool,
     ) -> None:
-        core = self._core
         verdict = examination.verdict
-        reason, detail = verdict.reason, verdict.explain()
-        news = self._refused is None or self._refused[2].chain != message.chain
         self._refused = (path, frame, message)
-        if news and core.buckets.refused_certificate_event.take(now.instant):
-            fingerprint = examination.fingerprint.hex(":")
-            core.emit(
-                PeerCertificateRefused(
-                    core.config.peer_name, fingerprint, verdict.state.value, reason, detail
-                )
-            )
+        self._tell_refused(examination, now)
+        self._core.refuse(path, frame, verdict.reason, verdict.explain(), now, authentic=authentic)
+
+    def _tell_refused(self, examination: Examination, now: Moment) -> None:
+        """Say what is wrong with a certificate that is not in force: now, if it was something else before."""
+        core, verdict = self._core, examination.verdict
+        state, reason, detail = verdict.state, verdict.reason, verdict.explain()
+        self._emit_refused(examination.fingerprint, state, reason, detail, now)
         if not core.peer_in_force:
-            core.peer_fault = CertificateFault(verdict.state.value, detail)
+            core.peer_fault = CertificateFault(state.value, detail)
         core.note(reason, detail)
-        core.refuse(path, frame, reason, detail, now, authentic=authentic)
+
+    def _emit_refused(
+        self, fingerprint: bytes, state: CertificateState, reason: str, detail: str, now: Moment
+    ) -> None:
+        core = self._core
+        if not self._outcomes.news(fingerprint, detail):
+            return
+        if core.buckets.refused_certificate_event.take(now.instant):
+            named = (core.config.peer_name, fingerprint.hex(":"))
+            core.emit(PeerCertificateRefused(*named, state.value, str(reason), detail))
+        else:
+            # Strangers may show any number of certificates; what is not told now is news later.
+            self._outcomes.forget(fingerprint)

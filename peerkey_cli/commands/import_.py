@@ -11,7 +11,6 @@ import typer
 from peerkey_cli.options import Alias, Api, Config, Json, KeyName, NodeOfConfig, NodeUuid, StateDir, client
 
 if TYPE_CHECKING:
-    from peerkey_cli.client import Client
     from peerkey_cli.importing import Target
 
 
@@ -61,6 +60,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey.pki.policy import leaf_remarks
     from peerkey_cli.audit import Audit
     from peerkey_cli.importing import install, judged, read_given
+    from peerkey_cli.reloading import reload
     from peerkey_cli.schemas import Imported
     from peerkey_cli.state import StateDirectory, default_directory
     from peerkey_cli.terminal import say, say_json
@@ -83,7 +83,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         raise
     event = ingested(target.name, imported.chain[0])
     audit.record(target.node, event)
-    reloaded, remark = _reload(ask)
+    reloaded, remark = reload(ask)
     done = Imported(
         time=now,
         node=target.node,
@@ -139,22 +139,3 @@ def _target(
         message = "give --config FILE (and --node ROUTER/NODE), or all of --uuid, --key, --out and --trust"
         raise WrongUsage(message)
     return target_at(uuid, alias, key, out, trust)
-
-
-def _reload(ask: Client) -> tuple[bool, str]:
-    """Tell a running system to read the certificate; return whether it did, and a line about it."""
-    from peerkey.errors import PeerkeyError
-    from peerkey_cli.errors import Unreachable
-    from peerkey_cli.schemas import Reloaded
-
-    try:
-        nodes = ask.post("reload", Reloaded).nodes
-    except Unreachable:
-        return False, "No system answers here: it is read at the next start, or by `peerkey reload`."
-    except PeerkeyError as fault:
-        reason = str(fault).partition("\n")[0]
-        return (
-            False,
-            f"The running system did not reload ({reason}); run `peerkey reload` when that is mended.",
-        )
-    return True, f"The running system reads it: {', '.join(nodes)}."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from actors.authority import Authority
 from actors.desk import is_peering, record_name
 from actors.journal import MemoryJournal
-from actors.messages import GetFleet, NodeStatus, Reload
+from actors.messages import GetFleet, ListsWanted, NodeStatus, Reload
 from actors.names import AUTHORITY, node_actor
 from actors.router_node import Ports, RouterNode, store_owner
 from peerkey.config.plan import CertificateSource, NodePlan, ValidationMode
@@ -33,6 +33,7 @@ from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
 from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
+from peerkey.testing.revocation import RevocationTable
 from peerkey_cli.simulation.model import BOOT_AGAIN_AFTER
 from peerkey_cli.simulation.watch import Injected
 from peerkey_cli.simulation.watched import WatchedPeering
@@ -69,6 +70,9 @@ BACKDATED: Final = timedelta(days=30)
 ANSWER_WITHIN: Final = timedelta(seconds=10)
 #: How long a graceful stop may take.
 STOP_WITHIN: Final = timedelta(seconds=8)
+
+#: Requests for fresh lists that can be looked at later.
+_REQUESTS_KEPT: Final = 64
 
 #: The name of a second incarnation of a node's actor, beside the authority.
 _TWIN: Final = "twin"
@@ -130,6 +134,10 @@ class Site:
         self.base = self.plan = plan
         self.files: dict[str, bytes] = {}
         self.issued: Issued | None = None
+        #: What the machine knows to be revoked. It is told of no change and finds it by itself.
+        self.revocation = RevocationTable()
+        #: For whom it wanted lists to be fetched again, the latest of them.
+        self.lists_wanted: deque[ListsWanted] = deque(maxlen=_REQUESTS_KEPT)
         self.journal = TracedJournal(fleet.trace)
         #: Crashes of actors and processes.
         self.deaths: Counter[str] = Counter()
@@ -353,6 +361,8 @@ class Site:
             journal=self.journal,
             agreement=_agreement,
             peering=self._peering,
+            revocation=self.revocation,
+            refresh_revocation=self.lists_wanted.append,
         )
         process.system.spawn(lambda: Authority(lambda: (self.plan,), ports), AUTHORITY, supervision=PATIENT)
 

@@ -25,7 +25,6 @@ def test_a_good_configuration_has_no_warning() -> None:
         (with_policy("payload-key-rekey-interval: 24"), 6, "payload-key-rekey-interval", "without effect"),
         (with_policy("ca-profile: {revocation-check-interval: 0}"), 6,
          "revocation-check-interval", "without effect yet"),
-        (with_policy("ca-profile: {url: https://ca.example}"), 6, "url", "without effect yet"),
         (with_top("certificate-revocation: {url: http://crl.example/a.crl}"), 5,
          "certificate-revocation", "without effect yet"),
         (with_policy("key-exchange-algorithm: ml-kem"), 6, "key-exchange-algorithm", "FIPS 140-3"),

@@ -6,7 +6,7 @@ import pytest
 
 from metrics import catalogue
 from metrics.exporter import exposition
-from metrics.tally import Tally, counted
+from metrics.tally import Tally, authentication, counted
 from peerkey.observe.events import (
     CertificateIngested,
     CertificateRefused,
@@ -16,9 +16,12 @@ from peerkey.observe.events import (
     Event,
     PathInService,
     PeerCertificateAccepted,
+    PeerCertificateRecovered,
     PeerCertificateRefused,
     PeerCertificateWentBad,
+    RevocationChecked,
 )
+from peerkey.pki.faults import Fault
 
 INGESTED = CertificateIngested("base", "N/A", "cn", (), "N/A", "00")
 
@@ -30,13 +33,17 @@ INGESTED = CertificateIngested("base", "N/A", "cn", (), "N/A", "00")
         (CsrFailed("base", "no key"), catalogue.CSRS, "failure"),
         (INGESTED, catalogue.CERTIFICATE_IMPORTS, "success"),
         (CertificateRefused("base", "validity", "expired"), catalogue.CERTIFICATE_IMPORTS, "failure"),
-        (CertificateWentBad("expired", "", "fail-soft"), catalogue.CERTIFICATE_FAULTS, "expired"),
+        (CertificateWentBad("expired", "expired", "", "fail-soft"), catalogue.CERTIFICATE_FAULTS, "expired"),
         (
-            PeerCertificateWentBad("p", "revoked", "", "fail-hard"),
+            PeerCertificateWentBad("p", "00", "revoked", "revoked", "", "fail-hard"),
             catalogue.PEER_CERTIFICATE_FAULTS,
             "revoked",
         ),
-        (PeerCertificateRefused("p", "00", "invalid", "r", ""), catalogue.PEER_CERTIFICATE_FAULTS, "invalid"),
+        (
+            PeerCertificateRefused("p", "00", "invalid", "untrusted", ""),
+            catalogue.PEER_CERTIFICATE_FAULTS,
+            "invalid",
+        ),
     ],
     ids=["CSR", "no CSR", "import", "no import", "expired", "peer revoked", "peer invalid"],
 )
@@ -44,16 +51,55 @@ def test_an_event_of_a_certificate_is_counted(event: Event, metric: catalogue.Me
     assert counted(event) == (metric, result)
 
 
+@pytest.mark.parametrize("reason", [fault.value for fault in Fault])
+def test_everything_that_can_be_wrong_with_a_certificate_has_a_label_of_its_own(reason: str) -> None:
+    refused = PeerCertificateRefused("p", "00", "invalid", reason, "")
+    bad = PeerCertificateWentBad("p", "00", "invalid", reason, "", "fail-soft")
+
+    assert (authentication(refused), authentication(bad)) == (("refused", reason), ("went-bad", reason))
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome", "reason"),
+    [
+        (PeerCertificateAccepted("p", "00", validated=True, pinned=False), "accepted", "validated"),
+        (PeerCertificateAccepted("p", "00", validated=False, pinned=True), "accepted", "pinned"),
+        (PeerCertificateAccepted("p", "00", validated=False, pinned=False), "accepted", "unvalidated"),
+        (PeerCertificateRefused("p", "00", "valid", "pinned", ""), "refused", "pinned"),
+        (PeerCertificateRecovered("p", "00"), "recovered", "valid"),
+        (PeerCertificateRefused("p", "00", "invalid", "what a peer has written", ""), "refused", "other"),
+    ],
+    ids=["validated", "pinned", "unvalidated", "another is pinned", "recovered", "unknown"],
+)
+def test_what_became_of_a_peers_certificate_is_counted_with_its_reason(
+    event: Event, outcome: str, reason: str
+) -> None:
+    tally = Tally()
+    tally.add("east/node0", event)
+
+    page = exposition(tally.samples()).decode()
+
+    labels = f'node="east/node0",outcome="{outcome}",reason="{reason}"'
+    assert f"peerkey_peer_authentications_total{{{labels}}} 1.0" in page
+
+
+@pytest.mark.parametrize("outcome", ["revoked", "not-revoked", "not-checked"])
+def test_each_periodic_check_is_counted_with_what_came_of_it(outcome: str) -> None:
+    event = RevocationChecked(outcome, "", "", "fail-soft")
+
+    assert counted(event) == (catalogue.REVOCATION_CHECKS, outcome)
+
+
 @pytest.mark.parametrize(
     "event",
     [
         PathInService("p", "wan"),
         PeerCertificateAccepted("p", "00", validated=True, pinned=False),
-        CertificateWentBad("missing", "", "fail-soft"),
+        CertificateWentBad("missing", "missing", "", "fail-soft"),
     ],
     ids=["path", "accepted", "missing"],
 )
-def test_other_events_are_not_counted(event: Event) -> None:
+def test_other_events_are_not_counted_as_faults(event: Event) -> None:
     assert counted(event) is None
 
 

@@ -171,7 +171,7 @@ def test_i95_63422_a_certificate_that_is_missing_at_first_start_is_taken_up_when
         assert kinds(fleet, WEST) == [DOWN]
         await at(there + AT_ONCE)
         assert_keyed(await told(fleet, EAST), await told(fleet, WEST))
-        assert kinds(fleet, EAST) == ["certificate.invalid", *FRESH]
+        assert kinds(fleet, EAST) == ["certificate.invalid", ACCEPTED, "certificate.valid", *FRESH[1:]]
         assert kinds(fleet, WEST) == [DOWN, *FRESH]
 
     outcome = play(

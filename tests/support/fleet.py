@@ -31,6 +31,7 @@ from peerkey.config.plan import (
     ValidationMode,
 )
 from peerkey.errors import PeerkeyError
+from peerkey.pki.revocation import NoRevocation, Revocation
 from peerkey.testing.ca import Issued, TestCA
 from runtime.backends.local import LocalSystem
 from runtime.ref import Ref
@@ -54,6 +55,7 @@ class Fleet:
     store: Store = field(default_factory=MemoryStore)
     wire: Wire = field(default_factory=DirectWire)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
+    revocation: Revocation = field(default_factory=NoRevocation)
     plans: list[NodePlan] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -61,6 +63,7 @@ class Fleet:
         self.ca = TestCA(now=self.now)
         self.keystore = FileKeyStore(self.folder / "sealing.key")
         (self.folder / "ca.pem").write_bytes(self.ca.root.certificate.public_bytes(Encoding.PEM))
+        self.issued: dict[int, Issued] = {}
         for number in range(self.routers):
             self.certify(number, self.ca.issue(uuid(number)))
         self.plans = [self.plan(number) for number in range(self.routers)]
@@ -79,6 +82,7 @@ class Fleet:
             read_file=lambda path: Path(path).read_bytes(),
             entropy=secrets.token_bytes,
             journal=self.journal,
+            revocation=self.revocation,
         )
         self.authority: Ref = self.system.spawn(
             lambda: Authority(lambda: tuple(self.plans), ports), "authority"
@@ -130,6 +134,7 @@ class Fleet:
 
     def certify(self, number: int, issued: Issued) -> None:
         """Put a certificate and its key where a router's configuration expects them."""
+        self.issued[number] = issued
         (self.folder / f"r{number}.pem").write_bytes(issued.pem)
         key = self.folder / f"r{number}.key"
         key.touch(mode=0o600)

@@ -61,6 +61,13 @@ async def at(instant: timedelta) -> None:
     await asyncio.sleep(max(0.0, instant.total_seconds() - asyncio.get_running_loop().time()))
 
 
+async def clock_says(fleet: Fleet, node: str, instant: timedelta) -> None:
+    """Wait for an instant since the simulation began by a node's own clock, which nobody has stepped."""
+    reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    fleet.sites[node].machine.oscillator.call_at(instant.total_seconds(), lambda: reached.set_result(None))
+    await reached
+
+
 async def told(fleet: Fleet, node: str) -> NodeStatus:
     """Return what a node says of itself."""
     status = await fleet.sites[node].status()
