@@ -167,7 +167,7 @@ def enroll(  # noqa: PLR0913, PLR0917 - the options of the command
     audit = Audit(state, ask)
     keys = KeyStores(state.sealing_key)
     given = _request(request)
-    audit.check()
+    audit.check(target.node)
     application = _application(target, server, keys, proof, given, audit)
     enroll_and_tell(application, keys, audit, ask, wait=timedelta(seconds=wait), crls=crl or [], json=json)
 
