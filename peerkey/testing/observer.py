@@ -375,7 +375,7 @@ class Observer:
                 raise Violation(1, f"{seen.name} erased {key} that {peer.name} sealed with {ago} s ago")
 
     def _note_changes(self, seen: Sighting) -> None:
-        """Remember which frames have had their effect: whose keys were stored while that life lasted."""
+        """Remember which frames have had their effect: their keys were stored while that life lasted."""
         end = self._end(seen.name)
         under_way, end.changing = end.changing, []
         held = _held(seen.stored)
