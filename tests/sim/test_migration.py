@@ -175,7 +175,10 @@ def test_a_certificate_that_is_missing_at_the_start_is_taken_when_it_is_there() 
         async with site.held_off():
             await clock.wait(MINUTE)
         await clock.wait(MINUTE)
-        assert any(CERTIFICATE in each for each in alarms(await told(fleet, site.name)))
+        status = await told(fleet, site.name)
+        assert any(CERTIFICATE in each for each in alarms(status))
+        # What cannot be read takes nothing away, fail-hard or not.
+        assert all(peer.security.key_index is not None for peer in status.peers)
         site.show_certificate()
         # Nobody reloads: what could not be read is looked for again.
         await clock.wait(5 * MINUTE)
