@@ -17,7 +17,7 @@ from peerkey.errors import Malformed, Misconfigured
 from peerkey.pki.crl_pass import read_entries_untrusted
 from peerkey.pki.der import dearmoured_untrusted
 from peerkey.pki.list_frame import ListFrame, open_list_untrusted
-from peerkey.pki.revocation_table import Table, build, entry_of, width_of
+from peerkey.pki.revocation_table import Table, entry_of, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -135,6 +135,6 @@ def _read(content: bytes) -> RevocationList:
     entries = read_entries_untrusted(frame)
     tables = {}
     for (issuer, width), records in entries.records.items():
-        built = build(width, records)
+        built = records.built()
         tables[issuer, width] = Table(built.shape, built.index + built.records, 0)
     return RevocationList(frame, tables, frame.unknown or entries.unknown)
