@@ -136,6 +136,20 @@ def test_a_first_certificate_is_enrolled_with_a_bootstrap_certificate(
     assert seen.client == bootstrap.certificate.public_bytes(Encoding.DER)
 
 
+def test_a_bootstrap_key_that_others_can_read_is_not_used(
+    routers: TwoRouters, old: Issued, server: EstServer
+) -> None:
+    write(routers.folder / "boot.key", pem_of(old))
+    (routers.folder / "boot.key").chmod(0o644)
+    files = ("--client-certificate", routers.folder / "east.pem", "--client-key", routers.folder / "boot.key")
+
+    done = enroll(routers, server, *files)
+
+    assert done.exit_code == 1
+    assert "others can read it" in done.stderr
+    assert server.seen == []
+
+
 def test_an_encrypted_private_key_proves_the_node_too(
     routers: TwoRouters, old: Issued, server: EstServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
