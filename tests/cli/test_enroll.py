@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Iterator
@@ -17,9 +18,14 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from prompt_toolkit import PromptSession
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from typer.testing import Result
 
+from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
+from peerkey_cli.asking import secret
 from tests.cli.background import in_background
 from tests.cli.commands import peerkey
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
@@ -104,6 +110,19 @@ def test_the_password_is_in_the_environment_too(
     monkeypatch.setenv("PEERKEY_ENROLL_PASSWORD", PASSWORD)
 
     assert enroll(routers, server, "--user", USER).exit_code == 0
+
+
+def test_a_password_is_asked_for_without_being_shown() -> None:
+    with create_pipe_input() as keyboard:
+        keyboard.send_text(f"{PASSWORD}\n")
+        screen = io.StringIO()
+        session: PromptSession[str] = PromptSession(input=keyboard, output=PlainTextOutput(screen))
+
+        given = secret("Password of router", session)
+
+    assert given == Secret(PASSWORD.encode())
+    assert "Password of router: ****" in screen.getvalue()
+    assert PASSWORD not in screen.getvalue()
 
 
 def test_without_a_password_nothing_is_asked_of_the_server(
