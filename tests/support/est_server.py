@@ -164,17 +164,20 @@ def moved(location: str, status: int = 307) -> Manner:
 
 def drip(server: EstServer, _: Seen) -> Answer:
     """Send a byte every now and then, for as long as anybody listens."""
-
-    def bytes_for_ever() -> Iterator[bytes]:
-        while not server.stopping.wait(0.02):
-            yield b"M"
-
-    return Answer(200, {"Content-Type": "application/pkcs7-mime"}, bytes_for_ever())
+    return _endless(b"M", lambda: server.stopping.wait(0.02))
 
 
-def flood(_: EstServer, __: Seen) -> Answer:
-    """Send more than anybody should keep."""
-    return Answer(200, {"Content-Type": "application/pkcs7-mime"}, (b"M" * 65_536 for _ in range(64)))
+def flood(server: EstServer, _: Seen) -> Answer:
+    """Send as much as goes through, for as long as anybody listens."""
+    return _endless(b"M" * 65_536, server.stopping.is_set)
+
+
+def _endless(piece: bytes, stopped: Callable[[], bool]) -> Answer:
+    def pieces() -> Iterator[bytes]:
+        while not stopped():
+            yield piece
+
+    return Answer(200, {"Content-Type": "application/pkcs7-mime"}, pieces())
 
 
 def raw(
