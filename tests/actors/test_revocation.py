@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from actors.messages import RevocationChanged
 from peerkey.observe import alarms
+from peerkey.pki.revocation import RevokedEntry
 from peerkey.testing.revocation import RevocationTable
 from tests.support.fleet import Fleet, eventually
 
@@ -138,8 +141,27 @@ async def test_nothing_is_judged_again_while_the_generation_is_the_same(tmp_path
         assert table.lookups == known + 2 * CERTIFICATES_IN_A_CHAIN
 
 
-async def test_a_change_that_comes_while_others_are_being_judged_is_judged_after_them(tmp_path: Path) -> None:
-    """Of a dozen peers only some are judged in one message; a change between two of them counts for all."""
+async def test_a_change_in_the_middle_of_a_round_is_found_at_its_end_without_a_word(tmp_path: Path) -> None:
+    table = Restless()
+    async with Fleet(tmp_path, routers=12, revocation=table) as fleet:
+        await eventually(fleet.keyed)
+        # When the last of the peers is looked up, the first one, which has been judged, is revoked.
+        last, first = fleet.issued[11].certificate, fleet.issued[1].certificate
+        table.when(last, lambda: table.revoke(first, fleet.now))
+        revoke(fleet, table, 5)
+        tell(fleet, 0)
+
+        async def both() -> bool:
+            return sorted(alarm.source for alarm in (await fleet.status())[0].alarms) == [
+                "r1/node0",
+                "r5/node0",
+            ]
+
+        # Far less than the minute after which a node looks in any case.
+        await eventually(both, within=20)
+
+
+async def test_changes_that_follow_each_other_quickly_are_told_of_once_each(tmp_path: Path) -> None:
     table = RevocationTable()
     async with Fleet(tmp_path, routers=12, revocation=table) as fleet:
         await eventually(fleet.keyed)
@@ -157,6 +179,26 @@ async def test_a_change_that_comes_while_others_are_being_judged_is_judged_after
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+class Restless(RevocationTable):
+    """A table that changes at the very moment at which somebody asks it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: tuple[bytes, int] | None = None
+        self._act: Callable[[], None] | None = None
+
+    def when(self, certificate: x509.Certificate, act: Callable[[], None]) -> None:
+        """Act once, as soon as this certificate is looked up."""
+        self._asked, self._act = (certificate.issuer.public_bytes(), certificate.serial_number), act
+
+    def lookup(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:
+        act = self._act
+        if act is not None and (issuer_name_der, serial) == self._asked:
+            self._act = None
+            act()
+        return super().lookup(issuer_name_der, serial)
 
 
 def revoke(fleet: Fleet, table: RevocationTable, number: int) -> None:
