@@ -18,26 +18,32 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from actors.crl.ingesting import GoodList, IngestWork, Judges
+from actors.crl.messages import (
+    Circumstances,
+    FetchNow,
+    FetchSoon,
+    SourcePorts,
+    SourceReport,
+    Subscribed,
+)
 from actors.crl.port import FetchFailed, KeptLists, ListFetched, ListRequest, ListUnchanged, shown
 from actors.crl.status import SourceStatus, Trouble
+from actors.crl.telling import update_event
 from actors.names import AUTHORITY
 from actors.time import moment
 from actors.work import computed
 from peerkey.errors import Unavailable
-from peerkey.observe.events import CrlUpdated, CrlUpdateFailed
 from peerkey.pki.crl_polling import NO_VALIDATORS, Polling
 from peerkey.pki.list_ingestion import MAXIMUM_SERIES, ListRefused
 from runtime.actor import Actor
 
 if TYPE_CHECKING:
-    from actors.crl.ingesting import ListIngester
-    from actors.crl.port import ListFetcher, ListKeeper
-    from actors.journal import Journal
+    from actors.crl.port import ListKeeper
+    from actors.crl.telling import Stage
     from peerkey.moment import Moment
     from peerkey.pki.crl_polling import Wanted
     from peerkey.pki.list_facts import ListFacts
     from peerkey.pki.list_subscriptions import Subscription
-    from peerkey.protocol.core import Entropy
     from runtime.ref import Ref
 
 #: How often it is looked whether something is due although nothing says so: wall clocks are stepped.
@@ -53,61 +59,8 @@ MAXIMUM_BYTES: Final = 1024 * 1024 * 1024
 #: Authorities that are remembered beside those that are trusted. A fleet has a handful.
 MAXIMUM_SIGNERS: Final = 64
 
-_NOTHING: Final = "N/A"
 #: Bytes of which a number between 0 and 1 is made.
 _LUCK_BYTES: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class SourcePorts:
-    """What a source needs of the world."""
-
-    fetcher: ListFetcher
-    keeper: ListKeeper
-    ingester: ListIngester
-    journal: Journal
-    entropy: Entropy
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """By whom lists are judged, and beside which: told whenever it changes."""
-
-    judges: Judges = field(default_factory=Judges)
-    #: Facts of the lists of every address, among which a delta finds its base.
-    known: tuple[ListFacts, ...] = field(default=(), repr=False)
-
-
-# --- what it is told ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribed:
-    """Who wants the list has changed."""
-
-    subscription: Subscription
-
-
-@dataclass(frozen=True, slots=True)
-class FetchNow:
-    """An operator orders that the list be fetched."""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchSoon:
-    """A node would like the list to be fresh."""
-
-
-# --- what it tells ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SourceReport:
-    """What an address has, and how it stands with it. Each replaces the one before."""
-
-    url: str
-    lists: tuple[GoodList, ...] = field(repr=False)
-    status: SourceStatus
 
 
 # --- what it tells itself -----------------------------------------------------------------------------
@@ -134,6 +87,8 @@ class Came:
 
     wanted: Wanted
     answer: ListFetched | ListUnchanged
+    #: SHA-256 of what came; empty where nothing did.
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +199,8 @@ class CrlSource(Actor):
                 self._look(now)
             case FetchSoon():
                 self._freshen(now)
-            case Came(wanted, answer):
-                self._came(wanted, answer, now)
+            case Came():
+                self._came(message, now)
             case NotCome() | NotGood():
                 self._not_come(message, now)
             case Good():
@@ -276,8 +231,8 @@ class CrlSource(Actor):
         if wanted is not None:
             request = ListRequest(self._url, wanted.validators, self._circumstances.judges.trusted)
             self.ctx.pipe(
-                self._ports.fetcher.fetch(request),
-                lambda answer: Came(wanted, answer),
+                self._fetched(request),
+                lambda came: Came(wanted, *came),
                 lambda error: NotCome(wanted, error),
                 drain=False,
             )
@@ -287,6 +242,13 @@ class CrlSource(Actor):
         if wait is not None and not self._judging:
             self.ctx.set_timer("look", min(wait, LOOK_AGAIN_AFTER), LookDue())
 
+    async def _fetched(self, request: ListRequest) -> tuple[ListFetched | ListUnchanged, bytes]:
+        """Fetch a list; of the largest the digest alone would hold the event loop for a tenth of a second."""
+        answer = await self._ports.fetcher.fetch(request)
+        if isinstance(answer, ListUnchanged):
+            return answer, b""
+        return answer, await computed(self.ctx, _digest, answer.content)
+
     def _freshen(self, now: Moment) -> None:
         """Fetch the list for a node that wants it fresh, unless it is: a hundred nodes ask in turn."""
         confirmed = self._status.confirmed
@@ -294,21 +256,22 @@ class CrlSource(Actor):
             self._polling.hasten()
             self._look(now)
 
-    def _came(self, wanted: Wanted, answer: ListFetched | ListUnchanged, now: Moment) -> None:
+    def _came(self, message: Came, now: Moment) -> None:
         """Judge what came, unless it is what counts already."""
+        wanted, answer = message.wanted, message.answer
         match answer:
             case ListUnchanged():
                 self._polling.unchanged(now, luck=self._luck())
                 self._right(now)
-                self._journal(now, wanted, stage="unchanged")
+                self._journal(now, wanted, "unchanged")
             case ListFetched(content, validators):
                 known = {good.facts.digest for _, good in self._lists.values()}
                 trusted = self._circumstances.judges.trusted
-                if sha256(content).digest() in known and self._judged_by.trusted == trusted:
+                if message.digest in known and self._judged_by.trusted == trusted:
                     self._validators = validators
                     self._polling.fetched(validators, self._next_update(), now, luck=self._luck())
                     self._right(now)
-                    self._journal(now, wanted, stage="ingested")
+                    self._journal(now, wanted, "ingested")
                     return
                 others = sum(each.size for each in self._circumstances.known if each.source != self._url)
                 if others + len(content) > MAXIMUM_BYTES:
@@ -351,7 +314,7 @@ class CrlSource(Actor):
         self._polling.failed(now, luck=self._luck())
         self._status = replace(self._status, trouble=trouble, last_error=why)
         self.ctx.log.warning("no revocation list", url=shown(self._url), reason=why)
-        self._journal(now, wanted, stage="fetch" if trouble is Trouble.UNREACHABLE else "ingestion")
+        self._journal(now, wanted, "fetch" if trouble is Trouble.UNREACHABLE else "ingestion")
         self._report()
         self._look(now)
 
@@ -395,7 +358,7 @@ class CrlSource(Actor):
             self._status, fetched=now.wall, confirmed=now.wall, trouble=None, last_error=""
         )
         facts = good.good.facts
-        self._journal(now, good.wanted, stage="ingested", changes=(facts.added, facts.removed))
+        self._journal(now, good.wanted, "ingested", changes=(facts.added, facts.removed))
         if good.judges.trusted != self._circumstances.judges.trusted:
             self._judge_again()
         self._look(now)
@@ -490,25 +453,15 @@ class CrlSource(Actor):
         if not self._index.offer(SourceReport(self._url, lists, self._status)):
             self.ctx.set_timer("report", REPORT_AGAIN_AFTER, ReportDue())
 
-    def _journal(self, now: Moment, wanted: Wanted, *, stage: str, changes: tuple[int, int] = (0, 0)) -> None:
+    def _journal(self, now: Moment, wanted: Wanted, stage: Stage, changes: tuple[int, int] = (0, 0)) -> None:
         """Record what has become of a fetch."""
-        facts = self._latest()
-        fields: Mapping[str, object] = {
-            "forced": wanted.forced,
-            "last_updated": _NOTHING if facts is None else facts.last_updated,
-            "next_update": (facts.next_updated if facts is not None else "") or _NOTHING,
-            "crl_url": shown(self._url),
-            "size": 0 if facts is None else facts.size,
-            "total_entries": 0 if facts is None else facts.total,
-            "added_entries": changes[0],
-            "removed_entries": changes[1],
-            "certificate_authority": _NOTHING if facts is None else facts.authority,
-            "stage": stage,
-        }
-        event = (
-            CrlUpdated(success=True, **fields)  # type: ignore[arg-type]
-            if stage in {"unchanged", "ingested"}
-            else CrlUpdateFailed(success=False, reason=self._status.last_error, **fields)  # type: ignore[arg-type]
+        event = update_event(
+            self._url,
+            self._latest(),
+            stage,
+            forced=wanted.forced,
+            changes=changes,
+            why=self._status.last_error,
         )
         self._ports.journal.record(now.wall, AUTHORITY, event)
 
@@ -522,6 +475,10 @@ class CrlSource(Actor):
     def _luck(self) -> float:
         """Draw a number between 0 and 1."""
         return int.from_bytes(self._ports.entropy(_LUCK_BYTES), "big") / 256**_LUCK_BYTES
+
+
+def _digest(content: bytes) -> bytes:
+    return sha256(content).digest()
 
 
 def _series(good: GoodList) -> Series:

@@ -19,7 +19,7 @@ from actors.crl.index import RevocationPorts
 from actors.crl.ingesting import ProcessIngester
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
-from actors.crl.source import SourcePorts
+from actors.crl.messages import SourcePorts
 from actors.master_list_file import MasterListFile
 from actors.messages import FetchLists
 from metrics import catalogue
