@@ -92,7 +92,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             source=SourcePorts(
                 fetcher=NetworkFetcher(),
                 keeper=KeptFiles(state.revocation),
-                ingester=ProcessIngester(),
+                ingester=ProcessIngester(state.revocation),
                 journal=journal,
                 entropy=os.urandom,
             ),
