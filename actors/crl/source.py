@@ -131,9 +131,9 @@ class JudgedAgain:
     """What was kept, judged by whom we trust now."""
 
     judges: Judges
-    #: All that was judged, and what of it counts.
-    contents: tuple[bytes, ...] = field(repr=False)
-    lists: tuple[tuple[bytes, GoodList], ...] = field(repr=False)
+    #: SHA-256 of all that was to be judged, and what of it counts.
+    digests: frozenset[bytes] = field(repr=False)
+    lists: tuple[GoodList, ...] = field(repr=False)
     refused: str
 
 
@@ -159,8 +159,8 @@ class CrlSource(Actor):
         self._index = index
         self._ports = ports
         self._polling = Polling(subscription.intervals)
-        #: The lists that count with what they were read from, the newest last.
-        self._lists: dict[Series, tuple[bytes, GoodList]] = {}
+        #: The lists that count, the newest last. What they were read from is on the disk alone.
+        self._lists: dict[Series, GoodList] = {}
         self._validators = NO_VALIDATORS
         self._status = SourceStatus(url, subscription.origin, self._polling.state)
         #: Whether the lists are being judged again, and by whom they were judged.
@@ -180,7 +180,7 @@ class CrlSource(Actor):
             self._validators = kept.validators
             # Who was known to sign lists then may not have been seen again yet.
             self._judged_by = replace(self._judged_by, seen=kept.signers)
-            self._take_judged(await self._judge(self._judges(), kept.contents))
+            self._take_judged(await self._judge(self._judges(), kept.contents, frozenset()))
         self._report()
         self._look(moment(self.ctx.clock))
 
@@ -265,7 +265,7 @@ class CrlSource(Actor):
                 self._right(now)
                 self._journal(now, wanted, "unchanged")
             case ListFetched(content, validators):
-                known = {good.facts.digest for _, good in self._lists.values()}
+                known = {good.facts.digest for good in self._lists.values()}
                 trusted = self._circumstances.judges.trusted
                 if message.digest in known and self._judged_by.trusted == trusted:
                     self._validators = validators
@@ -285,7 +285,7 @@ class CrlSource(Actor):
         work = IngestWork(
             self._url,
             answer.content,
-            tuple(good for _, good in self._lists.values()),
+            tuple(self._lists.values()),
             self._circumstances.known,
             judges,
             now.wall,
@@ -331,15 +331,18 @@ class CrlSource(Actor):
         lists = self._lists if behind is None else _with(self._lists, behind)
         if not lists:
             return
+        digests = tuple(good.facts.digest for good in lists.values())
         kept = KeptLists(
             self._url,
-            tuple(content for content, _ in lists.values()),
+            () if behind is None else (behind.fetched.content,),
             self._validators if behind is None else behind.fetched.validators,
             now.wall if behind is not None else self._status.fetched or now.wall,
             self._subscription.until,
             (self._judged_by if behind is None else behind.judges).seen,
         )
-        self.ctx.pipe(computed(self.ctx, _saved, self._ports.keeper, kept), lambda error: Kept(error, behind))
+        self.ctx.pipe(
+            computed(self.ctx, _saved, self._ports.keeper, kept, digests), lambda error: Kept(error, behind)
+        )
 
     def _kept(self, message: Kept, now: Moment) -> None:
         """Go on behind a writing."""
@@ -388,8 +391,8 @@ class CrlSource(Actor):
         if self._judging or not self._lists:
             return
         self._judging = True
-        contents = tuple(content for content, _ in self._lists.values())
-        self.ctx.pipe(self._judge(self._judges(), contents), lambda outcome: outcome, drain=False)
+        digests = frozenset(good.facts.digest for good in self._lists.values())
+        self.ctx.pipe(self._judge_kept(self._judges(), digests), lambda outcome: outcome, drain=False)
 
     def _judges(self) -> Judges:
         """Return by whom lists are judged now; who was known to sign them once is not forgotten."""
@@ -397,12 +400,19 @@ class CrlSource(Actor):
         seen = tuple(dict.fromkeys((*judges.seen, *self._judged_by.seen)))
         return replace(judges, seen=seen[:MAXIMUM_SIGNERS])
 
-    async def _judge(self, judges: Judges, contents: tuple[bytes, ...]) -> JudgedAgain:
+    async def _judge_kept(self, judges: Judges, digests: frozenset[bytes]) -> JudgedAgain:
+        """Judge those lists again; one that could not be kept cannot be, and is fetched instead."""
+        contents = await computed(self.ctx, _loaded, self._ports.keeper, self._url, digests)
+        return await self._judge(judges, contents, digests)
+
+    async def _judge(
+        self, judges: Judges, contents: tuple[bytes, ...], digests: frozenset[bytes]
+    ) -> JudgedAgain:
         """Judge lists one after the other, as if they came anew."""
-        good: dict[Series, tuple[bytes, GoodList]] = {}
-        refused = ""
+        good: dict[Series, GoodList] = {}
+        refused = "" if len(contents) >= len(digests) else "it was not kept, and so cannot be judged again"
         for content in contents:
-            before = tuple(each for _, each in good.values())
+            before = tuple(good.values())
             # A delta that was kept finds its base among its own, or counts again when it is fetched.
             work = IngestWork(
                 self._url, content, before, self._circumstances.known, judges, self.ctx.clock.wall()
@@ -412,8 +422,8 @@ class CrlSource(Actor):
             except ListRefused as error:
                 refused = error.text
             else:
-                good[_series(found)] = (content, found)
-        return JudgedAgain(judges, contents, tuple(good.values()), refused)
+                good[_series(found)] = found
+        return JudgedAgain(judges, digests, tuple(good.values()), refused)
 
     def _judged_again(self, outcome: JudgedAgain, now: Moment) -> None:
         self._judging = False
@@ -426,8 +436,10 @@ class CrlSource(Actor):
     def _take_judged(self, outcome: JudgedAgain) -> None:
         """Let count what still does."""
         self._judged_by = outcome.judges
-        since = {series: value for series, value in self._lists.items() if value[0] not in outcome.contents}
-        self._lists = {**{_series(good): (content, good) for content, good in outcome.lists}, **since}
+        judged = {_series(good): good for good in outcome.lists}
+        # What has come meanwhile stands beside it.
+        since = {each: good for each, good in self._lists.items() if good.facts.digest not in outcome.digests}
+        self._lists = {**judged, **since}
         if outcome.refused:
             self._status = replace(self._status, trouble=Trouble.REFUSED, last_error=outcome.refused)
             # The server would say "unchanged" of what is not in use any more.
@@ -446,10 +458,10 @@ class CrlSource(Actor):
             self._status,
             polling=self._polling.state,
             latest=latest,
-            entries=sum(good.facts.total for _, good in self._lists.values()),
+            entries=sum(good.facts.total for good in self._lists.values()),
             next_poll=None if wait is None else now.wall + wait,
         )
-        lists = tuple(good for _, good in self._lists.values())
+        lists = tuple(self._lists.values())
         if not self._index.offer(SourceReport(self._url, lists, self._status)):
             self.ctx.set_timer("report", REPORT_AGAIN_AFTER, ReportDue())
 
@@ -466,7 +478,7 @@ class CrlSource(Actor):
         self._ports.journal.record(now.wall, AUTHORITY, event)
 
     def _latest(self) -> ListFacts | None:
-        return next((good.facts for _, good in reversed(self._lists.values())), None)
+        return next((good.facts for good in reversed(self._lists.values())), None)
 
     def _next_update(self) -> datetime | None:
         latest = self._latest()
@@ -485,20 +497,37 @@ def _series(good: GoodList) -> Series:
     return good.facts.series, good.facts.base is None
 
 
-def _with(lists: Mapping[Series, tuple[bytes, GoodList]], good: Good) -> dict[Series, tuple[bytes, GoodList]]:
+def _with(lists: Mapping[Series, GoodList], good: Good) -> dict[Series, GoodList]:
     """Return the lists with one more, or in the place of the one that it replaces, as the newest."""
     series = _series(good.good)
     others = {each: value for each, value in lists.items() if each != series}
     # Beyond the bound the one goes that has been there for longest.
     for oldest in list(others)[: max(0, len(others) + 1 - MAXIMUM_SERIES)]:
         del others[oldest]
-    return {**others, series: (good.fetched.content, good.good)}
+    return {**others, series: good.good}
 
 
-def _saved(keeper: ListKeeper, kept: KeptLists) -> str:
-    """Write lists; return why that was not possible, or nothing."""
+def _saved(keeper: ListKeeper, kept: KeptLists, digests: tuple[bytes, ...]) -> str:
+    """Keep the lists of these digests: the one that is given, and of those before what still counts.
+
+    Return why that was not possible, or nothing.
+    """
     try:
-        keeper.save(kept)
+        there = {_digest(content): content for content in kept.contents}
+        if there.keys() != set(digests):
+            before = keeper.load(kept.url)
+            there |= {_digest(content): content for content in (before.contents if before else ())}
+        contents = tuple(there[digest] for digest in digests if digest in there)
+        keeper.save(replace(kept, contents=contents))
     except Unavailable as fault:
         return str(fault)
     return ""
+
+
+def _loaded(keeper: ListKeeper, url: str, digests: frozenset[bytes]) -> tuple[bytes, ...]:
+    """Return the kept lists of these digests, as far as they can be read."""
+    try:
+        kept = keeper.load(url)
+    except Unavailable:
+        return ()
+    return tuple(content for content in (kept.contents if kept else ()) if _digest(content) in digests)
