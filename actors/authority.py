@@ -21,12 +21,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
 from actors.crl.index import RevocationIndex
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.intake import NODE_MAILBOX
 from actors.messages import (
+    CertificateRenewed,
     Configure,
     FetchLists,
     GetFleet,
@@ -35,9 +36,11 @@ from actors.messages import (
     Rekey,
     ReleasePin,
     Reload,
+    RenewalFault,
     RevocationChanged,
 )
 from actors.names import REVOCATION, node_actor
+from actors.renewals import Renewals
 from actors.router_node import Ports, RouterNode
 from actors.work import computed
 from peerkey.observe.alarms import node_not_running
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 
     from actors.crl.index import RevocationPorts
     from actors.messages import ListsWanted
+    from actors.renewal import Enroller
     from peerkey.config.plan import NodePlan
     from runtime.ref import Ref
 
@@ -114,10 +118,20 @@ class Authority(Actor):
     """Runs the router nodes that this process is responsible for."""
 
     def __init__(
-        self, read_plans: ReadPlans, ports: Ports, revocation: RevocationPorts | None = None
+        self,
+        read_plans: ReadPlans,
+        ports: Ports,
+        *,
+        revocation: RevocationPorts | None = None,
+        enroller: Enroller | None = None,
     ) -> None:
-        """Run every node that ``read_plans`` returns; follow revocation lists if there are ports for that."""
+        """Run every node that ``read_plans`` returns.
+
+        Revocation lists are followed where there are ``revocation`` ports for that; ``enroller`` renews
+        certificates where the configuration asks for it.
+        """
         self._read_plans = read_plans
+        self._renewals = Renewals(enroller, ports.journal)
         self._ports = ports
         self._revocation = revocation
         self._index: Ref | None = None
@@ -153,30 +167,47 @@ class Authority(Actor):
             case PlansRead(plans, token):
                 token.reply(self._reconcile(plans))
                 self._fetch_lists()
+            case FetchLists() | RevocationChanged() | GetRevocation():
+                self._about_lists(message)
+            case Answer(token, value):
+                token.reply(value)
+            case Failure(token, error):
+                token.fail(error)
+            case CertificateRenewed(name) | ConfigureAgain(name):
+                self._configure(name)
+            case RenewalFault():
+                self._renewals.reported(message)
+            case Terminated():
+                self._ended(message)
+            case StartAgain(name):
+                self._start(name)
+            case _:
+                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _ended(self, message: Terminated) -> None:
+        """See what has ended for good, and start what should run in its place."""
+        match message:
+            case Terminated(ref) if self._renewals.ended(self.ctx, ref):
+                pass
+            case Terminated(ref) if ref in self._ending:
+                self._start(self._ending.pop(ref))
+            case Terminated(ref, Ending.FAILED):
+                self._failed(ref)
+            case _:
+                self.ctx.log.debug("a node has stopped")
+
+    # --- revocation ---------------------------------------------------------------------------------
+
+    def _about_lists(self, message: FetchLists | RevocationChanged | GetRevocation) -> None:
+        match message:
             case FetchLists():
                 self._fetch_lists()
             case RevocationChanged():
                 self._tell_nodes()
             case GetRevocation():
                 self._ask_index(self.ctx.reply_token())
-            case Answer(token, value):
-                token.reply(value)
-            case Failure(token, error):
-                token.fail(error)
-            case Terminated(ref) if ref in self._ending:
-                self._start(self._ending.pop(ref))
-            case Terminated(ref, Ending.FAILED):
-                self._failed(ref)
-            case Terminated():
-                self.ctx.log.debug("a node has stopped")
-            case StartAgain(name):
-                self._start(name)
-            case ConfigureAgain(name):
-                self._configure(name)
-            case _:
-                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
-
-    # --- revocation ---------------------------------------------------------------------------------
+            case unreachable:
+                assert_never(unreachable)
 
     def _follow_lists(self, ports: RevocationPorts, plans: tuple[NodePlan, ...]) -> None:
         """Start the actor that knows the revocation lists, and let every node tell it of certificates."""
@@ -232,12 +263,13 @@ class Authority(Actor):
                 self._configure(name)
             else:
                 self._start(name)
+        self._renewals.reconcile(self.ctx, wanted)
         return tuple(wanted)
 
     def _configure(self, name: str) -> None:
         """Give a node its plan, again and again until its mailbox has room for it."""
         ref = self._nodes.get(name)
-        if ref is not None and not ref.offer(Configure(self._plans[name])):
+        if ref is not None and name in self._plans and not ref.offer(Configure(self._plans[name])):
             self.ctx.set_timer(("configure", name), CONFIGURE_AGAIN_AFTER, ConfigureAgain(name))
 
     def _start(self, name: str) -> None:
@@ -266,7 +298,9 @@ class Authority(Actor):
         """Answer with the status of every node, in the order of the configuration."""
         asked = [_status_of(plan, self._nodes.get(name)) for name, plan in self._plans.items()]
         self.ctx.pipe(
-            _gathered(asked), lambda found: Answer(token, found), lambda error: Failure(token, error)
+            _gathered(asked),
+            lambda found: Answer(token, tuple(map(self._renewals.shown, found))),
+            lambda error: Failure(token, error),
         )
 
     def _pass_on(self, order: Rekey | ReleasePin, token: ReplyToken) -> None:

@@ -114,6 +114,24 @@ class ConfigurePath:
     enabled: bool
 
 
+# --- From the renewal of a certificate to the authority ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRenewed:
+    """The certificate of the node has been replaced: it is to be read again."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalFault:
+    """Why the certificate of the node cannot be renewed; empty where nothing is wrong any more."""
+
+    node: str
+    fault: str
+
+
 # --- From outside ------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+#: How the name of the actor begins that renews the certificate of a node; the rest is that of the node's.
+#: No name of a configuration holds this character.
+RENEWAL: Final = "renewal~"
 #: The name of the actor at the top.
 AUTHORITY: Final = "authority"
 #: What the actor that knows the revocation lists is called by it. No node is: theirs have a dot.
@@ -26,7 +29,7 @@ def node_actor(node: str) -> str:
 def belongs_to(actor: str) -> str:
     """Return the node that an actor works for, as ``router/node``; for no node, the actor at the top."""
     top, _, below = actor.partition("/")
-    called = below.partition("/")[0]
+    called = below.partition("/")[0].removeprefix(RENEWAL)
     if called in {"", REVOCATION}:
         return top
     return _BETWEEN.sub(r"\1/", called, count=1).replace("..", ".")

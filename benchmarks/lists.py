@@ -1,10 +1,10 @@
-"""What a revocation list of a million entries costs: to take in, to keep, to ask, and whoever works beside it.
+"""What a revocation list of a million entries costs: to take in, to keep, to ask, and those beside it.
 
 *taken in* is all that happens to a list: read from the disk, SHA-256, one signature check, the pass over its
 entries, and its sorted form written to a file. It stands next to a floor that is measured in turns with it:
 read, SHA-256, one signature check, and the plainest pass over the DER in Python, which checks nothing and
 puts serial numbers into a set. The ratio is the best of ours to the best of the floor, in time of the
-processor and by the clock.
+processor.
 
 *asked* is one question for a certificate that is on the list, and for one that is not. *authentication* is
 the whole judgement of a peer's chain, without any list and with a master list of that size. *worst pause* is
@@ -18,7 +18,6 @@ import argparse
 import asyncio
 import gc
 import json
-import resource
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
@@ -38,6 +37,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from actors.master_list_file import MasterListFile
 from peerkey.pki.certificate import chain_of
 from peerkey.pki.chain import judge
+from peerkey.pki.list_facts import ListFacts
 from peerkey.pki.list_frame import open_list_untrusted
 from peerkey.pki.list_ingestion import Ingested, ingest
 from peerkey.pki.list_merging import Held, publish
@@ -142,12 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for form in FORMS:
             path.write_bytes(made(form, count))
             taking.append(measure_taking(form, path, rounds))
-            ingested = taken_in(path.read_bytes())
-            master = file.publish(publish([Held(ingested.facts, MasterList(ingested.entries))], 1))
-            asking.append(measure_asking(form, master))
-        judging = measure_judging(
-            file.publish(publish([Held(ingested.facts, MasterList(ingested.entries))], 2))
-        )
+            asking.append(measure_asking(form, published(path, file, 1)))
+        judging = measure_judging(published(path, file, 2))
         beside = asyncio.run(measure_beside(path, file))
         merging_ms = measure_merging(count // SOURCES, Path(folder))
     if options.json:
@@ -251,6 +247,12 @@ def taken_in(content: bytes, source: str = "http://crl.example.org") -> Ingested
     return ingest(content, source, certificates=[INTERMEDIATE], trust=CA.trust, at=NOW)
 
 
+def published(path: Path, file: MasterListFile, generation: int) -> MasterList:
+    """Publish a list alone."""
+    ingested = taken_in(path.read_bytes())
+    return file.publish(publish([Held(ingested.facts, MasterList(ingested.entries))], generation))
+
+
 def judges() -> tuple[bytes, bytes]:
     """Return the authorities, so that another process can be told of them."""
     return INTERMEDIATE.public_bytes(Encoding.DER), CA.root.certificate.public_bytes(Encoding.DER)
@@ -258,16 +260,23 @@ def judges() -> tuple[bytes, bytes]:
 
 def peak_of(path: Path, intermediate: bytes, root: bytes) -> int:
     """Ingest in this process, which has done nothing else; return how many bytes it took at most."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ingested_elsewhere(path, intermediate, root)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    before = _memory("VmRSS")
+    ingested_elsewhere(path, path.with_suffix(".other"), intermediate, root)
+    return _memory("VmHWM") - before
 
 
-def ingested_elsewhere(path: Path, intermediate: bytes, root: bytes) -> Ingested:
-    """Ingest as a process does that is started for it."""
+def _memory(which: str) -> int:
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(which))
+
+
+def ingested_elsewhere(path: Path, entries: Path, intermediate: bytes, root: bytes) -> ListFacts:
+    """Ingest as a process does that is started for it: from a file into a file."""
     trust = TrustAnchors.of([x509.load_der_x509_certificate(root)])
     seen = [x509.load_der_x509_certificate(intermediate)]
-    return ingest(path.read_bytes(), "http://crl.example.org", certificates=seen, trust=trust, at=NOW)
+    done = ingest(path.read_bytes(), "http://crl.example.org", certificates=seen, trust=trust, at=NOW)
+    entries.write_bytes(done.entries)
+    return done.facts
 
 
 def measure_asking(form: Form, master: MasterList) -> Asking:
@@ -309,9 +318,12 @@ async def measure_beside(path: Path, master: MasterListFile) -> Beside:
     idle, _ = await watched(asyncio.sleep(1))
     context = get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as process:
-        elsewhere = loop.run_in_executor(process, ingested_elsewhere, path, *judges())
-        taking, ingested = await watched(elsewhere)
-        held = Held(ingested.facts, MasterList(ingested.entries))
+        entries = path.with_suffix(".entries")
+        elsewhere = loop.run_in_executor(process, ingested_elsewhere, path, entries, *judges())
+        taking, facts = await watched(elsewhere)
+        mapped = await asyncio.to_thread(MasterListFile(entries).read)
+        assert mapped is not None  # noqa: S101
+        held = Held(facts, mapped)
         publishing, _ = await watched(asyncio.to_thread(lambda: master.publish(publish([held], 2))))
     return Beside(idle, taking, publishing)
 

@@ -17,6 +17,7 @@ from prompt_toolkit.output import create_output
 from prompt_toolkit.validation import ValidationError, Validator
 
 from peerkey.errors import Misconfigured
+from peerkey.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +49,18 @@ def answers(questions: Iterable[Question], session: PromptSession[str] | None = 
     asked = session or PromptSession(output=create_output(stdout=sys.stderr))
     try:
         return {each.field: _answer(asked, each) for each in questions}
+    except (KeyboardInterrupt, EOFError):
+        raise typer.Abort from None
+
+
+def secret(label: str, session: PromptSession[str] | None = None) -> Secret:
+    """Ask for a password, which is not shown.
+
+    :raises typer.Abort: the operator leaves, by Ctrl-C or Ctrl-D.
+    """
+    asked = session or PromptSession(output=create_output(stdout=sys.stderr))
+    try:
+        return Secret(asked.prompt(f"{label}: ", is_password=True).encode())
     except (KeyboardInterrupt, EOFError):
         raise typer.Abort from None
 

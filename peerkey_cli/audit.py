@@ -16,20 +16,30 @@ from pydantic import TypeAdapter, ValidationError
 
 from actors.journal import FileJournal
 from peerkey.errors import Misconfigured
-from peerkey.observe.events import CertificateIngested, CertificateRefused, CsrFailed, CsrGenerated
+from peerkey.observe.events import (
+    CertificateIngested,
+    CertificateRefused,
+    CsrFailed,
+    CsrGenerated,
+    Enrolled,
+    EnrollmentFailed,
+)
 from peerkey_cli import schemas
-from peerkey_cli.errors import WrongUsage
+from peerkey_cli.errors import NotFound, WrongUsage
 from peerkey_cli.state import DirectoryInUse, StateDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from peerkey_cli.client import Client
 
 #: The events that a command may have recorded by the running system.
-CommandEvent: TypeAlias = CertificateIngested | CertificateRefused | CsrGenerated | CsrFailed
+CommandEvent: TypeAlias = (
+    CertificateIngested | CertificateRefused | CsrGenerated | CsrFailed | Enrolled | EnrollmentFailed
+)
 _KINDS: Final[dict[str, type[CommandEvent]]] = {
-    kind.TYPE: kind for kind in (CertificateIngested, CertificateRefused, CsrGenerated, CsrFailed)
+    kind.TYPE: kind
+    for kind in (CertificateIngested, CertificateRefused, CsrGenerated, CsrFailed, Enrolled, EnrollmentFailed)
 }
 
 
@@ -41,17 +51,19 @@ class Audit:
         self._state = state
         self._client = client
 
-    def check(self) -> None:
-        """Find out whether an event could be recorded now.
+    def check(self, node: str) -> None:
+        """Find out whether an event of ``node`` could be recorded now.
 
         :raises Misconfigured: the directory cannot be used.
+        :raises NotFound: a system uses it that does not run this node.
         :raises Unreachable: a system uses it and does not answer.
         """
         try:
             with self._state.held():
                 FileJournal(self._state.journal).close()
         except DirectoryInUse:
-            self._client.get("health", schemas.Health)
+            running = self._client.get("certificates", schemas.Certificates).nodes
+            require_node(node, [(each.node, each.uuid) for each in running])
         except OSError as fault:
             raise self._unwritable(fault) from fault
 
@@ -59,6 +71,7 @@ class Audit:
         """Record an event of ``node``.
 
         :raises Misconfigured: the directory cannot be used any more.
+        :raises NotFound: a system uses it that does not run this node.
         :raises Unreachable: a system uses it and does not answer.
         """
         try:
@@ -76,6 +89,20 @@ class Audit:
 
     def _unwritable(self, fault: OSError) -> Misconfigured:
         return Misconfigured(f"{self._state.journal}: the audit log cannot be written: {fault.strerror}")
+
+
+def require_node(node: str, running: Iterable[tuple[str, str]]) -> None:
+    """See that an event concerns one of the nodes that run here, which are given by name and UUID.
+
+    :raises NotFound: it does not.
+    """
+    known = tuple(running)
+    if not any(node in names for names in known):
+        message = (
+            f"the system that runs here has no node {node!r}, but {', '.join(name for name, _ in known)}; "
+            "name the state directory of that node with --state-dir"
+        )
+        raise NotFound(message)
 
 
 def event_of(kind: str, values: Mapping[str, object]) -> CommandEvent:

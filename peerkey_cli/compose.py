@@ -15,7 +15,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from actors.authority import Authority
@@ -29,10 +29,12 @@ from actors.crl.messages import SourcePorts
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
 from actors.master_list_file import MasterListFile
+from actors.messages import Reload
 from actors.names import AUTHORITY
 from actors.router_node import Ports, store_owner
 from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey_cli.files import read_file
+from peerkey_cli.renewing import EstEnroller
 from runtime.backends.local import LocalSystem
 from runtime.clock import SystemClock
 from runtime.errors import RuntimeFault, StoreUnavailable, Unsealable
@@ -59,6 +61,19 @@ class Running:
     journal: FileJournal
     state: StateDirectory
     since: datetime
+    keystore: KeyStores
+
+    async def reload(self, within: timedelta) -> tuple[str, ...]:
+        """Read configuration and certificates again, and try again what a device has refused.
+
+        Returns the names of the nodes. A faulty configuration changes nothing.
+
+        :raises Misconfigured: the configuration cannot be read, or has faults.
+        :raises RuntimeFault: the actors do not answer.
+        """
+        self.keystore.retry()
+        nodes: tuple[str, ...] = await self.authority.ask(Reload(), within)
+        return nodes
 
 
 @asynccontextmanager
@@ -106,10 +121,13 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             LocalSystem(observer=crashes.observe, speakable=(PeerkeyError, RuntimeFault), clock=clock)
         )
         # Its trouble lies outside, in files that an operator is about to mend.
+        enroller = EstEnroller(keystore)
         authority = system.spawn(
-            lambda: Authority(read_plans, ports, revocation), AUTHORITY, supervision=PATIENT
+            lambda: Authority(read_plans, ports, revocation=revocation, enroller=enroller),
+            AUTHORITY,
+            supervision=PATIENT,
         )
-        yield Running(system, authority, crashes, journal, state, system.clock.wall())
+        yield Running(system, authority, crashes, journal, state, system.clock.wall(), keystore)
 
 
 async def _store(stack: AsyncExitStack, state: StateDirectory, keystore: KeyStores) -> Store:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from actors.messages import Reload
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli.api.server import serving
@@ -94,7 +93,7 @@ class _Reloads:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                nodes = await self._running.authority.ask(Reload(), _ANSWER_WITHIN)
+                nodes = await self._running.reload(_ANSWER_WITHIN)
             except ConfigurationFaults as faults:
                 log.error("not reloaded", faults=faults.lines())  # noqa: TRY400 - an operator's mistake
             except (PeerkeyError, RuntimeFault) as fault:

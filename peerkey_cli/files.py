@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 from typing import Final
 
 from peerkey.errors import Misconfigured
 from peerkey.pki.certificate import MAXIMUM_BUNDLE_BYTES
+from peerkey_cli.errors import WrongUsage
 
 #: The largest configuration; what fits is bounded again, in characters, where it is read.
 MAXIMUM_CONFIGURATION_BYTES: Final = 32 * 1024 * 1024
+#: What stands for standard input where a file is named.
+STANDARD_INPUT: Final = "-"
 
 
 def read_file(path: str) -> bytes:
@@ -48,3 +52,21 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit} bytes", str(path))
     return content
+
+
+def given_content(name: str, limit: int) -> bytes:
+    """Return a file of a command line as a whole, or standard input for ``-``.
+
+    One byte more than ``limit`` is enough for whoever reads it to refuse it.
+
+    :raises WrongUsage: the file cannot be opened.
+    """
+    try:
+        if name == STANDARD_INPUT:
+            return sys.stdin.buffer.read(limit + 1)
+        with Path(name).open("rb") as file:
+            return file.read(limit + 1)
+    except (OSError, ValueError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "this is no name of a file"
+        message = f"{name!r} cannot be read: {reason}"
+        raise WrongUsage(message) from fault

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from peerkey.config.plan import CertificateSource, ValidationMode
 from peerkey.errors import Misconfigured
 from peerkey.pki.crl import MAXIMUM_CRL_BYTES, read_crls
 from peerkey.pki.identity import PeerIdentity
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-    from peerkey.config.plan import CertificateSource, NodePlan
+    from peerkey.config.plan import NodePlan
 
 _STANDARD_INPUT: Final = "-"
 
@@ -86,10 +87,12 @@ def target_of(plans: Sequence[NodePlan], node: str | None, file: Path) -> Target
 
 def target_at(uuid: UUID, alias: str | None, key: str, out: Path, trust: Sequence[Path]) -> Target:
     """Return the target that options describe."""
-    from peerkey.config.plan import CertificateSource, ValidationMode
+    return Target(str(uuid), out.stem, PeerIdentity(uuid, alias), key, out, sources_of(trust))
 
-    sources = tuple(CertificateSource(str(path), str(path), None, ValidationMode.STRICT) for path in trust)
-    return Target(str(uuid), out.stem, PeerIdentity(uuid, alias), key, out, sources)
+
+def sources_of(files: Sequence[Path]) -> tuple[CertificateSource, ...]:
+    """Return trusted certificates that options name."""
+    return tuple(CertificateSource(str(file), str(file), None, ValidationMode.STRICT) for file in files)
 
 
 def read_given(given: str) -> tuple[bytes, str]:
@@ -111,16 +114,23 @@ def read_given(given: str) -> tuple[bytes, str]:
 
 
 def judged(
-    content: bytes, source: str, target: Target, keys: Keys, *, crls: Sequence[Path], at: datetime
+    content: bytes,
+    source: str,
+    target: Target,
+    keys: Keys,
+    *,
+    crls: Sequence[Path],
+    at: datetime,
+    helpers: Sequence[x509.Certificate] = (),
 ) -> Accepted:
-    """Make the three checks.
+    """Make the three checks. ``helpers`` may stand between the certificate and a trusted CA, and no more.
 
     :raises ImportRefused: one of them fails.
     :raises Misconfigured: the private key, the trusted certificates or a revocation list cannot be read.
     """
-    certificates = handed_over(content, source)
+    certificates = tuple(dict.fromkeys((*handed_over(content, source), *helpers)))
     public_key = keys.public_key(target.key_name)
-    trust = _trust(target)
+    trust = read_trust(target.trusted)
     holder = Holder(target.identity, public_key, target.key_name)
     revocation = _revocation(crls, certificates, trust, at)
     return accepted(certificates, source, holder, trust=trust, revocation=revocation, at=at)
@@ -135,10 +145,13 @@ def install(target: Target, imported: Accepted) -> None:
     write(path.resolve() if path.is_symlink() else path, imported.pem, PUBLIC, force=True)
 
 
-def _trust(target: Target) -> TrustAnchors:
-    """Read whom to trust: all of it, because "same hierarchy" asks for no less."""
+def read_trust(sources: Sequence[CertificateSource]) -> TrustAnchors:
+    """Read whom to trust: all of it, because "same hierarchy" asks for no less.
+
+    :raises Misconfigured: a part of it cannot be read.
+    """
     files: list[tuple[bytes, str]] = []
-    for source in target.trusted:
+    for source in sources:
         if source.content is not None:
             files.append((source.content.encode(), source.name))
             continue

@@ -24,6 +24,7 @@ from peerkey.pki.certificate import read_bundle
 from peerkey.pki.examination import Examiner
 from peerkey.pki.expiry import Severity, is_expired, is_premature, severity
 from peerkey.pki.identity import PeerIdentity
+from peerkey.pki.policy import leaf_remarks
 from peerkey.pki.revocation import NoRevocation
 from peerkey.pki.trust import TrustAnchors
 from peerkey_cli.files import read_file
@@ -120,6 +121,8 @@ class _Inspector:
             return
         if not examination.verdict.valid:
             report.at(*at, f"{_called(plan.certificate)}: {examination.verdict.explain()}")
+        for remark in leaf_remarks(examination.leaf):
+            self.warnings.at(*at, f"{_called(plan.certificate)}: {remark}")
         soon = severity(self._now, examination.not_before, examination.not_after)
         if soon in _SOON and examination.verdict.valid:
             self.warnings.at(*at, f"{_called(plan.certificate)}: expires {_SOON[soon]}")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Paths are configured by address and never looked up: this is what the original shows then.
 _NO_HOSTNAME: Final = "unavailable"
+#: Entries of a revocation list that a person is shown: a page of them.
+_ENTRIES_SHOWN: Final = 20
 
 
 def peers(document: schemas.Peers, colours: bool) -> list[str]:
@@ -251,6 +253,35 @@ def verified(document: schemas.Verified, colours: bool) -> list[str]:
         *(("Remark", remark) for remark in document.remarks),
     )
     return block("Certificate", fields, colours=colours)
+
+
+def crls(document: schemas.Crls, colours: bool) -> list[str]:
+    """Return ``pki crl``: a block for each list, and the first of its entries in a table."""
+    lines: list[str] = []
+    for each in document.lists:
+        fields = [
+            ("Issuer", each.issuer or "N/A"),
+            ("Number", _or_none(each.number)),
+            ("Delta Base", _or_none(each.delta_base)),
+            ("This Update", iso(each.this_update)),
+            ("Next Update", "N/A" if each.next_update is None else iso(each.next_update)),
+            ("State", each.state),
+            ("Signature Algorithm", each.signature_algorithm),
+            ("Signature", each.signature),
+            *([("Remark", each.unknown_extension)] if each.unknown_extension else []),
+            ("Entries", str(each.total_entries)),
+        ]
+        lines += [*([""] if lines else []), *block("Revocation List", fields, colours=colours)]
+        if each.entries:
+            shown = each.entries[:_ENTRIES_SHOWN]
+            rows = [
+                (entry.serial, iso(entry.since), entry.reason or "N/A", entry.issuer or each.issuer)
+                for entry in shown
+            ]
+            lines += ["", *table(("Serial", "Since", "Reason", "Issuer"), rows)]
+            if len(each.entries) > len(shown):
+                lines += [f" and {len(each.entries) - len(shown)} more, which --json has too"]
+    return lines
 
 
 def _or_none(number: int | None) -> str:

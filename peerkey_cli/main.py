@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from peerkey_cli.commands import act, config, create, demo, import_, pki, run, show, simulate, wire
+from peerkey_cli.commands import (
+    act,
+    config,
+    create,
+    delete,
+    demo,
+    enroll,
+    import_,
+    pki,
+    run,
+    show,
+    simulate,
+    wire,
+)
 from peerkey_cli.errors import Commands, Status
 
 app = typer.Typer(
@@ -50,7 +63,9 @@ config.register(app)
 demo.register(app)
 simulate.register(app)
 create.register(app)
+delete.register(app)
 import_.register(app)
+enroll.register(app)
 pki.register(app)
 wire.register(app)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from uuid import UUID
 
 import typer
 
@@ -29,6 +30,34 @@ Api: TypeAlias = Annotated[
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+#: Whose certificate or key it is: a node of a configuration.
+Config: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", readable=False, help="The configuration of the node."),
+]
+NodeOfConfig: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--node", metavar="ROUTER/NODE", help="Which of its nodes, if it has several."),
+]
+#: Or a node that no configuration describes.
+NodeUuid: TypeAlias = Annotated[
+    UUID | None, typer.Option("--uuid", help="Without --config: the node's UUID.")
+]
+Alias: TypeAlias = Annotated[
+    str | None, typer.Option("--alias", help="Without --config: its peering-common-name, if any.")
+]
+KeyName: TypeAlias = Annotated[
+    str | None, typer.Option("--key", metavar="FILE", help="Without --config: the node's private key.")
+]
+#: Where a private key is, as an argument.
+PrivateKeyName: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="Its name, the path of its file, or where it is in hardware: pkcs11:… or tpm:NAME.",
+        show_default="base",
+    ),
+]
 
 _UNIX: Final = "unix:"
 
@@ -61,3 +90,18 @@ def client(state_dir: Path | None, api: str | None) -> Client:
     from peerkey_cli.client import Client
 
     return Client(socket_path(state_dir, api))
+
+
+def require_one_owner(name: str | None, config: Path | None, node: str | None) -> None:
+    """See that it is said once whose private key is meant: by its name, or by a node of a configuration.
+
+    :raises WrongUsage: it is said twice, or by halves.
+    """
+    from peerkey_cli.errors import WrongUsage
+
+    if (config is None) is not (node is None):
+        message = "--config and --node go together"
+        raise WrongUsage(message)
+    if name is not None and config is not None:
+        message = "give either NAME or --config and --node; the configuration names the key"
+        raise WrongUsage(message)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+    from peerkey.config.plan import CertificateSource
     from peerkey.pki.key_types import KeyType
     from peerkey_cli.state import StateDirectory
+
+#: "The private key of the base certificate."
+BASE: Final = "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Owner:
     node: str
     uuid: UUID
     key: str
+    #: Where a configuration has the certificate for it.
+    certificate: CertificateSource | None = None
 
 
 def owner_in(config: Path, node: str) -> Owner:
@@ -48,24 +54,33 @@ def owner_in(config: Path, node: str) -> Owner:
     :raises Misconfigured: the configuration has faults, or no such node.
     """
     (plan,) = PlansReader(config, [node])()
-    return Owner(plan.name, plan.uuid, plan.key_file)
+    return Owner(plan.name, plan.uuid, plan.key_file, plan.certificate)
+
+
+def key_of_this_machine(name: str, state: StateDirectory) -> str:
+    """Return the full name of a key that no configuration names.
+
+    A ``name`` that is neither a path nor a key in hardware is a file of the state directory.
+
+    :raises Misconfigured: the name is none.
+    """
+    if not is_file(name) or "/" in name:
+        return name
+    if not re.fullmatch(NAME_PATTERN, name):
+        message = f"{name!r} is no name: 1 to 64 letters, digits, '.', '_' and '-'; or give a path"
+        raise Misconfigured(message)
+    return str(state.key_file(name))
 
 
 def owner_of_this_machine(name: str, state: StateDirectory) -> Owner:
     """Return the node that this machine is, without a configuration; its UUID is made on first need.
 
-    A ``name`` that is neither a path nor a key in hardware is a file of the state directory.
-
     :raises Misconfigured: the name is none, or the identity file is damaged.
     :raises Unavailable: the identity file cannot be made.
     """
-    if is_file(name) and "/" not in name:
-        if not re.fullmatch(NAME_PATTERN, name):
-            message = f"{name!r} is no name: 1 to 64 letters, digits, '.', '_' and '-'; or give a path"
-            raise Misconfigured(message)
-        name = str(state.key_file(name))
+    key = key_of_this_machine(name, state)
     uuid = node_uuid(state.identity)
-    return Owner(str(uuid), uuid, name)
+    return Owner(str(uuid), uuid, key)
 
 
 def create_private_key(
@@ -78,7 +93,7 @@ def create_private_key(
     :raises Unavailable: a device or the disk does not answer.
     """
     keys = KeyStores(state.sealing_key)
-    with closing(_journal(state)) as journal:
+    with closing(journal_of(state)) as journal:
         former = _fingerprint_there(keys, owner.key) if replace else None
         public = keys.create(owner.key, algorithm, replace=replace)
         now = datetime.now(UTC)
@@ -120,7 +135,11 @@ def _store(name: str) -> Literal["file", "pkcs11", "tpm"]:
     return "pkcs11" if name.startswith(PKCS11_SCHEME) else "tpm"
 
 
-def _journal(state: StateDirectory) -> FileJournal:
+def journal_of(state: StateDirectory) -> FileJournal:
+    """Open the audit log of a state directory.
+
+    :raises Misconfigured: it cannot be written.
+    """
     try:
         state.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return FileJournal(state.journal)

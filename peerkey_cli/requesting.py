@@ -112,7 +112,7 @@ def make(
     :raises WrongUsage: a field cannot stand in a certificate; the line names its option.
     :raises Misconfigured: the private key cannot be used, or the file cannot be written.
     """
-    audit.check()
+    audit.check(applicant.node)
     try:
         if out is not None:
             refuse_existing([out], force=force)

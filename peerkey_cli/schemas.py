@@ -65,6 +65,16 @@ class PrivateKeyCreated(Document):
     node_uuid: str
 
 
+class PrivateKeyDeleted(Document):
+    """``delete private-key``."""
+
+    time: Time
+    name: str
+    fingerprint: str
+    node: str
+    node_uuid: str
+
+
 class Peers(Document):
     """``show peers``."""
 
@@ -285,6 +295,40 @@ class Actors(Document):
     crashes: int
 
 
+class Enrolled(Document):
+    """What became of an enrolment that succeeded."""
+
+    time: Time
+    node: str
+    name: str
+    server: str
+    operation: Literal["simpleenroll", "simplereenroll"]
+    file: str
+    certificates: int
+    not_after: Time
+    fingerprint: str
+    reloaded: bool
+
+
+class OfferedCa(Document):
+    """One certificate that a CA offers, and whether this configuration trusts it."""
+
+    subject: str
+    issuer: str
+    not_after: Time
+    fingerprint_sha256: str
+    trusted: bool
+
+
+class OfferedCas(Document):
+    """``enroll --cacerts``."""
+
+    time: Time
+    server: str
+    file: str
+    offered: tuple[OfferedCa, ...]
+
+
 class Health(Document):
     """Whether the system answers, and which one it is."""
 
@@ -340,6 +384,7 @@ class Imported(Document):
     left_out: int
     not_after: Time
     fingerprint: str
+    remarks: tuple[str, ...]
     reloaded: bool
 
 
@@ -384,3 +429,40 @@ class Verified(Document):
     reasons: tuple[str, ...]
     path: tuple[str, ...]
     remarks: tuple[str, ...]
+
+
+ListState = Literal["current", "stale", "not-yet"]
+
+
+class RevokedInfo(Document):
+    """One entry of a revocation list; ``issuer`` where it is another than that of the list."""
+
+    serial: str
+    since: Time
+    reason: str | None
+    issuer: str | None
+
+
+class CrlInfo(Document):
+    """What one revocation list says."""
+
+    issuer: str
+    number: int | None
+    delta_base: int | None
+    this_update: Time
+    next_update: Time | None
+    state: ListState
+    signature_algorithm: str
+    signature: str
+    unknown_extension: str | None
+    indirect: bool
+    total_entries: int
+    entries: tuple[RevokedInfo, ...]
+
+
+class Crls(Document):
+    """``pki crl``."""
+
+    time: Time
+    file: str
+    lists: tuple[CrlInfo, ...]

@@ -6,9 +6,7 @@ it has no valid certificate, so it is told as the reason ``malformed`` like ever
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from peerkey.errors import Misconfigured
@@ -18,6 +16,7 @@ from peerkey.pki.identity import PeerIdentity
 from peerkey.pki.trust import TrustAnchors
 from peerkey.pki.verification import Verification, leaf_first, malformed, verify
 from peerkey_cli.errors import WrongUsage
+from peerkey_cli.files import given_content
 from peerkey_cli.schemas import Verified
 
 if TYPE_CHECKING:
@@ -67,11 +66,15 @@ def _verified(question: Question) -> Verification:
         if len(names) > _MAXIMUM_FILES:
             message = f"{len(names)} files; at most {_MAXIMUM_FILES} of a kind are read"
             raise WrongUsage(message)
-    certificates = [*leaf_first(read_bundle(_content(question.leaf, MAXIMUM_BUNDLE_BYTES), question.leaf))]
+    certificates = [
+        *leaf_first(read_bundle(given_content(question.leaf, MAXIMUM_BUNDLE_BYTES), question.leaf))
+    ]
     for name in question.chain:
-        certificates += read_bundle(_content(name, MAXIMUM_BUNDLE_BYTES), name)
-    trust = TrustAnchors.read((_content(name, MAXIMUM_BUNDLE_BYTES), name) for name in question.trust)
-    lists = [each for name in question.crls for each in read_crls(_content(name, MAXIMUM_CRL_BYTES), name)]
+        certificates += read_bundle(given_content(name, MAXIMUM_BUNDLE_BYTES), name)
+    trust = TrustAnchors.read((given_content(name, MAXIMUM_BUNDLE_BYTES), name) for name in question.trust)
+    lists = [
+        each for name in question.crls for each in read_crls(given_content(name, MAXIMUM_CRL_BYTES), name)
+    ]
     return verify(
         certificates,
         trust,
@@ -80,16 +83,3 @@ def _verified(question: Question) -> Verification:
         require_revocation=question.require_crl,
         identity=None if question.identity is None else PeerIdentity(question.identity),
     )
-
-
-def _content(name: str, limit: int) -> bytes:
-    """Return a file as a whole, or standard input for ``-``; too long ones are refused later."""
-    try:
-        if name == "-":
-            return sys.stdin.buffer.read(limit + 1)
-        with Path(name).open("rb") as file:
-            return file.read(limit + 1)
-    except (OSError, ValueError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else "this is no name of a file"
-        message = f"{name!r} cannot be read: {reason}"
-        raise WrongUsage(message) from fault

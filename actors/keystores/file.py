@@ -116,6 +116,9 @@ class FileKeyStore:
         found = self._directory.glob(f"*{SUFFIX}")
         return tuple(sorted(str(path) for path in found if path != self._sealing_key))
 
+    def retry(self) -> None:
+        """See :meth:`actors.keystores.port.KeyStore.retry`: nothing was refused for good."""
+
     def sealing_key(self) -> Secret:
         """See :meth:`actors.keystores.port.KeyStore.sealing_key`."""
         path = self._sealing_key

@@ -166,7 +166,11 @@ def held(key: SigningKey) -> SigningKey:
     """Hold a key of this process: what is returned signs with it and does not hand it out."""
     match key:
         case ec.EllipticCurvePrivateKey():
-            return HeldEcKey(key.public_key(), lambda data, hashed: key.sign(data, ec.ECDSA(hashed)))
+            # After RFC 6979, so that the same request is the same bytes, also after a restart.
+            return HeldEcKey(
+                key.public_key(),
+                lambda data, hashed: key.sign(data, ec.ECDSA(hashed, deterministic_signing=True)),
+            )
         case rsa.RSAPrivateKey():
             return HeldRsaKey(key.public_key(), key.sign)
         case mldsa.MLDSA44PrivateKey():

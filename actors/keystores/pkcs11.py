@@ -8,6 +8,10 @@ in force. The sealing key rests in a file, encrypted (AES-256-GCM) by a key that
 A session lasts for one operation, and one operation is under way at a time: a token that was pulled and put
 back needs no special case, and logging in is the application's, not the session's.
 
+A PIN that the token has refused is not tried again: a token counts, locks itself after a few mistakes, and
+a node looks every minute. Another PIN is tried, and the same one once an operator says that it may be right
+(``docs/decisions/0076-a-pin-that-was-refused.md``).
+
 Importing this module needs the extra ``pkcs11``.
 """
 
@@ -68,6 +72,12 @@ class Pkcs11KeyStore:
         self._sealing_key = sealing_key
         self._environment = os.environ if environment is None else environment
         self._one_at_a_time = threading.Lock()
+        #: What the token has refused last, and what it said.
+        self._refused: tuple[Secret, str] | None = None
+
+    def retry(self) -> None:
+        """Try again what the token has refused: an operator has looked at it."""
+        self._refused = None
 
     def signer(self, name: str) -> tuple[Signer, PublicKeyTypes]:
         """See :meth:`actors.keystores.port.KeyUse.signer`."""
@@ -202,6 +212,7 @@ class Pkcs11KeyStore:
         pin = self._pin()
         where = f"the token {self._token.label}"
         with self._one_at_a_time:
+            self._require_untried(pin)
             try:
                 library = pkcs11.lib(self._token.module)
                 token = library.get_token(token_label=self._token.label)
@@ -211,14 +222,34 @@ class Pkcs11KeyStore:
                 message = f"{where} is not there; plug it in, or initialize one of this label"
                 raise Misconfigured(message) from None
             except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinLocked) as fault:
-                message = f"{where} refuses the PIN ({type(fault).__name__})"
-                raise Misconfigured(message) from None
+                self._refused = pin, type(fault).__name__
+                self._require_untried(pin)
             except pkcs11.PKCS11Error as fault:
                 if not Path(self._token.module).exists():
                     message = f"{self._token.module}: there is no such library; name that of the token"
                     raise Misconfigured(message) from None
                 message = f"{where} does not answer as it should ({type(fault).__name__})"
                 raise Unavailable(message) from fault
+
+    def _require_untried(self, pin: Secret) -> None:
+        """Go on unless this PIN was refused.
+
+        Raises:
+            Misconfigured: it was.
+
+        """
+        if self._refused is None or self._refused[0] != pin:
+            return
+        message = (
+            f"the token {self._token.label} refuses the PIN ({self._refused[1]}), which is not tried again, "
+            f"because that would lock the token: correct {self._pin_source()}, or unlock the token and "
+            "run `peerkey reload`"
+        )
+        raise Misconfigured(message)
+
+    def _pin_source(self) -> str:
+        """Return where the PIN is read."""
+        return self._token.pin_file or self._environment.get(f"{PKCS11_PIN}_FILE") or PKCS11_PIN
 
     def _pin(self) -> Secret:
         if self._token.pin_file:

@@ -113,3 +113,7 @@ class KeyStore(KeyUse, Protocol):
     def names(self) -> tuple[str, ...]:
         """Return the names of the keys that are here, sorted."""
         ...
+
+    def retry(self) -> None:
+        """Try again what was refused, a PIN: an operator has looked at it. Never blocks."""
+        ...

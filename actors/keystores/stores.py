@@ -116,6 +116,11 @@ class KeyStores:
             raise Misconfigured(message)
         return self._store(self._home).sealing_key()
 
+    def retry(self) -> None:
+        """Try again what a device has refused: an operator has looked at it."""
+        for device in tuple(self._devices.values()):
+            device.retry()
+
     def _store(self, name: str) -> KeyStore:
         """Return the store that has the key of this name.
 

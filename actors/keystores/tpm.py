@@ -137,6 +137,9 @@ class TpmKeyStore:
         found = self._directory.glob(f"*{SUFFIX}")
         return tuple(sorted(self._tpm.name_of(path.name.removesuffix(SUFFIX)) for path in found))
 
+    def retry(self) -> None:
+        """See :meth:`actors.keystores.port.KeyStore.retry`: nothing was refused for good."""
+
     def sealing_key(self) -> Secret:
         """See :meth:`actors.keystores.port.KeyUse.sealing_key`."""
         path = self._sealing_key

@@ -59,7 +59,13 @@ class CaProfile(Container):
     """Container for certificate authority properties in use with SVR certificates."""
 
     url: Url | None = None
-    """Location of the CA."""
+    """Location of the CA: an EST server (RFC 7030), as https://HOST or https://HOST/.well-known/est/LABEL."""
+    server_ca_file: FileName | None = None
+    """PEM file of the CAs that the TLS certificate of url leads to, relative to the configuration file.
+    Default: the trusted-ca-certificate entries."""
+    automatic_enrollment: Flag = False
+    """Whether each node renews its certificate at url by itself, when about two thirds of its lifetime have
+    passed."""
     revocation_check_interval: RevocationCheckHours = 48
     """Hours between two checks of the node's own certificate against the known revocations; 0: no
     checks."""

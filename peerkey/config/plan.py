@@ -61,6 +61,18 @@ class CertificateSource:
 
 
 @dataclass(frozen=True, slots=True)
+class EnrollmentPlan:
+    """Where certificates are enrolled (``ca-profile``)."""
+
+    #: As it was written; :func:`peerkey.config.est_url.est_url` reads it.
+    url: str
+    #: Whom the server's TLS certificate may lead to.
+    server_trust: tuple[CertificateSource, ...]
+    #: Whether the node renews its certificate by itself.
+    automatic: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RevocationSource:
     """A certificate revocation list that the operator named (``certificate-revocation``)."""
 
@@ -152,6 +164,8 @@ class NodePlan:
     interfaces: tuple[InterfacePlan, ...]
     peerings: tuple[PeeringPlan, ...]
     policy: Policy
+    #: ``None`` where no CA has a URL.
+    enrollment: EnrollmentPlan | None = None
 
     @property
     def name(self) -> str:

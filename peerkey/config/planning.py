@@ -13,12 +13,14 @@ from peerkey.config.key_names import Pkcs11Token, Tpm, is_file
 from peerkey.config.plan import (
     CertificateSource,
     Endpoint,
+    EnrollmentPlan,
     InterfacePlan,
     NodePlan,
     PathPlan,
     PeeringPlan,
     Policy,
     RevocationSource,
+    ValidationMode,
 )
 from peerkey.config.resolve import Directory
 
@@ -68,6 +70,7 @@ class _Planner:
         self.base = base
         self.policy = policy_of(authority)
         self.trusted = tuple(self._certificate(each, None) for each in authority.trusted_ca_certificate)
+        self.enrollment = self._enrollment()
         self.revocation = tuple(
             RevocationSource(
                 url=each.url,
@@ -98,6 +101,7 @@ class _Planner:
             ),
             peerings=tuple(peering for peer in router.peer for peering in self._peerings(router, node, peer)),
             policy=self.policy,
+            enrollment=self.enrollment,
         )
 
     def _peerings(self, router: Router, node: Node, peer: Peer) -> list[PeeringPlan]:
@@ -152,6 +156,16 @@ class _Planner:
             content=source.content,
             validation_mode=source.validation_mode,
         )
+
+    def _enrollment(self) -> EnrollmentPlan | None:
+        profile = self.authority.security_key_management.ca_profile
+        if profile.url is None:
+            return None
+        trust = self.trusted
+        if profile.server_ca_file is not None:
+            file = self._beside(profile.server_ca_file)
+            trust = (CertificateSource("server-ca-file", file, None, ValidationMode.STRICT),)
+        return EnrollmentPlan(profile.url, trust, profile.automatic_enrollment)
 
     def _beside(self, file: str) -> str:
         """Return ``file`` as seen from where the configuration was read."""

@@ -21,18 +21,10 @@ def remark(authority: Authority, report: Report) -> None:
     if not authority.enhanced_security_key_management:
         message = "false: no router sends or answers anything, and no peering is keyed"
         report.at(authority, "enhanced_security_key_management", message)
-    _revocation(authority, report)
     _policy(authority, report)
     _algorithms(authority, report)
     _validation(authority, report)
     _addresses(authority, report)
-
-
-def _revocation(authority: Authority, report: Report) -> None:
-    """Remark on settings that do not do what they seem to."""
-    profile = authority.security_key_management.ca_profile
-    if profile.has("url"):
-        report.at(profile, "url", "accepted, but without effect yet: nothing is enrolled")
 
 
 def _policy(authority: Authority, report: Report) -> None:

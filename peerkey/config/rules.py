@@ -11,10 +11,12 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from peerkey.config.est_url import est_url
 from peerkey.config.fields import UUID_PATTERN
 from peerkey.config.models import PeerNode
 from peerkey.config.plan import Endpoint
 from peerkey.config.planning import certificate_file, key_name
+from peerkey.errors import Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -38,6 +40,7 @@ def check(authority: Authority, report: Report) -> None:
     _unique_identities(authority, report)
     _files(authority, report)
     _policy(authority, report)
+    _enrollment(authority, report)
     for router in authority.router:
         for node in router.node:
             _endpoints(node, report)
@@ -183,6 +186,32 @@ def _policy(authority: Authority, report: Report) -> None:
                 report.at(
                     router, "peer_validation", "true needs a trusted-ca-certificate, or every peer is refused"
                 )
+
+
+def _enrollment(authority: Authority, report: Report) -> None:
+    """Report automatic enrolment that could never succeed."""
+    profile = authority.security_key_management.ca_profile
+    if not profile.automatic_enrollment:
+        return
+    if profile.url is None:
+        if report.read("url"):
+            message = "true needs the url of an EST server, https://HOST"
+            report.at(profile, "automatic_enrollment", message)
+        return
+    try:
+        est_url(profile.url)
+    except Misconfigured as fault:
+        report.at(profile, "url", str(fault))
+    if not authority.trusted_ca_certificate and report.read(
+        "trusted-ca-certificate", "file", "content", "name"
+    ):
+        message = "true needs a trusted-ca-certificate, or nothing that is enrolled could be trusted"
+        report.at(profile, "automatic_enrollment", message)
+    for router in authority.router:
+        for node in router.node:
+            if node.client_certificate.content is not None:
+                message = "cannot be renewed automatically where its text stands here; name a file"
+                report.at(node.client_certificate, "content", message)
 
 
 def _size_twice(algorithm: KeyExchange, family: str, inner: int, outer: int, report: Report) -> None:

@@ -109,6 +109,17 @@ def certificate_missing(node: str, detail: str) -> Alarm:
     )
 
 
+def enrollment_failing(node: str, detail: str) -> Alarm:
+    """The certificate of a node should have been renewed, and every attempt fails."""
+    return Alarm(
+        f"enrollment:{node}",
+        Severity.MAJOR,
+        node,
+        Category.SYSTEM,
+        f"Certificate of `{node}` cannot be renewed: {detail}.",
+    )
+
+
 def trust_unreadable(node: str, detail: str) -> Alarm:
     """A trusted CA certificate cannot be read or may not be trusted."""
     return Alarm(

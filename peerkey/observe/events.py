@@ -390,6 +390,45 @@ class CertificateRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolled(Event):
+    """A certificate of this node was asked of its CA and installed."""
+
+    TYPE: ClassVar = "system.enrolled"
+    TITLE: ClassVar = "Enrolled a certificate."
+
+    name: str
+    #: The URL of the CA.
+    server: str
+    #: ``simpleenroll`` or ``simplereenroll``.
+    operation: str
+    #: When it ends, in ISO 8601.
+    not_after: str
+    #: As in :class:`CertificateIngested`.
+    fingerprint: str
+
+    def description(self) -> str:
+        """Name the certificate and the CA."""
+        return f"Certificate {self.name} enrolled at {self.server}, valid until {self.not_after}"
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentFailed(Event):
+    """A certificate of this node was asked of its CA and not installed; the old one stays."""
+
+    TYPE: ClassVar = "system.enrollment_failed"
+    TITLE: ClassVar = "Failed to enroll a certificate."
+
+    name: str
+    server: str
+    operation: str
+    reason: str
+
+    def description(self) -> str:
+        """Give the reason."""
+        return f"Certificate {self.name} was not enrolled: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class CrlUpdated(Event):
     """A revocation list was fetched and is in use, or was found unchanged.
 

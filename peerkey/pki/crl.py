@@ -17,10 +17,10 @@ from peerkey.errors import Malformed, Misconfigured
 from peerkey.pki.crl_pass import read_entries_untrusted
 from peerkey.pki.der import dearmoured_untrusted
 from peerkey.pki.list_frame import ListFrame, open_list_untrusted
-from peerkey.pki.revocation_table import Table, build, entry_of, width_of
+from peerkey.pki.revocation_table import Table, entry_of, width_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from peerkey.pki.revocation import RevokedEntry
@@ -59,6 +59,17 @@ class RevocationList:
         table = self.tables.get((issuer_name_der, width))
         when = None if table is None else table.find(serial.to_bytes(width, "big"))
         return None if when is None else entry_of(serial, when)
+
+    def entries(self) -> Iterator[tuple[bytes, RevokedEntry]]:
+        """Yield what it says of each certificate, behind the name of that one's issuer (DER).
+
+        In the order of serial numbers, for each issuer and width of a serial number.
+        """
+        for (issuer, _), table in self.tables.items():
+            for serial in table.serials():
+                when = table.find(serial)
+                if when is not None:
+                    yield issuer, entry_of(int.from_bytes(serial, "big"), when)
 
     def current(self, at: datetime) -> bool:
         """Whether ``at`` lies between the list's update and the next, both inclusive."""
@@ -124,6 +135,6 @@ def _read(content: bytes) -> RevocationList:
     entries = read_entries_untrusted(frame)
     tables = {}
     for (issuer, width), records in entries.records.items():
-        built = build(width, records)
+        built = records.built()
         tables[issuer, width] = Table(built.shape, built.index + built.records, 0)
     return RevocationList(frame, tables, frame.unknown or entries.unknown)

@@ -7,8 +7,8 @@ recognise (a certificate issuer, a date behind 2049, a foreign extension, a brok
 ``cryptography``, as a small list of its own: what that refuses is refused here, and what it says is what is
 taken.
 
-The result are records by issuer and width of the serial number, as :func:`peerkey.pki.revocation_table.build`
-takes them.
+The result are records by issuer and width of the serial number, as gathered for the
+tables that they become (:mod:`peerkey.pki.table_building`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from peerkey.pki.revocation_table import (
     when_of,
     width_of,
 )
+from peerkey.pki.table_building import Gathering
 from peerkey.pki.usual_entries import USUAL_ENTRY, when_columns
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class ListEntries:
 
     #: By the name of the certificates' issuer (DER; empty where it has none that is a directory name) and the
     #: width of their serial numbers.
-    records: Mapping[tuple[bytes, int], bytes | bytearray]
+    records: Mapping[tuple[bytes, int], Gathering]
     #: A critical extension of an entry that is not understood, in words.
     unknown: str | None
 
@@ -99,7 +100,7 @@ class _Reader:
         self._place, self._end = frame.entries
         self._issuer = frame.issuer
         self._count = 0
-        self.records: dict[tuple[bytes, int], bytearray] = {}
+        self.records: dict[tuple[bytes, int], Gathering] = {}
         self.unknown: str | None = None
 
     def read(self) -> None:
@@ -107,8 +108,9 @@ class _Reader:
         while self._place < self._end:
             # An entry that the reach cuts is met again by the next turn.
             found = USUAL_ENTRY.findall(self._content, self._place, min(self._end, self._place + reach))
-            behind = self._place + sum(map(len, found))
-            if found and self._content[self._place : behind] == b"".join(found):
+            joined = b"".join(found)
+            behind = self._place + len(joined)
+            if found and self._content[self._place : behind] == joined:
                 self._take_usual(found)
                 self._place = behind
                 reach = min(reach * 2, _REACH)
@@ -152,7 +154,7 @@ class _Reader:
                 out[place :: width + WHEN_BYTES] = raw[first + place :: stride]
             for place, column in enumerate(when_columns(raw, stride, date, reason), width):
                 out[place :: width + WHEN_BYTES] = column
-            self._records_of(width).extend(out)
+            self._records_of(width).add(out, in_order=True)
 
     def _take_odd(self, limit: int) -> None:
         """Let ``cryptography`` read the next entries, at most ``limit``."""
@@ -196,7 +198,7 @@ class _Reader:
             message = f"a serial number of {width} bytes; at most {MAXIMUM_SERIAL_BYTES} are read"
             raise Malformed(message)
         record = serial.to_bytes(width, "big") + when_of(revoked.revocation_date_utc, reason)
-        self._records_of(width).extend(record)
+        self._records_of(width).add(record, in_order=True)
 
     def _counted(self, number: int) -> None:
         self._count += number
@@ -204,5 +206,9 @@ class _Reader:
             message = f"more than {MAXIMUM_ENTRIES} entries"
             raise Malformed(message)
 
-    def _records_of(self, width: int) -> bytearray:
-        return self.records.setdefault((self._issuer, width), bytearray())
+    def _records_of(self, width: int) -> Gathering:
+        key = (self._issuer, width)
+        found = self.records.get(key)
+        if found is None:
+            found = self.records[key] = Gathering(width)
+        return found

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: A hundred years: more is a slip of the keyboard.
 MAXIMUM_VALIDITY_DAYS: Final = 36_500
+#: An ML-DSA-87 key and its signature have 7.2 KB, in PEM 10; the rest is room for names.
+MAXIMUM_REQUEST_BYTES: Final = 64 * 1024
 #: ub-emailaddress-length, and the length of anything else that is written as IA5String here.
 _LONGEST_IA5: Final = 255
 #: RFC 1035 section 2.3.4.
@@ -155,14 +158,66 @@ def request(wanted: Wanted, key: SigningKey) -> x509.CertificateSigningRequest:
         BadField: as :func:`checked` does.
     """
     checked(wanted)
-    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(_subject(wanted)))
-    builder = builder.add_extension(LEAF_USAGE, critical=True).add_extension(LEAF_PURPOSES, critical=False)
     names = dict.fromkeys(alternative_name(san) for san in wanted.sans)
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    alternative = x509.SubjectAlternativeName(names) if names else None
+    return _signed(x509.Name(_subject(wanted)), alternative, key, critical=False)
+
+
+def request_again(certificate: x509.Certificate, key: SigningKey) -> x509.CertificateSigningRequest:
+    """Sign a request for a certificate in the place of ``certificate``, for the same names.
+
+    "The request Subject field and SubjectAltName extension MUST be identical to the corresponding fields in
+    the certificate being renewed/rekeyed" (RFC 7030 section 4.2.2).
+    """
+    try:
+        known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return _signed(certificate.subject, None, key, critical=False)
+    return _signed(certificate.subject, known.value, key, critical=known.critical)
+
+
+def generated_again(name: str, certificate: x509.Certificate) -> CsrGenerated:
+    """Return the event of :func:`request_again`; ``name`` is what the certificate is called."""
+    values = {
+        field: ", ".join(str(each.value) for each in certificate.subject.get_attributes_for_oid(part.oid))
+        for field, part in PARTS.items()
+    }
+    lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    return CsrGenerated(name=name, **values, validity_period_days=max(1, round(lifetime / timedelta(days=1))))
+
+
+def _signed(
+    subject: x509.Name, alternative: x509.SubjectAlternativeName | None, key: SigningKey, *, critical: bool
+) -> x509.CertificateSigningRequest:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    builder = builder.add_extension(LEAF_USAGE, critical=True).add_extension(LEAF_PURPOSES, critical=False)
+    if alternative is not None:
+        builder = builder.add_extension(alternative, critical=critical)
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return builder.sign(key, hash_of(key.curve))
     return builder.sign(key, hashes.SHA256() if isinstance(key, rsa.RSAPrivateKey) else None)
+
+
+def read_request(content: bytes, source: str) -> x509.CertificateSigningRequest:
+    """Return the request in a file: PEM or DER, signed by its own key.
+
+    Raises:
+        Misconfigured: it cannot be read, or its signature is not that of its key.
+    """
+    load = x509.load_pem_x509_csr if b"-----BEGIN" in content else x509.load_der_x509_csr
+    message = (
+        f"{source}: not a certificate signing request; make one with `peerkey create certificate-request`"
+    )
+    if len(content) > MAXIMUM_REQUEST_BYTES:
+        raise Misconfigured(message)
+    try:
+        found = load(content)
+        genuine = found.is_signature_valid
+    except Exception:  # noqa: BLE001 - a parser of bytes from outside: whatever it raises, they are no request
+        raise Misconfigured(message) from None
+    if not genuine:
+        raise Misconfigured(message)
+    return found
 
 
 def generated(wanted: Wanted) -> CsrGenerated:

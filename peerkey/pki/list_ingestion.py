@@ -37,7 +37,6 @@ from peerkey.pki.list_frame import ListFrame, open_list_untrusted
 from peerkey.pki.list_merging import Held, differences
 from peerkey.pki.list_signers import ListSigners
 from peerkey.pki.master_list import MasterList, Section, write
-from peerkey.pki.revocation_table import build
 from peerkey.pki.text import slashed
 
 if TYPE_CHECKING:
@@ -240,8 +239,8 @@ def _sections(frame: ListFrame) -> Iterable[Section]:
         raise ListRefused(Refusal.UNKNOWN_EXTENSION, f"an entry {entries.unknown}")
     if not frame.indirect and any(issuer != frame.issuer for issuer, _ in entries.records):
         raise ListRefused(Refusal.SCOPE, "names certificates of others, without saying that it is indirect")
-    for (issuer, width), records in entries.records.items():
-        yield Section(frame.issuer, issuer, build(width, records))
+    for (issuer, _), gathering in entries.records.items():
+        yield Section(frame.issuer, issuer, gathering.built())
 
 
 def _freshest(frame: ListFrame) -> Iterable[str]:

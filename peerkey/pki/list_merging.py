@@ -13,7 +13,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from peerkey.pki.master_list import MasterList, Section, write
-from peerkey.pki.revocation_table import REMOVE_FROM_CRL, WHEN_BYTES, build
+from peerkey.pki.revocation_table import REMOVE_FROM_CRL, WHEN_BYTES
+from peerkey.pki.table_building import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +68,7 @@ def sections_of(lists: Iterable[tuple[Held, tuple[Held, ...]]]) -> Iterator[Sect
     for key, said in parts.items():
         speaker, issuer, width = key
         if len(said) == 1 and said[0][0] is not None and not said[0][1]:
-            yield Section(speaker, issuer, said[0][0].tables[key].copied())
+            yield Section(speaker, issuer, said[0][0].tables[key])
             continue
         records = b"".join(_effective(key, base, deltas) for base, deltas in said)
         if records:

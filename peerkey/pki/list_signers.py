@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.verification import Store
 
 from peerkey.pki.certificate import fingerprint, public_key_of
 from peerkey.pki.chain import candidates_of, find_path
 from peerkey.pki.list_scope import is_ca
-from peerkey.pki.policy import HASHES, ML_DSA, SIGNATURE_ALGORITHMS, key_findings
+from peerkey.pki.policy import HASHES, ML_DSA, SIGNATURE_ALGORITHMS, key_findings, signature_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,7 +74,7 @@ class ListSigners:
         """Say why a list without any path is set aside."""
         if each.issuer not in self._by_name:
             return "its issuer is not known"
-        if not _algorithm_accepted(each.crl):
+        if not algorithm_accepted(each.crl):
             return "it is signed with an algorithm that is not accepted"
         if not self._signers(each):
             return "no CA of that name that may sign lists has signed it"
@@ -89,21 +89,21 @@ class ListSigners:
     def _signers(self, each: ListFrame) -> list[x509.Certificate]:
         authors = self._authors.get(id(each))
         if authors is None:
-            authors = list(_authors(each, self._by_name.get(each.issuer, ())))
+            authors = list(signers_of(each, self._by_name.get(each.issuer, ())))
             self._authors[id(each)] = authors
         return authors
 
 
-def _authors(each: ListFrame, named: Iterable[x509.Certificate]) -> Iterator[x509.Certificate]:
+def signers_of(each: ListFrame, named: Iterable[x509.Certificate]) -> Iterator[x509.Certificate]:
     """Yield those of ``named`` that may sign lists and whose key made this list's signature.
 
     The key that the list names (authorityKeyIdentifier) is tried first. One that it does not name and that
     fits all the same is taken: a signature proves more than an identifier.
     """
-    if not _algorithm_accepted(each.crl):
+    if not algorithm_accepted(each.crl):
         return
     wanted = _identifier(each.crl.extensions, x509.AuthorityKeyIdentifier)
-    able = [signer for signer in named if _may_sign_lists(signer)]
+    able = [signer for signer in named if may_sign_lists(signer)]
     able.sort(key=lambda signer: _identifier(signer.extensions, x509.SubjectKeyIdentifier) != wanted)
     fits: dict[bytes, bool] = {}
     for signer in able:
@@ -131,18 +131,13 @@ def _identifier(
     return next((one.value.key_identifier for one in extensions if isinstance(one.value, kind)), None)
 
 
-def _may_sign_lists(certificate: x509.Certificate) -> bool:
+def may_sign_lists(certificate: x509.Certificate) -> bool:
     """Whether keyUsage, where it is there, has cRLSign (RFC 5280 section 6.3.3 f); only a CA may lack it."""
     usages = [each.value for each in certificate.extensions if isinstance(each.value, x509.KeyUsage)]
     return usages[0].crl_sign if usages else is_ca(certificate)
 
 
-def _algorithm_accepted(crl: x509.CertificateRevocationList) -> bool:
+def algorithm_accepted(crl: x509.CertificateRevocationList) -> bool:
+    """Whether lists that are signed so are accepted, whoever signed."""
     algorithm = crl.signature_algorithm_oid
-    if algorithm not in SIGNATURE_ALGORITHMS:
-        return False
-    try:
-        hashed = crl.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return False
-    return algorithm in ML_DSA or (hashed is not None and hashed.name in HASHES)
+    return algorithm in ML_DSA or (algorithm in SIGNATURE_ALGORITHMS and signature_hash(crl) in HASHES)

@@ -57,7 +57,6 @@ _COUNT: Final = Struct("=I")
 #: Speaker, issuer, width, rotation, indexed bytes, records, offset.
 _ENTRY: Final = Struct("=IIBBBxIQ")
 _ALIGNMENT: Final = 8
-_PIECE: Final = 1 << 20
 
 
 class ForeignList(Unavailable):
@@ -72,7 +71,7 @@ class Section:
     speaker: bytes
     #: The name (DER) of the certificates' issuer.
     issuer: bytes
-    table: Built
+    table: Built | Table
 
 
 class MasterList:
@@ -126,7 +125,7 @@ class MasterList:
 
 
 def write(sections: Iterable[Section], generation: int) -> Iterator[bytes]:
-    """Yield the bytes of a master list, at most a mebibyte at a time.
+    """Yield the bytes of a master list, little by little.
 
     Arguments:
         sections: at most one for each speaker, issuer and width.
@@ -137,30 +136,26 @@ def write(sections: Iterable[Section], generation: int) -> Iterator[bytes]:
     names: dict[bytes, int] = {}
     directory: list[bytes] = []
 
-    def pieces(content: bytes) -> Iterator[bytes]:
+    def noted(content: bytes) -> bytes:
         nonlocal length
         digest.update(content)
         length += len(content)
-        if len(content) <= _PIECE:
-            yield content
-        else:
-            yield from (content[at : at + _PIECE] for at in range(0, len(content), _PIECE))
+        return content
 
-    yield from pieces(_HEADER.pack(MAGIC, VERSION, _BYTE_ORDER, generation))
+    yield noted(_HEADER.pack(MAGIC, VERSION, _BYTE_ORDER, generation))
     for section in sections:
         shape = section.table.shape
         speaker = names.setdefault(section.speaker, len(names))
         issuer = names.setdefault(section.issuer, len(names))
         place = (speaker, issuer, shape.width, shape.rotation, shape.indexed, shape.count, length)
         directory.append(_ENTRY.pack(*place))
-        yield from pieces(section.table.index)
-        yield from pieces(section.table.records)
-        yield from pieces(bytes(-length % _ALIGNMENT))
+        yield from map(noted, section.table.pieces())
+        yield noted(bytes(-length % _ALIGNMENT))
     begin = length
-    yield from pieces(_COUNT.pack(len(names)))
+    yield noted(_COUNT.pack(len(names)))
     for name in names:
-        yield from pieces(_COUNT.pack(len(name)) + name)
-    yield from pieces(_COUNT.pack(len(directory)) + b"".join(directory))
+        yield noted(_COUNT.pack(len(name)) + name)
+    yield noted(_COUNT.pack(len(directory)) + b"".join(directory))
     ending = _TRAILER.pack(begin, length + _TRAILER.size, bytes(32), MAGIC)
     digest.update(ending[:16])
     yield _TRAILER.pack(begin, length + _TRAILER.size, digest.digest(), MAGIC)

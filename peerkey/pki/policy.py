@@ -93,6 +93,16 @@ def leaf_findings(certificate: x509.Certificate, key: CertificatePublicKeyTypes)
     )
 
 
+def leaf_remarks(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return what is no reason to refuse this certificate of a node, and is worth saying to an operator."""
+    remarks = []
+    if not any(isinstance(each.value, x509.ExtendedKeyUsage) for each in certificate.extensions):
+        remarks.append("the certificate does not say what it is for: TLS client or server authentication")
+    if certificate.subject == certificate.issuer:
+        remarks.append("the certificate is signed by its own key: no authority vouches for it")
+    return tuple(remarks)
+
+
 def ca_findings(certificate: x509.Certificate) -> tuple[Finding, ...]:
     """Return what forbids this certificate to a CA.
 
@@ -138,14 +148,9 @@ def _common(certificate: x509.Certificate) -> Iterator[Finding]:
     if algorithm not in SIGNATURE_ALGORITHMS:
         yield Finding(Fault.FORBIDDEN_ALGORITHM, f"signed with {_named(algorithm)}")
     elif algorithm not in ML_DSA:
-        try:
-            hashed = certificate.signature_hash_algorithm
-        except UnsupportedAlgorithm:
-            hashed = None
-        if hashed is None or hashed.name not in HASHES:
-            yield Finding(
-                Fault.FORBIDDEN_ALGORITHM, f"signed over {hashed.name if hashed else 'no known hash'}"
-            )
+        hashed = signature_hash(certificate)
+        if hashed not in HASHES:
+            yield Finding(Fault.FORBIDDEN_ALGORITHM, f"signed over {hashed or 'no known hash'}")
     for extension in certificate.extensions:
         if extension.critical and extension.oid not in _UNDERSTOOD:
             detail = f"{extension.oid.dotted_string} is critical and not understood"
@@ -153,6 +158,18 @@ def _common(certificate: x509.Certificate) -> Iterator[Finding]:
         elif isinstance(extension.value, x509.ExtendedKeyUsage) and _PURPOSES.isdisjoint(extension.value):
             purposes = ", ".join(_named(purpose) for purpose in extension.value)
             yield Finding(Fault.BAD_EXTENDED_KEY_USAGE, f"for {purposes} only")
+
+
+def signature_hash(signed: x509.Certificate | x509.CertificateRevocationList) -> str | None:
+    """Return the name of the hash that was signed; ``None`` where the algorithm has none, or names none.
+
+    RSASSA-PSS names it in parameters, which whoever made the bytes may have left out or spoiled.
+    """
+    try:
+        hashed = signed.signature_hash_algorithm
+    except (UnsupportedAlgorithm, ValueError):
+        return None
+    return None if hashed is None else hashed.name
 
 
 def _leaf_role(certificate: x509.Certificate) -> Iterator[Finding]:

@@ -4,8 +4,9 @@
 
 A key that arrives beside a certificate has been where it must not have been. So it is looked for in every
 form in which tools hand it over, in any position: PEM of every label, also pasted without its line ends or
-under the label of a certificate; PKCS#8, PKCS#1 and SEC 1 in DER; PKCS#12; OpenSSH and PuTTY files. Shapes
-are recognised, nothing is decrypted, and what is returned says which shape, never a byte of the key.
+under the label of a certificate; DER or bare base64 beside a block of PEM; PKCS#8, PKCS#1 and SEC 1 in DER;
+PKCS#12; OpenSSH and PuTTY files. Shapes are recognised, nothing is decrypted, and what is returned says which
+shape, never a byte of the key.
 """
 
 from __future__ import annotations
@@ -27,6 +28,15 @@ _PUTTY: Final = re.compile(rb"PuTTY-User-Key-File-|^Private-Lines:", re.MULTILIN
 
 _PEM_BODY: Final = re.compile(rb"-----BEGIN [^-]{1,64}-----(?P<body>[^-]*)")
 _NOT_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/]")
+#: Beside a block: base64 that has lost its dashes. The key of P-256 takes 92 digits in its shortest form.
+_BARE_BASE64: Final = re.compile(rb"[A-Za-z0-9+/][A-Za-z0-9+/\r\n]{62,}")
+#: Beside a block: how PKCS#8, PKCS#1, SEC 1, PKCS#12 and encrypted PKCS#8 begin in DER. No text begins so.
+_BARE_DER: Final = re.compile(
+    rb"\x30(?:[\x10-\x7f]|\x81.|\x82..|\x83...|\x80)"
+    rb"(?:\x02\x01[\x00\x01](?:\x30|\x02[\x01-\x84]|\x04)|\x02\x01\x03\x30"
+    rb"|\x30(?:[\x10-\x7f]|\x81.|\x82..)\x06[\x09\x0a]\x2a\x86\x48\x86\xf7\x0d\x01[\x05\x0c])",
+    re.DOTALL,
+)
 
 _SEQUENCE: Final = 0x30
 _INTEGER: Final = 0x02
@@ -54,6 +64,8 @@ def private_key_in(content: bytes) -> str | None:
         return "an OpenSSH private key"
     if _PUTTY.search(text):
         return "a PuTTY private key"
+    if content[:1] != bytes((_SEQUENCE,)) and _BARE_DER.search(content):
+        return "a private key in DER"
     for der in _binaries(content, text):
         if _OPENSSH in der[: len(_OPENSSH)]:
             return "an OpenSSH private key"
@@ -70,7 +82,8 @@ def _binaries(content: bytes, text: bytes) -> Iterator[bytes]:
         yield content
         return
     bodies = [body["body"] for body in _PEM_BODY.finditer(text)]
-    for body in bodies or [text]:
+    bodies += [bare[0] for bare in _BARE_BASE64.finditer(_PEM_BODY.sub(b"-", text))] if bodies else [text]
+    for body in bodies:
         digits = _NOT_BASE64.sub(b"", body)
         yield base64.b64decode(digits[: len(digits) // 4 * 4])
 

@@ -14,14 +14,9 @@ columns and on runs of some thousand records, each of which takes a few millisec
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
-from itertools import accumulate
-from operator import mul, sub
-from struct import Struct
+from operator import eq, mul, sub
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cryptography import x509
@@ -57,18 +52,10 @@ LAST: Final = datetime(FIRST.year + 255, 12, 31, 23, 59, 59, tzinfo=UTC)
 #: "CRL ... serialNumber values up to 20 octets" (RFC 5280 section 4.1.2.2); lists with longer ones exist.
 MAXIMUM_SERIAL_BYTES: Final = 64
 
-#: From so many records on, two bytes of index pay: below, its 256 KiB would be more than it saves.
-_TWO_BYTES_FROM: Final = 131_072
-#: Records that are sorted and cut at once: some milliseconds, and they fit into a processor's cache.
-_RUN: Final = 8192
-#: Records that one call cuts apart.
-_CUT: Final = 256
-#: Sorts behind every record that begins alike.
-_LAST: Final = b"\xff" * (MAXIMUM_SERIAL_BYTES + WHEN_BYTES)
+#: What is copied at once, so that other threads get their turn in between.
+PIECE: Final = 256 * 1024
 #: A bucket of more is halved until it is as small: the rest is found by one search of its bytes.
 _SEARCHED: Final = 24
-#: Serial numbers that are looked at to choose the rotation.
-_SAMPLE: Final = 4096
 
 
 def width_of(serial: int) -> int:
@@ -93,7 +80,8 @@ def entry_of(serial: int, when: bytes) -> RevokedEntry:
         (day & 1) << 4 | hour >> 4,
         (hour & 15) << 2 | second >> 6,
         second & 63,
-        tzinfo=UTC,
+        0,
+        UTC,
     )
     return RevokedEntry(serial, since, REASONS.get(month & 15))
 
@@ -137,6 +125,20 @@ class Shape:
     def size(self) -> int:
         """Bytes of the whole table."""
         return self.index_bytes + self.count * self.stride
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A new table, not yet anywhere."""
+
+    shape: Shape
+    index: bytes = field(repr=False)
+    records: bytes = field(repr=False)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the index, then the records."""
+        for content in (self.index, self.records):
+            yield from (content[at : at + PIECE] for at in range(0, len(content), PIECE))
 
 
 class Table:
@@ -210,19 +212,22 @@ class Table:
                 rotated[place::full] = front[place :: shape.indexed]
             for place in range(kept):
                 rotated[shape.indexed + place :: full] = raw[place::kept]
-        return bytearray(_turned(rotated, shape.width, shape.width - shape.rotation))
+        return bytearray(turned(rotated, shape.width, shape.width - shape.rotation))
 
-    def copied(self) -> Built:
-        """Return the table as it lies there."""
-        begin = self._records - self.shape.index_bytes
-        end = self._records + self.shape.count * self.shape.stride
-        return Built(self.shape, self._buffer[begin : self._records], self._buffer[self._records : end])
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the table as it lies there."""
+        begin, end = (
+            self._records - self.shape.index_bytes,
+            self._records - self.shape.index_bytes + self.shape.size,
+        )
+        for at in range(begin, end, PIECE):
+            yield self._buffer[at : min(end, at + PIECE)]
 
     def changed_since(self, before: Table | None) -> tuple[int, int]:
         """Return how many serial numbers are here and not in ``before``, and the other way round."""
         if before is None:
             return self.shape.count, 0
-        if self.copied() == before.copied():
+        if self.shape == before.shape and all(map(eq, self.pieces(), before.pieces())):
             return 0, 0
         old, new = set(before.serials()), set(self.serials())
         return len(new - old), len(old - new)
@@ -235,69 +240,6 @@ class Table:
             yield bytes(records[at : at + self.shape.width])
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A new table, not yet anywhere."""
-
-    shape: Shape
-    index: bytes
-    records: bytes
-
-
-def build(width: int, records: bytes | bytearray) -> Built:
-    """Make a table of ``records``: serial numbers of ``width`` bytes, each with when and why.
-
-    Their order does not matter. Of several that name the same certificate one is kept: one that revokes
-    rather than one that releases, and of these the earliest.
-    """
-    full = width + WHEN_BYTES
-    indexed = 2 if width > 1 and len(records) >= _TWO_BYTES_FROM * full else 1
-    rotation = _rotation(width, records, indexed)
-    counts: list[int] = []
-    parts: list[bytes | bytearray] = []
-    dropped = range(indexed, full)
-    for first in _distributed(_turned(records, width, rotation), full):
-        batch = _batch(first, full)
-        batch.sort()
-        bucket = b"".join(batch)
-        if _repeats(bucket, width):
-            best = {each[:width]: each for each in sorted(batch, key=partial(_rank, width), reverse=True)}
-            bucket = b"".join(sorted(best.values()))
-        if indexed == 1:
-            counts.append(len(bucket) // full)
-        else:
-            second = bucket[1::full]
-            ends = [bisect_right(second, value) for value in range(256)]
-            counts.extend(map(sub, ends, [0, *ends]))
-        parts.append(column_moved(bucket, full, dropped))
-    starts = array("I", accumulate(counts, initial=0))
-    return Built(Shape(width, rotation, indexed, starts[-1]), starts.tobytes(), b"".join(parts))
-
-
-def _repeats(bucket: bytes, width: int) -> bool:
-    """Whether two records that follow each other have the same serial number.
-
-    All of them are compared with their successors at once: the difference of two numbers that are as long as
-    the bucket. A record whose columns are all nought there is like its successor.
-    """
-    full = width + WHEN_BYTES
-    if len(bucket) <= full:
-        return False
-    ours, next_ones = bucket[:-full], bucket[full:]
-    differing = (int.from_bytes(ours, "big") ^ int.from_bytes(next_ones, "big")).to_bytes(len(ours), "big")
-    anywhere = 0
-    for place in range(width):
-        anywhere |= int.from_bytes(differing[place::full], "big")
-    return 0 in anywhere.to_bytes(len(ours) // full, "big")
-
-
-def _rank(width: int, record: bytes) -> tuple[bool, bytes]:
-    """Return what decides between entries for one certificate: revoked before released, then the earlier."""
-    when = record[width:]
-    reason = when[1] & 15
-    return (reason == REMOVE_FROM_CRL, bytes((when[0], when[1] >> 4)) + when[2:] + bytes((reason,)))
-
-
 def column_moved(records: bytes | bytearray, stride: int, taken: Sequence[int]) -> bytearray:
     """Return every record of ``stride`` bytes made anew of its bytes at the places ``taken``."""
     width = len(taken)
@@ -307,52 +249,10 @@ def column_moved(records: bytes | bytearray, stride: int, taken: Sequence[int]) 
     return out
 
 
-def _turned(records: bytes | bytearray, width: int, rotation: int) -> bytes | bytearray:
+def turned(records: bytes | bytearray, width: int, rotation: int) -> bytes | bytearray:
     """Rotate each serial number to the left."""
     if rotation % width == 0:
         return records
     full = width + WHEN_BYTES
     taken = [*range(rotation, width), *range(rotation), *range(width, full)]
     return column_moved(records, full, taken)
-
-
-def _rotation(width: int, records: bytes | bytearray, indexed: int) -> int:
-    """Return which byte should come first: where as much as the index sees tells most numbers apart."""
-    full = width + WHEN_BYTES
-    # Every so many-th, an odd number: numbers that are counted then differ in their last byte as they do in
-    # all.
-    step = (len(records) // full // _SAMPLE | 1) * full
-    columns = [records[place::step] for place in range(width)]
-    spread = [
-        len(set(column if indexed == 1 else zip(column, columns[(place + 1) % width], strict=True)))
-        for place, column in enumerate(columns)
-    ]
-    # Where the front does nearly as well nothing is gained by turning.
-    return next(place for place, each in enumerate(spread) if each * 10 >= max(spread) * 9)
-
-
-def _distributed(records: bytes | bytearray, full: int) -> list[bytearray]:
-    """Sort by the first byte alone, some thousand records at once, so that little is in hand at any time."""
-    buckets = [bytearray() for _ in range(256)]
-    run = _RUN * full
-    for start in range(0, len(records), run):
-        batch = _batch(records[start : start + run], full)
-        batch.sort()
-        low = 0
-        while low < len(batch):
-            first = batch[low][0]
-            high = bisect_left(batch, bytes((first,)) + _LAST, low)
-            buckets[first] += b"".join(batch[low:high])
-            low = high
-    return buckets
-
-
-def _batch(records: bytes | bytearray, full: int) -> list[bytes]:
-    """Cut records apart: one call cuts many, and what is left over is cut one by one."""
-    batch: list[bytes] = []
-    cut = Struct(f"{full}s" * _CUT)
-    behind = len(records) - len(records) % cut.size
-    for start in range(0, behind, cut.size):
-        batch += cut.unpack_from(records, start)
-    batch += (bytes(records[start : start + full]) for start in range(behind, len(records), full))
-    return batch

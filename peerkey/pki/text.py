@@ -23,6 +23,7 @@ from cryptography.x509.oid import (
     SubjectInformationAccessOID,
 )
 
+from peerkey.pki import rare_extensions
 from peerkey.pki.certificate import public_key_of
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ _EXTENSIONS: Final = {
     ExtensionOID.PRECERT_POISON: "CT Precertificate Poison",
     ExtensionOID.PRECERT_SIGNED_CERTIFICATE_TIMESTAMPS: "CT Precertificate SCTs",
     ExtensionOID.TLS_FEATURE: "TLS Feature",
+    ExtensionOID.SUBJECT_DIRECTORY_ATTRIBUTES: "X509v3 Subject Directory Attributes",
 }
 _USAGES: Final = (
     ("digital_signature", "Digital Signature"),
@@ -254,14 +256,18 @@ def _all_extensions(certificate: x509.Certificate) -> Iterator[str]:
         return
     yield "X509v3 extensions:"
     for extension in certificate.extensions:
-        name = _EXTENSIONS.get(extension.oid, extension.oid.dotted_string)
+        digits = extension.oid.dotted_string
+        name = _EXTENSIONS.get(extension.oid) or rare_extensions.TITLES.get(digits, digits)
         yield f"    {name}: {'critical' if extension.critical else ''}"
         yield from _within(8, _extension(extension))
 
 
 def _extension(extension: x509.Extension[x509.ExtensionType]) -> Iterable[str]:
     show = _SHOWN.get(type(extension.value))
-    return [_printable(extension.value.public_bytes())] if show is None else show(extension.value)
+    if show is not None:
+        return show(extension.value)
+    der = extension.value.public_bytes()
+    return rare_extensions.shown(extension.oid.dotted_string, der, word) or [_printable(der)]
 
 
 def _basic_constraints(value: x509.BasicConstraints) -> list[str]:
@@ -360,8 +366,10 @@ def general(name: x509.GeneralName) -> str:
             return f"Registered ID:{oid.dotted_string}"
         case x509.IPAddress(value=address):
             return f"IP Address:{_address(address)}"
+        case x509.OtherName():
+            return rare_extensions.other_name(name)
         case _:
-            return "othername:<unsupported>"
+            return "<unsupported>"
 
 
 def _address(address: Any) -> str:  # noqa: ANN401 - one of four types of the standard library
@@ -403,6 +411,8 @@ _SHOWN: Final[dict[type, Callable[[Any], Iterable[str]]]] = {
     x509.InhibitAnyPolicy: lambda value: [str(value.skip_certs)],
     x509.OCSPNoCheck: lambda _: [],
     x509.PrecertPoison: lambda _: ["NULL"],
+    x509.PrivateKeyUsagePeriod: lambda value: rare_extensions.usage_period(value, spelled),
+    x509.PrecertificateSignedCertificateTimestamps: lambda value: rare_extensions.timestamps(value, spelled),
     x509.TLSFeature: lambda value: [", ".join(each.name for each in value)],
 }
 

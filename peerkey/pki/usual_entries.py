@@ -14,8 +14,10 @@ so that every length in it is a constant. Whatever else a list may hold is someb
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from typing import TYPE_CHECKING, Final
 
+from peerkey.errors import Malformed
 from peerkey.pki.revocation_table import NO_REASON, REASONS
 
 if TYPE_CHECKING:
@@ -24,15 +26,7 @@ if TYPE_CHECKING:
 #: Twenty bytes (RFC 5280 section 4.1.2.2), and the zero in front of one whose first bit is set.
 MAXIMUM_USUAL_BYTES: Final = 21
 
-#: Days that exist: those of long months, of short ones, of every February, and of leap years (2000 was one;
-#: the others of 1950 to 2049 can be divided by four).
-_DAY: Final = (
-    rb"(?:[0-9]{2}(?:(?:0[13578]|1[02])(?:0[1-9]|[12][0-9]|3[01])"
-    rb"|(?:0[469]|11)(?:0[1-9]|[12][0-9]|30)"
-    rb"|02(?:0[1-9]|1[0-9]|2[0-8]))"
-    rb"|(?:[02468][048]|[13579][26])0229)"
-)
-_DATE: Final = rb"\x17\x0d" + _DAY + rb"(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z"
+_DATE: Final = rb"\x17\x0d[0-9]{12}Z"
 _REASON: Final = (
     rb"\x30\x0c\x30\x0a\x06\x03\x55\x1d\x15\x04\x03\x0a\x01["
     + b"".join(re.escape(bytes((code,))) for code in REASONS)
@@ -62,6 +56,9 @@ def when_columns(raw: bytes, stride: int, date: int, reasons: bytes | None) -> t
         stride: bytes of each.
         date: where in each the digits of its date begin.
         reasons: the reason of each, ``None`` where they have none.
+
+    Raises:
+        Malformed: a date is none of those that exist.
     """
     count = len(raw) // stride
     year, month, day, hour, minute, second = (
@@ -71,6 +68,18 @@ def when_columns(raw: bytes, stride: int, date: int, reasons: bytes | None) -> t
         )
         for place in range(0, 12, 2)
     )
+    days = _sum(_sum(month.translate(_MONTH), day.translate(_LATE_DAY)), year.translate(_COMMON))
+    for column, sound in (
+        (month, _MONTHS),
+        (day, _DAYS),
+        (days, _EXISTING),
+        (hour, _HOURS),
+        (minute, _SIXTY),
+        (second, _SIXTY),
+    ):
+        if column.translate(None, sound):
+            message = "a date that does not exist"
+            raise Malformed(message)
     return (
         year.translate(_YEAR),
         _sum(month.translate(_HIGH), bytes((NO_REASON,)) * count if reasons is None else reasons),
@@ -95,6 +104,26 @@ _DOUBLE: Final = _table(lambda day: day << 1)
 _TOP_OF_HOUR: Final = _table(lambda hour: hour >> 4)
 _TOP_OF_MINUTE: Final = _table(lambda minute: minute >> 2)
 _LOW_OF_MINUTE: Final = _table(lambda minute: (minute & 3) << 6)
+
+
+#: What may stand there.
+_MONTHS: Final = bytes(range(1, 13))
+_DAYS: Final = bytes(range(1, 32))
+_HOURS: Final = bytes(range(24))
+_SIXTY: Final = bytes(range(60))
+
+#: Whether there is such a day: the month, how far it is behind the 28th, and whether the year is a common
+#: one, in one byte. Of 1950 to 2049 all that can be divided by four are leap years; 2000 was one.
+_MONTH: Final = _table(lambda month: month % 16 << 3)
+_LATE_DAY: Final = _table(lambda day: max(0, day % 32 - 28) << 1)
+_COMMON: Final = _table(lambda year: int(year % 4 != 0))
+_LEAP_YEAR: Final = 2000
+_EXISTING: Final = bytes(
+    month << 3 | max(0, day - 28) << 1 | common
+    for month in range(1, 13)
+    for common in (0, 1)
+    for day in range(28, monthrange(_LEAP_YEAR + common, month)[1] + 1)
+)
 
 
 def _sum(some: bytes, others: bytes) -> bytes:

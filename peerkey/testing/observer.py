@@ -123,6 +123,8 @@ class Arrival:
     before: tuple[bytes, Phase, Instant | None]
     after: tuple[bytes, Phase, Instant | None]
     wanted: tuple[Effect, ...]
+    #: Which incarnation of the node has dealt with it.
+    epoch: int = 0
 
 
 #: What a frame may change once and not again: the keys, and whose certificate is in force.
@@ -144,8 +146,9 @@ class _End:
     frames: set[bytes] = field(default_factory=set)
     #: Hashes of frames that changed its keys, or put another certificate of the peer in force.
     used: set[bytes] = field(default_factory=set)
-    #: Those of this step, with what they led to: a crash before the write undoes it.
-    changing: list[tuple[bytes, _Held]] = field(default_factory=list)
+    #: Those of which the write may be under way, with the incarnation and what they led to: where that ends,
+    #: or is replaced, before the write, nothing has changed.
+    changing: list[tuple[int, bytes, _Held]] = field(default_factory=list)
     was_removed: bool = False
     #: It has said PEERING_REMOVED, which may arrive at any later time.
     said_farewell: bool = False
@@ -269,7 +272,7 @@ class Observer:
             if frame in end.used:
                 what = "certificate in force at" if replaced else "keys of"
                 raise Violation(6, f"{arrival.frame} changed the {what} {arrival.node} a second time")
-            end.changing.append((frame, after))
+            end.changing.append((arrival.epoch, frame, after))
 
     # --- what is there ----------------------------------------------------------------------------
 
@@ -372,13 +375,17 @@ class Observer:
                 raise Violation(1, f"{seen.name} erased {key} that {peer.name} sealed with {ago} s ago")
 
     def _note_changes(self, seen: Sighting) -> None:
-        """Remember which frames have had their effect: those whose keys were stored before any crash."""
+        """Remember which frames have had their effect: their keys were stored while that life lasted."""
         end = self._end(seen.name)
-        if seen.alive and not seen.settled:
-            return
+        under_way, end.changing = end.changing, []
         held = _held(seen.stored)
-        end.used |= {frame for frame, after in end.changing if seen.alive or held == after}
-        end.changing.clear()
+        for change in under_way:
+            epoch, frame, after = change
+            same_life = seen.alive and epoch == seen.epoch
+            if same_life and not seen.settled:
+                end.changing.append(change)
+            elif same_life or held == after:
+                end.used.add(frame)
 
     def _note_sealed_until(self, now: Instant, end: _End) -> None:
         """Take note that an end has gone on sealing with the key it had, up to this moment."""

@@ -345,7 +345,7 @@ class End:
         before = (peering.record, peering.phase, peering.deadline())
         wanted = peering.receive(path, frame, self.now)
         after = (peering.record, peering.phase, peering.deadline())
-        observer.arrived(Arrival(self.name, frame, before, after, tuple(wanted)))
+        observer.arrived(Arrival(self.name, frame, before, after, tuple(wanted), self.epoch))
         self.carry(wanted)
 
     def carry_path(self, name: str, wanted: list[PathEffect]) -> None:

@@ -17,13 +17,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from actors.crl.status import GetRevocation
-from actors.messages import GetFleet, Rekey, ReleasePin, Reload
+from actors.messages import GetFleet, Rekey, ReleasePin
 from actors.names import AUTHORITY
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli import documents, schemas
 from peerkey_cli.alarm_times import AlarmTimes
-from peerkey_cli.audit import event_of
+from peerkey_cli.audit import event_of, require_node
 from peerkey_cli.errors import NotFound
 from peerkey_cli.versions import own_version
 from runtime.errors import RuntimeFault
@@ -196,15 +196,20 @@ def _acts(running: Running) -> APIRouter:
 
         A faulty configuration changes nothing.
         """
-        nodes = await running.authority.ask(Reload(), ANSWER_WITHIN)
+        nodes = await running.reload(ANSWER_WITHIN)
         return schemas.Reloaded(time=running.system.clock.wall(), nodes=nodes)
 
     @router.post(
-        "/audit", responses={409: {"model": schemas.Problem, "description": "No such event is recorded."}}
+        "/audit",
+        responses={
+            404: {"model": schemas.Problem, "description": "No such node."},
+            409: {"model": schemas.Problem, "description": "No such event is recorded."},
+        },
     )
     async def audit(request: schemas.AuditRequest) -> schemas.Recorded:
         """Record what a command did to the files of a node, and count it."""
         event = event_of(request.type, request.fields)
+        require_node(request.node, [(each.node, each.uuid) for each in await fleet_of(running)])
         now = running.system.clock.wall()
         running.journal.record(now, request.node, event)
         return schemas.Recorded(time=now)

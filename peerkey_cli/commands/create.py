@@ -9,7 +9,19 @@ from uuid import UUID
 import typer
 
 from peerkey_cli.key_types import KeyType
-from peerkey_cli.options import Api, Json, StateDir, client
+from peerkey_cli.options import (
+    Alias,
+    Api,
+    Config,
+    Json,
+    KeyName,
+    NodeOfConfig,
+    NodeUuid,
+    PrivateKeyName,
+    StateDir,
+    client,
+    require_one_owner,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +30,6 @@ if TYPE_CHECKING:
     from peerkey_cli.asking import Question
     from peerkey_cli.requesting import Applicant
 
-#: "The private key of the base certificate."
-_BASE = "base"
 #: For how long a certificate is asked for, in days, unless somebody says otherwise.
 _DAYS = 365
 
@@ -38,21 +48,9 @@ def create() -> None:
 
 @_group.command("private-key")
 def private_key(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            help="Its name, the path of its file, or where it is in hardware: pkcs11:… or tpm:NAME.",
-            show_default=_BASE,
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", help="Make the key of a node of this configuration."),
-    ] = None,
-    node: Annotated[
-        str | None, typer.Option("--node", metavar="ROUTER/NODE", help="The node, with --config.")
-    ] = None,
+    name: PrivateKeyName = None,
+    config: Config = None,
+    node: NodeOfConfig = None,
     algorithm: Annotated[
         KeyType, typer.Option("--algorithm", help="Kind and size of the key.")
     ] = KeyType.EC_P256,
@@ -61,18 +59,15 @@ def private_key(
     json: Json = False,
 ) -> None:
     """Make a private key where it stays; nothing but its public key is ever shown."""
-    from peerkey_cli.private_keys import create_private_key, owner_in, owner_of_this_machine
+    from peerkey_cli.private_keys import BASE, create_private_key, owner_in, owner_of_this_machine
     from peerkey_cli.state import StateDirectory, default_directory
 
-    if (config is None) is not (node is None):
-        raise typer.BadParameter("--config and --node go together")
-    if name is not None and config is not None:
-        raise typer.BadParameter("give either NAME or --config and --node; the configuration names the key")
+    require_one_owner(name, config, node)
     state = StateDirectory(state_dir or default_directory())
     if config is not None and node is not None:
         owner = owner_in(config, node)
     else:
-        owner = owner_of_this_machine(name or _BASE, state)
+        owner = owner_of_this_machine(name or BASE, state)
     made = create_private_key(owner, algorithm, state, replace=force)
     if json:
         typer.echo(made.model_dump_json(indent=2))
@@ -85,21 +80,11 @@ def private_key(
 
 @_group.command("certificate-request")
 def certificate_request(  # noqa: PLR0913, PLR0917 - the options of the command
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", readable=False, help="The configuration of the node."),
-    ] = None,
-    node: Annotated[
-        str | None,
-        typer.Option("--node", metavar="ROUTER/NODE", help="Which of its nodes, if it has several."),
-    ] = None,
-    uuid: Annotated[UUID | None, typer.Option("--uuid", help="Without --config: the node's UUID.")] = None,
-    alias: Annotated[
-        str | None, typer.Option("--alias", help="Without --config: its peering-common-name, if any.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", metavar="FILE", help="Without --config: the node's private key.")
-    ] = None,
+    config: Config = None,
+    node: NodeOfConfig = None,
+    uuid: NodeUuid = None,
+    alias: Alias = None,
+    key: KeyName = None,
     name: Annotated[str | None, typer.Option("--name", help="What the certificate is called here.")] = None,
     common_name: Annotated[
         str | None, typer.Option("--common-name", help="The node's UUID unless given.")

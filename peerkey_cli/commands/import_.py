@@ -8,10 +8,9 @@ from uuid import UUID
 
 import typer
 
-from peerkey_cli.options import Api, Json, StateDir, client
+from peerkey_cli.options import Alias, Api, Config, Json, KeyName, NodeOfConfig, NodeUuid, StateDir, client
 
 if TYPE_CHECKING:
-    from peerkey_cli.client import Client
     from peerkey_cli.importing import Target
 
 
@@ -26,18 +25,9 @@ def register(app: typer.Typer) -> None:
 
 def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="What the authority sent; - reads a paste.")],
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", readable=False, help="The configuration of the node."),
-    ] = None,
-    node: Annotated[
-        str | None,
-        typer.Option("--node", metavar="ROUTER/NODE", help="Which of its nodes, if it has several."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="FILE", help="Without --config: the node's private key."),
-    ] = None,
+    config: Config = None,
+    node: NodeOfConfig = None,
+    key: KeyName = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="Without --config: where the certificate goes."),
@@ -46,10 +36,8 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         list[Path] | None,
         typer.Option("--trust", metavar="FILE", help="Without --config: trusted CAs; may be repeated."),
     ] = None,
-    uuid: Annotated[UUID | None, typer.Option("--uuid", help="Without --config: the node's UUID.")] = None,
-    alias: Annotated[
-        str | None, typer.Option("--alias", help="Without --config: its peering-common-name, if any.")
-    ] = None,
+    uuid: NodeUuid = None,
+    alias: Alias = None,
     crl: Annotated[
         list[Path] | None,
         typer.Option("--crl", metavar="FILE", help="A revocation list, PEM or DER; may be repeated."),
@@ -69,8 +57,10 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey.errors import Misconfigured
     from peerkey.observe.events import CertificateRefused
     from peerkey.pki.ingest import ImportRefused, ingested
+    from peerkey.pki.policy import leaf_remarks
     from peerkey_cli.audit import Audit
     from peerkey_cli.importing import install, judged, read_given
+    from peerkey_cli.reloading import reload
     from peerkey_cli.schemas import Imported
     from peerkey_cli.state import StateDirectory, default_directory
     from peerkey_cli.terminal import say, say_json
@@ -80,7 +70,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     ask = client(state_dir, api)
     audit = Audit(state, ask)
     content, source = read_given(file)
-    audit.check()
+    audit.check(target.node)
     now = datetime.now(UTC)
     try:
         imported = judged(content, source, target, KeyStores(state.sealing_key), crls=crl or [], at=now)
@@ -93,7 +83,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         raise
     event = ingested(target.name, imported.chain[0])
     audit.record(target.node, event)
-    reloaded, remark = _reload(ask)
+    reloaded, remark = reload(ask)
     done = Imported(
         time=now,
         node=target.node,
@@ -103,6 +93,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         left_out=imported.left_out,
         not_after=imported.examination.not_after,
         fingerprint=event.fingerprint,
+        remarks=leaf_remarks(imported.chain[0]),
         reloaded=reloaded,
     )
     if json:
@@ -113,6 +104,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
         f"Imported {done.name} of {done.node} to {done.file}{more}.",
         f"It is valid until {imported.examination.not_after:%Y-%m-%dT%H:%M:%SZ}; SHA-1 {done.fingerprint}.",
         *([f"Left out {done.left_out} that do not belong to its chain."] if done.left_out else []),
+        *(f"Remark: {each}." for each in done.remarks),
         remark,
     )
 
@@ -147,22 +139,3 @@ def _target(
         message = "give --config FILE (and --node ROUTER/NODE), or all of --uuid, --key, --out and --trust"
         raise WrongUsage(message)
     return target_at(uuid, alias, key, out, trust)
-
-
-def _reload(ask: Client) -> tuple[bool, str]:
-    """Tell a running system to read the certificate; return whether it did, and a line about it."""
-    from peerkey.errors import PeerkeyError
-    from peerkey_cli.errors import Unreachable
-    from peerkey_cli.schemas import Reloaded
-
-    try:
-        nodes = ask.post("reload", Reloaded).nodes
-    except Unreachable:
-        return False, "No system answers here: it is read at the next start, or by `peerkey reload`."
-    except PeerkeyError as fault:
-        reason = str(fault).partition("\n")[0]
-        return (
-            False,
-            f"The running system did not reload ({reason}); run `peerkey reload` when that is mended.",
-        )
-    return True, f"The running system reads it: {', '.join(nodes)}."

@@ -175,6 +175,35 @@ def verify(
     raise typer.Exit(Status.DONE if document.valid else Status.NO)
 
 
+@_group.command()
+def crl(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Revocation lists, PEM or DER; - for stdin.")],
+    issuer: Annotated[
+        list[str] | None,
+        typer.Option("--issuer", metavar="F", help="CAs to check signatures with. May be given again."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a revocation list holds: issuer, number, dates, entries, signature.
+
+    Ends with 0 unless it is no list, or --issuer was given and the signature is not that of the issuer.
+    """
+    from datetime import UTC
+
+    from peerkey_cli import layouts
+    from peerkey_cli.errors import Status
+    from peerkey_cli.lists import described
+    from peerkey_cli.terminal import coloured, say, say_json
+
+    document = described(file, tuple(issuer or ()), datetime.now(UTC))
+    if as_json:
+        say_json(document)
+    else:
+        say(*layouts.crls(document, coloured(sys.stdout)))
+    signed = all(each.signature in {"valid", "unchecked"} for each in document.lists)
+    raise typer.Exit(Status.DONE if signed else Status.NO)
+
+
 def _issue_for_fleet(
     laboratory: Laboratory, config: Path, kind: KeyType, end: datetime, *, force: bool
 ) -> None:

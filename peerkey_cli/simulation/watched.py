@@ -84,7 +84,7 @@ class WatchedPeering(Peering):
             self._node,
             self._peer,
             self._core.epoch,
-            Arrival(self._node, frame, before, self._seen, tuple(wanted)),
+            Arrival(self._node, frame, before, self._seen, tuple(wanted), self._core.epoch),
         )
         return wanted
 

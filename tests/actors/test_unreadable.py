@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from peerkey.config.plan import ValidationMode
 from runtime.store.memory import MemoryStore
 from tests.support.fleet import Fleet, eventually, uuid
 
@@ -99,3 +103,25 @@ async def test_a_certificate_that_cannot_be_read_again_stays_in_use_under_an_ala
             return not await alarm_texts(fleet, 0)
 
         await eventually(quiet)
+
+
+@pytest.mark.parametrize("what", ["certificate", "trusted"])
+async def test_a_system_that_runs_is_strict_whatever_validation_mode_says(tmp_path: Path, what: str) -> None:
+    fleet = Fleet(tmp_path, fail_hard=True)
+    (trusted,) = fleet.plans[0].trusted
+    fleet.change(0, certificate=replace(fleet.plans[0].certificate, validation_mode=ValidationMode.WARN))
+    fleet.change(0, trusted=(replace(trusted, validation_mode=ValidationMode.WARN),))
+    if what == "certificate":
+        fleet.certify(0, fleet.ca.issue(uuid(0), common_names=["somebody else"]))
+    else:
+        lax = fleet.ca.authority("lax", basic=(x509.BasicConstraints(ca=True, path_length=None), False))
+        (tmp_path / "ca.pem").write_bytes(lax.certificate.public_bytes(Encoding.PEM))
+        fleet.certify(0, fleet.ca.issue(uuid(0), issuer=lax))
+    async with fleet:
+
+        async def refused() -> bool:
+            return bool(fleet.events("certificate.invalid", 0))
+
+        await eventually(refused)
+        (peer,) = (await fleet.status())[0].peers
+        assert peer.security.key_index is None

@@ -255,6 +255,29 @@ def test_a_malformed_request_is_answered_with_a_problem(
     assert len(answer.content) < 2_000
 
 
+@pytest.mark.parametrize(
+    ("node", "status"), [("east/node0", 200), (str(UUIDS["west"]), 200), ("north/node0", 404), ("", 404)]
+)
+def test_an_event_is_recorded_of_a_node_that_runs_here_and_of_no_other(
+    keyed: Background, node: str, status: int
+) -> None:
+    before = len(keyed.running.journal.recent())
+    event = {
+        "node": node,
+        "type": "certificate.refused",
+        "fields": {"name": "base", "check": "validity", "reason": "none"},
+    }
+
+    with api(keyed) as http:
+        answer = http.post("/v1/audit", json=event)
+
+    assert answer.status_code == status
+    assert len(keyed.running.journal.recent()) - before == (status == 200)
+    assert status == 200 or answer.json()["error"].startswith(
+        f"the system that runs here has no node {node!r}, but east/node0, west/node0;"
+    )
+
+
 def test_only_its_owner_can_use_the_socket(keyed: Background) -> None:
     assert stat.S_IMODE(keyed.running.state.socket.stat().st_mode) == 0o600
     assert stat.S_IMODE(keyed.running.state.path.stat().st_mode) == 0o700

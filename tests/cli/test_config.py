@@ -6,9 +6,14 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from peerkey.pki.laboratory import Validity, common_name, signed, started
+from peerkey.testing.ca import TestCA
 from tests.cli.commands import document, peerkey
 
 EAST, WEST = "d66887a3-a556-4782-952b-f8818ec8d8bc", "877f77b2-2c5c-4316-b266-f24a7a44668e"
@@ -159,6 +164,79 @@ def test_a_bad_file_is_a_fault_at_the_setting_that_names_it(
     lenient = document("config", "check", file)
     moved = [warning["line"] for warning in lenient["warnings"] if words in warning["message"]]
     assert moved == ([line] if of_the_certificate else [])
+
+
+def with_no_certificate_of_an_authority(file: Path) -> None:
+    (file.parent / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+
+
+def with_an_authority_that_has_expired(file: Path) -> None:
+    ended = TestCA(now=datetime.now(UTC) - timedelta(days=9_000)).root.certificate
+    (file.parent / "ca.pem").write_bytes(ended.public_bytes(Encoding.PEM))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (with_a_leaf_for_a_ca, "may not be trusted"),
+        (with_no_certificate_of_an_authority, "certificate 1 cannot be read"),
+        (with_an_authority_that_has_expired, "has expired"),
+    ],
+)
+def test_the_mode_of_a_trusted_certificate_is_about_that_certificate_alone(
+    spoil: Callable[[Path], None], words: str, file: Path
+) -> None:
+    spoil(file)
+    strict = document("config", "check", file)
+    at_the_authority = [fault for fault in strict["faults"] if fault["line"] == 6]
+    assert [words in fault["message"] for fault in at_the_authority] == [True]
+
+    file.write_text(
+        CONFIGURATION.replace("      file: ca.pem\n", "      file: ca.pem\n      validation-mode: warn\n")
+    )
+    lenient = document("config", "check", file)
+
+    moved = [warning for warning in lenient["warnings"] if warning["line"] == 6]
+    assert [words in warning["message"] for warning in moved] == [True]
+    # What leads to no trusted authority is a fault of the certificates of nodes, and theirs is the mode.
+    assert all(fault["line"] != 6 for fault in lenient["faults"])
+
+
+def test_a_certificate_that_does_not_say_what_it_is_for_is_a_warning_in_either_mode(file: Path) -> None:
+    key = load_pem_private_key((file.parent / "east.key").read_bytes(), None)
+    ca = TestCA(now=datetime.now(UTC))
+    (file.parent / "ca.pem").write_bytes(ca.root.certificate.public_bytes(Encoding.PEM))
+    issued = ca.issue(UUID(EAST), key=key, purposes=None)  # type: ignore[arg-type]
+    (file.parent / "east.pem").write_bytes(issued.pem)
+
+    found = document("config", "check", file)
+
+    (told,) = [warning for warning in found["warnings"] if warning["line"] == 13]
+    assert "does not say what it is for" in told["message"]
+    assert not [fault for fault in found["faults"] if fault["line"] == 13]
+
+
+def test_a_certificate_that_is_signed_by_its_own_key_is_told_where_nobody_is_trusted(file: Path) -> None:
+    alone = CONFIGURATION.replace(
+        "  trusted-ca-certificate:\n    - name: root\n      file: ca.pem\n", ""
+    ).replace("peer-validation: true", "peer-validation: false")
+    file.write_text(alone)
+    key = load_pem_private_key((file.parent / "east.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC).replace(microsecond=0)
+    name = common_name(EAST)
+    validity = Validity(now - timedelta(days=1), now + timedelta(days=300))
+    builder = started(name, name, key.public_key(), serial=7, validity=validity)
+    (file.parent / "east.pem").write_bytes(signed(builder, key).public_bytes(Encoding.PEM))
+
+    found = document("config", "check", file)
+
+    line = 1 + alone.splitlines().index("          client-certificate: {name: base, file: east.pem}")
+    assert found["valid"] is True
+    assert any(
+        "signed by its own key" in warning["message"] and warning["line"] == line
+        for warning in found["warnings"]
+    )
 
 
 def test_a_certificate_that_expires_soon_is_a_warning(file: Path) -> None:

@@ -29,12 +29,15 @@ DOCUMENTS = {
     "peerkey show events": schemas.Events,
     "peerkey show actors": schemas.Actors,
     "peerkey create private-key": schemas.PrivateKeyCreated,
+    "peerkey delete private-key": schemas.PrivateKeyDeleted,
     "peerkey rekey": schemas.Rekeyed,
     "peerkey release-pin": schemas.PinReleased,
     "peerkey reload": schemas.Reloaded,
     "peerkey simulate": Simulation,
     "peerkey pki verify": schemas.Verified,
+    "peerkey pki crl": schemas.Crls,
     "peerkey import certificate": schemas.Imported,
+    "peerkey enroll": schemas.Enrolled,
     "The admin API": schemas.Health,
 }
 #: Where keys are described that a document has in common with others.
@@ -96,6 +99,12 @@ def test_every_key_that_show_peers_certificate_adds_is_described() -> None:
     assert [
         key for key in keys_of(schemas.PeersCertificate) if not re.search(rf"`[^`]*\b{key}\b", text)
     ] == []
+
+
+def test_every_key_of_what_a_ca_offers_is_described() -> None:
+    text = SECTIONS["peerkey enroll"]
+
+    assert [key for key in keys_of(schemas.OfferedCas) if not re.search(rf"`[^`]*\b{key}\b", text)] == []
 
 
 # --- helpers --------------------------------------------------------------------------------------

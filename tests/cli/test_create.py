@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,24 @@ def test_a_node_of_a_configuration_gets_its_key_where_the_configuration_has_it(
     assert (made["node"], made["node_uuid"]) == ("east/node0", "d66887a3-a556-4782-952b-f8818ec8d8bc")
     assert not (state / "identity").exists()
     assert [each["node"] for each in events(state)] == ["east/node0"]
+
+
+def test_a_node_that_is_installed_anew_around_its_identity_file_is_the_same_node(
+    state: Path, tmp_path: Path
+) -> None:
+    """ "guaranteed to be unique per node, even across RMAs" """
+    before = document("create", "private-key", "--state-dir", state)
+    identity = (state / "identity").read_bytes()
+    shutil.rmtree(state)
+    state.mkdir(mode=0o700)
+    (state / "identity").write_bytes(identity)
+
+    after = document("create", "private-key", "--state-dir", state)
+    elsewhere = document("create", "private-key", "--state-dir", tmp_path / "elsewhere")
+
+    assert after["node_uuid"] == before["node_uuid"] != elsewhere["node_uuid"]
+    assert after["fingerprint"] != before["fingerprint"]
+    assert (state / "identity").read_bytes() == identity
 
 
 def test_the_identity_of_the_machine_comes_before_that_of_the_state_directory(

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -117,6 +119,44 @@ def test_an_expired_certificate_is_refused(routers: TwoRouters, old: Issued) -> 
     assert done.exit_code == 1
     assert "expired: the certificate expired" in done.stderr
     assert installed(routers) == old.pem
+
+
+def test_a_certificate_that_does_not_say_what_it_is_for_is_imported_with_a_remark(
+    routers: TwoRouters, old: Issued
+) -> None:
+    done = import_(routers, "--json", given=given_file(routers, renewed(routers, old, purposes=None).pem))
+
+    (remark,) = json.loads(done.stdout)["remarks"]
+    assert done.exit_code == 0
+    assert "does not say what it is for" in remark
+
+
+def test_a_full_chain_of_rsa_is_imported_with_its_root_in_any_order(routers: TwoRouters) -> None:
+    """I95-65719: an RSA certificate with its full chain was refused, with a message about something else."""
+    key = rsa.generate_private_key(65_537, 2_048)
+    ca = TestCA(
+        "rsa",
+        now=routers.ca.now,
+        root_key=rsa.generate_private_key(65_537, 3_072),
+        intermediate_key=rsa.generate_private_key(65_537, 2_048),
+    )
+    (routers.folder / "ca.pem").write_bytes(ca.root.certificate.public_bytes(Encoding.PEM))
+    issued = ca.issue(EAST, key=key)
+    routers.certify("east", issued)
+    leaf, issuing, root = (
+        each.public_bytes(Encoding.PEM)
+        for each in (issued.certificate, ca.intermediate.certificate, ca.root.certificate)
+    )
+
+    for full in (leaf + issuing + root, root + issuing + leaf, issuing + leaf + root):
+        done = import_(routers, given=given_file(routers, full))
+
+        assert done.exit_code == 0, done.stderr
+        assert installed(routers) == leaf + issuing
+
+    wrong = import_(routers, given=given_file(routers, issuing + root))
+    assert wrong.exit_code == 1
+    assert "none of the 2 certificates is for the private key" in wrong.stderr
 
 
 def test_validation_mode_is_about_configurations_and_not_about_imports(
@@ -280,6 +320,26 @@ def test_a_ca_bundle_that_was_replaced_counts_with_the_import(
 
     wait_for(lambda: serial_at_peer(system, "west") == new.certificate.serial_number, 30)
     assert show(routers, "alarms")["alarms"] == []
+
+
+def test_nothing_is_imported_for_a_node_whose_system_is_another(
+    system: Background, routers: TwoRouters
+) -> None:
+    assert system.running is not None
+    stranger, out = routers.ca.issue(UUID(int=99)), routers.folder / "stranger.pem"
+    routers.certify("stranger", stranger)
+    out.unlink()
+
+    done = peerkey(
+        *("import", "certificate", given_file(routers, stranger.pem), "--uuid", UUID(int=99)),
+        *("--key", routers.folder / "stranger.key", "--out", out, "--trust", routers.folder / "ca.pem"),
+        *("--state-dir", routers.folder / "state"),
+    )
+
+    assert done.exit_code == 1
+    assert "the system that runs here has no node" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not out.exists()
 
 
 def test_a_certificate_that_is_missing_at_the_start_is_an_alarm_until_it_is_imported(

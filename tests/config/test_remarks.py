@@ -23,7 +23,6 @@ def test_a_good_configuration_has_no_warning() -> None:
         (with_policy("peer-key-rekey-interval: never"), 6, "peer-key-rekey-interval", "never replaced"),
         (with_policy("peer-key-rekey-interval: 0"), 6, "peer-key-rekey-interval", "never replaced"),
         (with_policy("payload-key-rekey-interval: 24"), 6, "payload-key-rekey-interval", "without effect"),
-        (with_policy("ca-profile: {url: https://ca.example}"), 6, "url", "without effect yet"),
         (with_policy("key-exchange-algorithm: ml-kem"), 6, "key-exchange-algorithm", "FIPS 140-3"),
         (with_policy("diffie-hellman: {dh-key-size: 1024}"), 6,
          "security-key-management", "1024-bit group is weak"),

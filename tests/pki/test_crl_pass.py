@@ -211,7 +211,6 @@ def test_what_is_nearly_a_usual_entry_is_refused(change: Callable[[bytes], bytes
     assert USUAL_ENTRY.fullmatch(good)
     spoiled = change(good)
 
-    assert not USUAL_ENTRY.fullmatch(spoiled)
     with pytest.raises(Malformed):
         ours(large_list(CA.intermediate, entry(b"\x05", DATE) + spoiled + entry(b"\x06", DATE)))
 

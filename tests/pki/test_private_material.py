@@ -96,6 +96,39 @@ def test_a_key_appended_to_a_certificate_in_der_is_seen() -> None:
     assert private_key_in(NODE.chain[0] + key) == "a private key in DER"
 
 
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("written", ["in DER", "in base64", "in one line of base64"])
+def test_a_key_without_its_armour_is_seen_beside_a_certificate_in_pem(
+    kind: str, written: str, *, encrypted: bool
+) -> None:
+    """Whoever looks for PEM alone takes it for text around the certificate."""
+    encryption = PASSWORD if encrypted else NoEncryption()
+    key = KEYS[kind].private_bytes(Encoding.DER, PrivateFormat.PKCS8, encryption)
+    bare = {
+        "in DER": key,
+        "in base64": base64.encodebytes(key),
+        "in one line of base64": base64.b64encode(key),
+    }[written]
+
+    assert private_key_in(NODE.pem + bare) is not None
+    assert private_key_in(b"first:\n" + bare + b"\n\nthen:\n" + NODE.pem) is not None
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_a_key_in_the_older_forms_is_seen_in_der_behind_a_certificate_in_pem(kind: str) -> None:
+    key = KEYS[kind].private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+
+    assert private_key_in(NODE.pem + key) == "a private key in DER"
+
+
+def test_a_key_store_is_seen_in_der_behind_a_certificate_in_pem() -> None:
+    assert isinstance(NODE.key, ec.EllipticCurvePrivateKey)
+    store = pkcs12.serialize_key_and_certificates(b"node", NODE.key, NODE.certificate, None, PASSWORD)
+
+    assert private_key_in(NODE.pem + store) is not None
+
+
 def test_a_key_of_putty_is_seen() -> None:
     assert private_key_in(NODE.pem + b"PuTTY-User-Key-File-3: ssh-rsa\n") == "a PuTTY private key"
 
@@ -109,6 +142,10 @@ def test_a_key_of_putty_is_seen() -> None:
         pkcs7.serialize_certificates([NODE.certificate], Encoding.PEM),
         RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
         RSA_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1),
+        NODE.pem + NODE.chain[1],
+        NODE.pem + base64.encodebytes(NODE.chain[1]) + b"0" * 500,
+        NODE.pem + RSA_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        NODE.pem + RSA_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1),
         b"",
         b"0",
         b"0\x80",

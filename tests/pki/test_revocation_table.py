@@ -16,10 +16,10 @@ from peerkey.pki.revocation_table import (
     REASONS,
     REMOVE_FROM_CRL,
     Table,
-    build,
     entry_of,
     when_of,
 )
+from peerkey.pki.table_building import build
 
 AT = datetime(2024, 10, 17, 16, 33, 11, tzinfo=UTC)
 WHEN = when_of(AT, 1)

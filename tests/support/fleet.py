@@ -88,7 +88,7 @@ class Fleet:
             revocation=self.revocation,
         )
         self.authority: Ref = self.system.spawn(
-            lambda: Authority(lambda: tuple(self.plans), ports, self.lists), "authority"
+            lambda: Authority(lambda: tuple(self.plans), ports, revocation=self.lists), "authority"
         )
         return self
 

@@ -22,7 +22,8 @@ def ours(der: bytes) -> Counter[Named]:
     """Return what the pass reads. Raises Malformed."""
     entries = read_entries_untrusted(open_list_untrusted(der))
     said: Counter[Named] = Counter()
-    for (issuer, width), records in entries.records.items():
+    for (issuer, width), gathering in entries.records.items():
+        records = gathering.records()
         full = width + WHEN_BYTES
         assert len(records) % full == 0
         for at in range(0, len(records), full):

@@ -129,6 +129,53 @@ def test_a_wrong_or_missing_pin_is_one_line_without_it(pin: str | None, says: st
     assert "271828182" not in line
 
 
+def test_a_pin_that_was_refused_is_not_tried_again_before_it_or_an_operator_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token locks itself after a few wrong PINs, and a node looks every minute."""
+    place = pkcs11_place(tmp_path)
+    token, _ = parse_pkcs11(place.name("base"))
+    place.opened().create(place.name("base"), KeyType.EC_P256)
+    file = private_file(tmp_path / "another", "271828182")
+    name = Pkcs11Token(token.module, token.label, str(file)).name_of("base")
+    stores = KeyStores(tmp_path / "s", environment={})
+    tries = counted_logins(monkeypatch)
+
+    said = {refusal_to_sign(stores, name) for _ in range(5)}
+
+    (line,) = said
+    assert len(tries) == 1
+    assert "which is not tried again" in line
+    assert f"correct {file}" in line
+    assert "`peerkey reload`" in line
+    assert "271828182" not in line
+    stores.retry()
+    assert refusal_to_sign(stores, name) == line
+    assert len(tries) == 2
+    private_file(file, PIN)
+    assert stores.signer(name)[0].sign(b"data")
+
+
+def test_a_pin_that_is_wrong_only_from_now_on_is_tried_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = pkcs11_place(tmp_path)
+    token, _ = parse_pkcs11(place.name("base"))
+    place.opened().create(place.name("base"), KeyType.EC_P256)
+    file = private_file(tmp_path / "another", PIN)
+    name = Pkcs11Token(token.module, token.label, str(file)).name_of("base")
+    signer, _ = KeyStores(tmp_path / "s", environment={}).signer(name)
+    assert signer.sign(b"data")
+    private_file(file, "271828182")
+    tries = counted_logins(monkeypatch)
+
+    for _ in range(3):
+        with pytest.raises(Misconfigured, match="refuses the PIN"):
+            signer.sign(b"data")
+
+    assert len(tries) == 1
+
+
 def test_the_pin_may_come_from_the_environment(tmp_path: Path) -> None:
     token, _ = parse_pkcs11(pkcs11_place(tmp_path).name("base"))
     name = Pkcs11Token(token.module, token.label, None).name_of("base")
@@ -268,6 +315,44 @@ def test_a_signature_of_a_device_always_takes_its_time(tmp_path: Path) -> None:
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+def private_file(path: Path, content: str) -> Path:
+    path.touch(mode=0o600)
+    path.write_text(content)
+    return path
+
+
+def counted_logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows with every PIN that a token is asked about from now on."""
+    import pkcs11  # noqa: PLC0415 - an extra
+
+    tries: list[str] = []
+    real = pkcs11.lib
+
+    class Token:
+        def __init__(self, module: str, label: str) -> None:
+            self._token = real(module).get_token(token_label=label)
+
+        def open(self, *, rw: bool, user_pin: str) -> object:
+            tries.append(user_pin)
+            return self._token.open(rw=rw, user_pin=user_pin)
+
+    class Library:
+        def __init__(self, module: str) -> None:
+            self._module = module
+
+        def get_token(self, *, token_label: str) -> Token:
+            return Token(self._module, token_label)
+
+    monkeypatch.setattr(pkcs11, "lib", Library)
+    return tries
+
+
+def refusal_to_sign(store: KeyStore, name: str) -> str:
+    with pytest.raises(Misconfigured) as caught:
+        store.signer(name)
+    return str(caught.value)
 
 
 def refusal(store: KeyStore, name: str) -> str:
