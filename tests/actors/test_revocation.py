@@ -6,9 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from actors.messages import RevocationChanged
 from peerkey.observe import alarms
+from peerkey.pki.revocation import RevokedEntry
 from peerkey.testing.revocation import RevocationTable
 from tests.support.fleet import Fleet, eventually
 
@@ -138,8 +140,23 @@ async def test_nothing_is_judged_again_while_the_generation_is_the_same(tmp_path
         assert table.lookups == known + 2 * CERTIFICATES_IN_A_CHAIN
 
 
-async def test_a_change_that_comes_while_others_are_being_judged_is_judged_after_them(tmp_path: Path) -> None:
-    """Of a dozen peers only some are judged in one message; a change between two of them counts for all."""
+async def test_a_change_in_the_middle_of_a_round_is_found_at_its_end_without_a_word(tmp_path: Path) -> None:
+    table = Restless()
+    async with Fleet(tmp_path, routers=12, revocation=table) as fleet:
+        await eventually(fleet.keyed)
+        # When the last of the peers is looked up, the one that was looked up first is revoked.
+        table.peers = {number: fleet.issued[number].certificate for number in range(1, 12)}
+        tell_of_a_stranger(fleet, table)
+
+        async def noticed() -> bool:
+            sources = [alarm.source for alarm in (await fleet.status())[0].alarms]
+            return sources == [f"r{table.order[0]}/node0"]
+
+        # Far less than the minute after which a node looks in any case.
+        await eventually(noticed, within=20)
+
+
+async def test_changes_that_follow_each_other_quickly_are_told_of_once_each(tmp_path: Path) -> None:
     table = RevocationTable()
     async with Fleet(tmp_path, routers=12, revocation=table) as fleet:
         await eventually(fleet.keyed)
@@ -157,6 +174,32 @@ async def test_a_change_that_comes_while_others_are_being_judged_is_judged_after
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+class Restless(RevocationTable):
+    """A table that changes in the middle of a round: as soon as each of the peers was looked up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peers: dict[int, x509.Certificate] = {}
+        #: The peers in the order in which they were looked up.
+        self.order: list[int] = []
+
+    def lookup(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:
+        found = super().lookup(issuer_name_der, serial)
+        for number, certificate in self.peers.items():
+            if certificate.serial_number == serial and number not in self.order:
+                self.order.append(number)
+                if len(self.order) == len(self.peers):
+                    first = self.peers[self.order[0]]
+                    self.revoke(first, first.not_valid_before_utc)
+        return found
+
+
+def tell_of_a_stranger(fleet: Fleet, table: RevocationTable) -> None:
+    """Revoke a certificate that nobody here has, and tell the first router."""
+    table.revoke(fleet.ca.issue(fleet.plans[0].uuid).certificate, fleet.now)
+    tell(fleet, 0)
 
 
 def revoke(fleet: Fleet, table: RevocationTable, number: int) -> None:

@@ -197,6 +197,27 @@ def test_a_revoked_certificate_is_refused_and_comes_back_when_it_is_released() -
     assert pair.run(seconds=65, until=pair.keyed)
 
 
+def test_a_refused_certificate_that_is_bad_for_another_reason_is_told_of_before_it_comes_again() -> None:
+    ca, other = TestCA(), TestCA("other")
+    high = other.issue(HIGHER)
+    pair = Pair(ca=ca, issued=(ca.issue(LOWER), high))
+    pair.low.revocation = table = RevocationTable()
+    pair.low.lose_store()
+    pair.run(seconds=60)
+    table.revoke(high.certificate, NOW)
+    pair.low.trust = type(ca.trust).of([*ca.trust.certificates, *other.trust.certificates])
+    pair.low.reconfigure()
+
+    assert [text.split(":")[1].strip().split(" ")[0] for text in refused(pair.low)] == [
+        "untrusted",
+        "revoked",
+    ]
+    assert pair.low.peering.peer_fault is not None
+    assert pair.low.peering.peer_fault.state == "revoked"
+    pair.run(seconds=60)
+    assert len(refused(pair.low)) == 2, "and it is not told of again when it comes"
+
+
 # --- numbers and challenges ---------------------------------------------------------------------------
 
 
