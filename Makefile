@@ -42,8 +42,9 @@ fmt: $(READY) ## Format the code and mend what can be mended mechanically
 bench: $(VENV)/bench ## Measure keys a second, the actor runtime, and the longest pauses of the event loop
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-fuzz: $(READY) ## Look for new failures of the protocol and the runtime, for as long as it takes
-	@$(BIN)/python -m pytest tests/protocol/test_properties.py tests/runtime/test_model.py --hypothesis-profile=long --timeout=0 $(ARGS)
+fuzz: $(VENV)/fuzz ## Look for new failures of the protocol, the runtime and the reader of lists, for as long as it takes
+	@$(BIN)/python -m tests.fuzz.lists
+	@$(BIN)/python -m pytest tests/protocol/test_properties.py tests/runtime/test_model.py tests/pki/test_crl_pass.py --hypothesis-profile=long --timeout=0 $(ARGS)
 
 soak: $(READY) ## Simulate fleets of random seeds until something is found or Ctrl-C; ARGS names seeds
 	@$(BIN)/python -m tests.sim.seeds $(ARGS)
@@ -62,6 +63,11 @@ clean: ## Remove .venv and everything that was made
 $(VENV)/bench: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' || \
 		echo "peerkey: pip could not install pykka and xoscar; their rows will say so"
+	@touch $@
+
+# Without it `make fuzz` says so, and hypothesis goes on alone.
+$(VENV)/fuzz: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' || true
 	@touch $@
 
 $(READY): pyproject.toml tools/venv.sh

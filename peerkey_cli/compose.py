@@ -25,7 +25,7 @@ from actors.crl.index import RevocationPorts
 from actors.crl.ingesting import ProcessIngester
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
-from actors.crl.source import SourcePorts
+from actors.crl.messages import SourcePorts
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
 from actors.master_list_file import MasterListFile
@@ -107,7 +107,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             source=SourcePorts(
                 fetcher=NetworkFetcher(),
                 keeper=KeptFiles(state.revocation),
-                ingester=ProcessIngester(),
+                ingester=ProcessIngester(state.revocation),
                 journal=journal,
                 entropy=os.urandom,
             ),

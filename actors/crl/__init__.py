@@ -11,7 +11,9 @@
 ``ingesting``   judging a list, in a process of its own where it is large
 ``known``       what every node of this process asks
 ``source``      the actor of one address
+``telling``     the audit event of one attempt
 ``status``      what an operator is shown
+``messages``    what the two actors say to each other
 ``index``       the actor that knows all addresses, merges what they bring and tells the nodes
 ``discovery``   what certificates say of lists
 """

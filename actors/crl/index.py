@@ -24,17 +24,16 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from actors.crl.discovery import Installed, Named, installed, seen
 from actors.crl.ingesting import GoodList, Judges
-from actors.crl.port import shown
-from actors.crl.source import (
-    MAXIMUM_SIGNERS,
+from actors.crl.messages import (
     Circumstances,
-    CrlSource,
     FetchNow,
     FetchSoon,
     SourcePorts,
     SourceReport,
     Subscribed,
 )
+from actors.crl.port import shown
+from actors.crl.source import MAXIMUM_SIGNERS, CrlSource
 from actors.crl.status import GetRevocation, RevocationStatus, alarms_of
 from actors.messages import CertificatesSeen, FetchLists, ListsWanted, RevocationChanged
 from actors.names import AUTHORITY

@@ -2,19 +2,24 @@
 
 A list of a million entries takes most of a second, in one piece and with the interpreter's lock. So a large
 list is judged in a process of its own, which is started for it and ends with it; a small one on a thread.
-Both get the same plain values and come to the same.
+Both come to the same. Between the processes go files, not messages: a message of some megabytes is copied
+several times under the same lock, and entries that lie in a mapped file take no memory of this process.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import mmap
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from multiprocessing import get_context
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 from typing import Final, Protocol
 
 from cryptography import x509
@@ -33,6 +38,11 @@ MAXIMUM_PROCESSES: Final = 1
 #: How long one may take, its start included. The largest list takes a few seconds.
 JUDGED_WITHIN: Final = timedelta(minutes=2)
 
+#: Of the directory of one judgement, and of the files in it: the list, and what it came to.
+_PREFIX: Final = "judging."
+_CONTENT: Final = "list"
+_ENTRIES: Final = "entries"
+
 
 @dataclass(frozen=True, slots=True)
 class Judges:
@@ -46,10 +56,10 @@ class Judges:
 
 @dataclass(frozen=True, slots=True)
 class GoodList:
-    """A list that counts, with its entries as bytes, so that another process can be told of it."""
+    """A list that counts, with its entries as bytes or in a mapped file, and not as anything more."""
 
     facts: ListFacts
-    entries: bytes = field(repr=False)
+    entries: bytes | mmap.mmap = field(repr=False)
 
     def held(self) -> Held:
         """Return it as it is merged."""
@@ -123,8 +133,9 @@ class InlineIngester:
 class ProcessIngester:
     """Judges small lists on a thread and large ones in a process; see :class:`ListIngester`."""
 
-    def __init__(self, small: int = SMALL_LIST_BYTES) -> None:
-        """Judge lists of more than ``small`` bytes in a process."""
+    def __init__(self, directory: Path, small: int = SMALL_LIST_BYTES) -> None:
+        """Judge lists of more than ``small`` bytes in a process, by files in ``directory``, which is ours."""
+        self._directory = directory
         self._small = small
         self._processes = asyncio.Semaphore(MAXIMUM_PROCESSES)
 
@@ -135,25 +146,59 @@ class ProcessIngester:
         if size <= self._small:
             return await asyncio.to_thread(judged, work)
         async with self._processes:
-            return await asyncio.to_thread(_elsewhere, judged, work)
+            return await asyncio.to_thread(self._elsewhere, work)
+
+    def _elsewhere(self, work: IngestWork) -> GoodList:
+        """Judge a list in a process of its own, and wait for it.
+
+        Raises:
+            ListRefused: it must not count; says why.
+            Unavailable: the process has ended without an answer, or has not answered in time.
+
+        """
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self._directory.glob(f"{_PREFIX}*"):
+                rmtree(left, ignore_errors=True)
+            with TemporaryDirectory(dir=self._directory, prefix=_PREFIX) as place:
+                return _by_files(work, Path(place))
+        except OSError:
+            # A full disk must not keep a revocation from taking effect, although it holds others up.
+            return judged(work)
 
 
-def _elsewhere(function: Callable[[IngestWork], GoodList], work: IngestWork) -> GoodList:
-    """Call ``function`` in a process of its own, and wait for it.
+def _by_files(work: IngestWork, place: Path) -> GoodList:
+    """Judge a list in a process that reads and writes files in ``place``."""
+    (place / _CONTENT).write_bytes(work.content)
+    for number, each in enumerate(work.before):
+        (place / str(number)).write_bytes(each.entries)
+    bare = replace(work, content=b"", before=tuple(replace(each, entries=b"") for each in work.before))
+    facts = _called(bare, place)
+    with (place / _ENTRIES).open("rb") as file:
+        # It stays mapped when the file has no name any more, for as long as anybody holds it.
+        return GoodList(facts, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
-    Raises:
-        Unavailable: it has ended without an answer, or has not answered in time.
 
-    """
+def _called(work: IngestWork, place: Path) -> ListFacts:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        future = process.submit(function, work)
+        future = process.submit(_judged_in_files, work, place)
         try:
             return future.result(JUDGED_WITHIN.total_seconds())
         except BrokenProcessPool as fault:
             message = "the process that judged the list has ended without an answer"
             raise Unavailable(message) from fault
-        except TimeoutError as fault:
+        except FutureTimeout as fault:
             for child in list(process._processes.values()):  # noqa: SLF001 - there is no other way to end it
                 child.kill()
             message = f"the list could not be judged within {JUDGED_WITHIN.total_seconds():g} s"
             raise Unavailable(message) from fault
+
+
+def _judged_in_files(work: IngestWork, place: Path) -> ListFacts:
+    """Run in the other process: read what is to be judged, and write its entries."""
+    before = tuple(
+        replace(each, entries=(place / str(number)).read_bytes()) for number, each in enumerate(work.before)
+    )
+    good = judged(replace(work, content=(place / _CONTENT).read_bytes(), before=before))
+    (place / _ENTRIES).write_bytes(good.entries)
+    return good.facts

@@ -18,26 +18,32 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from actors.crl.ingesting import GoodList, IngestWork, Judges
+from actors.crl.messages import (
+    Circumstances,
+    FetchNow,
+    FetchSoon,
+    SourcePorts,
+    SourceReport,
+    Subscribed,
+)
 from actors.crl.port import FetchFailed, KeptLists, ListFetched, ListRequest, ListUnchanged, shown
 from actors.crl.status import SourceStatus, Trouble
+from actors.crl.telling import update_event
 from actors.names import AUTHORITY
 from actors.time import moment
 from actors.work import computed
 from peerkey.errors import Unavailable
-from peerkey.observe.events import CrlUpdated, CrlUpdateFailed
 from peerkey.pki.crl_polling import NO_VALIDATORS, Polling
 from peerkey.pki.list_ingestion import MAXIMUM_SERIES, ListRefused
 from runtime.actor import Actor
 
 if TYPE_CHECKING:
-    from actors.crl.ingesting import ListIngester
-    from actors.crl.port import ListFetcher, ListKeeper
-    from actors.journal import Journal
+    from actors.crl.port import ListKeeper
+    from actors.crl.telling import Stage
     from peerkey.moment import Moment
     from peerkey.pki.crl_polling import Wanted
     from peerkey.pki.list_facts import ListFacts
     from peerkey.pki.list_subscriptions import Subscription
-    from peerkey.protocol.core import Entropy
     from runtime.ref import Ref
 
 #: How often it is looked whether something is due although nothing says so: wall clocks are stepped.
@@ -53,61 +59,8 @@ MAXIMUM_BYTES: Final = 1024 * 1024 * 1024
 #: Authorities that are remembered beside those that are trusted. A fleet has a handful.
 MAXIMUM_SIGNERS: Final = 64
 
-_NOTHING: Final = "N/A"
 #: Bytes of which a number between 0 and 1 is made.
 _LUCK_BYTES: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class SourcePorts:
-    """What a source needs of the world."""
-
-    fetcher: ListFetcher
-    keeper: ListKeeper
-    ingester: ListIngester
-    journal: Journal
-    entropy: Entropy
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """By whom lists are judged, and beside which: told whenever it changes."""
-
-    judges: Judges = field(default_factory=Judges)
-    #: Facts of the lists of every address, among which a delta finds its base.
-    known: tuple[ListFacts, ...] = field(default=(), repr=False)
-
-
-# --- what it is told ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribed:
-    """Who wants the list has changed."""
-
-    subscription: Subscription
-
-
-@dataclass(frozen=True, slots=True)
-class FetchNow:
-    """An operator orders that the list be fetched."""
-
-
-@dataclass(frozen=True, slots=True)
-class FetchSoon:
-    """A node would like the list to be fresh."""
-
-
-# --- what it tells ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SourceReport:
-    """What an address has, and how it stands with it. Each replaces the one before."""
-
-    url: str
-    lists: tuple[GoodList, ...] = field(repr=False)
-    status: SourceStatus
 
 
 # --- what it tells itself -----------------------------------------------------------------------------
@@ -134,6 +87,8 @@ class Came:
 
     wanted: Wanted
     answer: ListFetched | ListUnchanged
+    #: SHA-256 of what came; empty where nothing did.
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +131,9 @@ class JudgedAgain:
     """What was kept, judged by whom we trust now."""
 
     judges: Judges
-    #: All that was judged, and what of it counts.
-    contents: tuple[bytes, ...] = field(repr=False)
-    lists: tuple[tuple[bytes, GoodList], ...] = field(repr=False)
+    #: SHA-256 of all that was to be judged, and what of it counts.
+    digests: frozenset[bytes] = field(repr=False)
+    lists: tuple[GoodList, ...] = field(repr=False)
     refused: str
 
 
@@ -204,8 +159,8 @@ class CrlSource(Actor):
         self._index = index
         self._ports = ports
         self._polling = Polling(subscription.intervals)
-        #: The lists that count with what they were read from, the newest last.
-        self._lists: dict[Series, tuple[bytes, GoodList]] = {}
+        #: The lists that count, the newest last. What they were read from is on the disk alone.
+        self._lists: dict[Series, GoodList] = {}
         self._validators = NO_VALIDATORS
         self._status = SourceStatus(url, subscription.origin, self._polling.state)
         #: Whether the lists are being judged again, and by whom they were judged.
@@ -225,7 +180,7 @@ class CrlSource(Actor):
             self._validators = kept.validators
             # Who was known to sign lists then may not have been seen again yet.
             self._judged_by = replace(self._judged_by, seen=kept.signers)
-            self._take_judged(await self._judge(self._judges(), kept.contents))
+            self._take_judged(await self._judge(self._judges(), kept.contents, frozenset()))
         self._report()
         self._look(moment(self.ctx.clock))
 
@@ -244,8 +199,8 @@ class CrlSource(Actor):
                 self._look(now)
             case FetchSoon():
                 self._freshen(now)
-            case Came(wanted, answer):
-                self._came(wanted, answer, now)
+            case Came():
+                self._came(message, now)
             case NotCome() | NotGood():
                 self._not_come(message, now)
             case Good():
@@ -276,8 +231,8 @@ class CrlSource(Actor):
         if wanted is not None:
             request = ListRequest(self._url, wanted.validators, self._circumstances.judges.trusted)
             self.ctx.pipe(
-                self._ports.fetcher.fetch(request),
-                lambda answer: Came(wanted, answer),
+                self._fetched(request),
+                lambda came: Came(wanted, *came),
                 lambda error: NotCome(wanted, error),
                 drain=False,
             )
@@ -287,6 +242,13 @@ class CrlSource(Actor):
         if wait is not None and not self._judging:
             self.ctx.set_timer("look", min(wait, LOOK_AGAIN_AFTER), LookDue())
 
+    async def _fetched(self, request: ListRequest) -> tuple[ListFetched | ListUnchanged, bytes]:
+        """Fetch a list; of the largest the digest alone would hold the event loop for a tenth of a second."""
+        answer = await self._ports.fetcher.fetch(request)
+        if isinstance(answer, ListUnchanged):
+            return answer, b""
+        return answer, await computed(self.ctx, _digest, answer.content)
+
     def _freshen(self, now: Moment) -> None:
         """Fetch the list for a node that wants it fresh, unless it is: a hundred nodes ask in turn."""
         confirmed = self._status.confirmed
@@ -294,21 +256,22 @@ class CrlSource(Actor):
             self._polling.hasten()
             self._look(now)
 
-    def _came(self, wanted: Wanted, answer: ListFetched | ListUnchanged, now: Moment) -> None:
+    def _came(self, message: Came, now: Moment) -> None:
         """Judge what came, unless it is what counts already."""
+        wanted, answer = message.wanted, message.answer
         match answer:
             case ListUnchanged():
                 self._polling.unchanged(now, luck=self._luck())
                 self._right(now)
-                self._journal(now, wanted, stage="unchanged")
+                self._journal(now, wanted, "unchanged")
             case ListFetched(content, validators):
-                known = {good.facts.digest for _, good in self._lists.values()}
+                known = {good.facts.digest for good in self._lists.values()}
                 trusted = self._circumstances.judges.trusted
-                if sha256(content).digest() in known and self._judged_by.trusted == trusted:
+                if message.digest in known and self._judged_by.trusted == trusted:
                     self._validators = validators
                     self._polling.fetched(validators, self._next_update(), now, luck=self._luck())
                     self._right(now)
-                    self._journal(now, wanted, stage="ingested")
+                    self._journal(now, wanted, "ingested")
                     return
                 others = sum(each.size for each in self._circumstances.known if each.source != self._url)
                 if others + len(content) > MAXIMUM_BYTES:
@@ -322,7 +285,7 @@ class CrlSource(Actor):
         work = IngestWork(
             self._url,
             answer.content,
-            tuple(good for _, good in self._lists.values()),
+            tuple(self._lists.values()),
             self._circumstances.known,
             judges,
             now.wall,
@@ -351,7 +314,7 @@ class CrlSource(Actor):
         self._polling.failed(now, luck=self._luck())
         self._status = replace(self._status, trouble=trouble, last_error=why)
         self.ctx.log.warning("no revocation list", url=shown(self._url), reason=why)
-        self._journal(now, wanted, stage="fetch" if trouble is Trouble.UNREACHABLE else "ingestion")
+        self._journal(now, wanted, "fetch" if trouble is Trouble.UNREACHABLE else "ingestion")
         self._report()
         self._look(now)
 
@@ -368,15 +331,18 @@ class CrlSource(Actor):
         lists = self._lists if behind is None else _with(self._lists, behind)
         if not lists:
             return
+        digests = tuple(good.facts.digest for good in lists.values())
         kept = KeptLists(
             self._url,
-            tuple(content for content, _ in lists.values()),
+            () if behind is None else (behind.fetched.content,),
             self._validators if behind is None else behind.fetched.validators,
             now.wall if behind is not None else self._status.fetched or now.wall,
             self._subscription.until,
             (self._judged_by if behind is None else behind.judges).seen,
         )
-        self.ctx.pipe(computed(self.ctx, _saved, self._ports.keeper, kept), lambda error: Kept(error, behind))
+        self.ctx.pipe(
+            computed(self.ctx, _saved, self._ports.keeper, kept, digests), lambda error: Kept(error, behind)
+        )
 
     def _kept(self, message: Kept, now: Moment) -> None:
         """Go on behind a writing."""
@@ -395,7 +361,7 @@ class CrlSource(Actor):
             self._status, fetched=now.wall, confirmed=now.wall, trouble=None, last_error=""
         )
         facts = good.good.facts
-        self._journal(now, good.wanted, stage="ingested", changes=(facts.added, facts.removed))
+        self._journal(now, good.wanted, "ingested", changes=(facts.added, facts.removed))
         if good.judges.trusted != self._circumstances.judges.trusted:
             self._judge_again()
         self._look(now)
@@ -425,8 +391,8 @@ class CrlSource(Actor):
         if self._judging or not self._lists:
             return
         self._judging = True
-        contents = tuple(content for content, _ in self._lists.values())
-        self.ctx.pipe(self._judge(self._judges(), contents), lambda outcome: outcome, drain=False)
+        digests = frozenset(good.facts.digest for good in self._lists.values())
+        self.ctx.pipe(self._judge_kept(self._judges(), digests), lambda outcome: outcome, drain=False)
 
     def _judges(self) -> Judges:
         """Return by whom lists are judged now; who was known to sign them once is not forgotten."""
@@ -434,12 +400,19 @@ class CrlSource(Actor):
         seen = tuple(dict.fromkeys((*judges.seen, *self._judged_by.seen)))
         return replace(judges, seen=seen[:MAXIMUM_SIGNERS])
 
-    async def _judge(self, judges: Judges, contents: tuple[bytes, ...]) -> JudgedAgain:
+    async def _judge_kept(self, judges: Judges, digests: frozenset[bytes]) -> JudgedAgain:
+        """Judge those lists again; one that could not be kept cannot be, and is fetched instead."""
+        contents = await computed(self.ctx, _loaded, self._ports.keeper, self._url, digests)
+        return await self._judge(judges, contents, digests)
+
+    async def _judge(
+        self, judges: Judges, contents: tuple[bytes, ...], digests: frozenset[bytes]
+    ) -> JudgedAgain:
         """Judge lists one after the other, as if they came anew."""
-        good: dict[Series, tuple[bytes, GoodList]] = {}
-        refused = ""
+        good: dict[Series, GoodList] = {}
+        refused = "" if len(contents) >= len(digests) else "it was not kept, and so cannot be judged again"
         for content in contents:
-            before = tuple(each for _, each in good.values())
+            before = tuple(good.values())
             # A delta that was kept finds its base among its own, or counts again when it is fetched.
             work = IngestWork(
                 self._url, content, before, self._circumstances.known, judges, self.ctx.clock.wall()
@@ -449,8 +422,8 @@ class CrlSource(Actor):
             except ListRefused as error:
                 refused = error.text
             else:
-                good[_series(found)] = (content, found)
-        return JudgedAgain(judges, contents, tuple(good.values()), refused)
+                good[_series(found)] = found
+        return JudgedAgain(judges, digests, tuple(good.values()), refused)
 
     def _judged_again(self, outcome: JudgedAgain, now: Moment) -> None:
         self._judging = False
@@ -463,8 +436,10 @@ class CrlSource(Actor):
     def _take_judged(self, outcome: JudgedAgain) -> None:
         """Let count what still does."""
         self._judged_by = outcome.judges
-        since = {series: value for series, value in self._lists.items() if value[0] not in outcome.contents}
-        self._lists = {**{_series(good): (content, good) for content, good in outcome.lists}, **since}
+        judged = {_series(good): good for good in outcome.lists}
+        # What has come meanwhile stands beside it.
+        since = {each: good for each, good in self._lists.items() if good.facts.digest not in outcome.digests}
+        self._lists = {**judged, **since}
         if outcome.refused:
             self._status = replace(self._status, trouble=Trouble.REFUSED, last_error=outcome.refused)
             # The server would say "unchanged" of what is not in use any more.
@@ -483,37 +458,27 @@ class CrlSource(Actor):
             self._status,
             polling=self._polling.state,
             latest=latest,
-            entries=sum(good.facts.total for _, good in self._lists.values()),
+            entries=sum(good.facts.total for good in self._lists.values()),
             next_poll=None if wait is None else now.wall + wait,
         )
-        lists = tuple(good for _, good in self._lists.values())
+        lists = tuple(self._lists.values())
         if not self._index.offer(SourceReport(self._url, lists, self._status)):
             self.ctx.set_timer("report", REPORT_AGAIN_AFTER, ReportDue())
 
-    def _journal(self, now: Moment, wanted: Wanted, *, stage: str, changes: tuple[int, int] = (0, 0)) -> None:
+    def _journal(self, now: Moment, wanted: Wanted, stage: Stage, changes: tuple[int, int] = (0, 0)) -> None:
         """Record what has become of a fetch."""
-        facts = self._latest()
-        fields: Mapping[str, object] = {
-            "forced": wanted.forced,
-            "last_updated": _NOTHING if facts is None else facts.last_updated,
-            "next_update": (facts.next_updated if facts is not None else "") or _NOTHING,
-            "crl_url": shown(self._url),
-            "size": 0 if facts is None else facts.size,
-            "total_entries": 0 if facts is None else facts.total,
-            "added_entries": changes[0],
-            "removed_entries": changes[1],
-            "certificate_authority": _NOTHING if facts is None else facts.authority,
-            "stage": stage,
-        }
-        event = (
-            CrlUpdated(success=True, **fields)  # type: ignore[arg-type]
-            if stage in {"unchanged", "ingested"}
-            else CrlUpdateFailed(success=False, reason=self._status.last_error, **fields)  # type: ignore[arg-type]
+        event = update_event(
+            self._url,
+            self._latest(),
+            stage,
+            forced=wanted.forced,
+            changes=changes,
+            why=self._status.last_error,
         )
         self._ports.journal.record(now.wall, AUTHORITY, event)
 
     def _latest(self) -> ListFacts | None:
-        return next((good.facts for _, good in reversed(self._lists.values())), None)
+        return next((good.facts for good in reversed(self._lists.values())), None)
 
     def _next_update(self) -> datetime | None:
         latest = self._latest()
@@ -524,24 +489,45 @@ class CrlSource(Actor):
         return int.from_bytes(self._ports.entropy(_LUCK_BYTES), "big") / 256**_LUCK_BYTES
 
 
+def _digest(content: bytes) -> bytes:
+    return sha256(content).digest()
+
+
 def _series(good: GoodList) -> Series:
     return good.facts.series, good.facts.base is None
 
 
-def _with(lists: Mapping[Series, tuple[bytes, GoodList]], good: Good) -> dict[Series, tuple[bytes, GoodList]]:
+def _with(lists: Mapping[Series, GoodList], good: Good) -> dict[Series, GoodList]:
     """Return the lists with one more, or in the place of the one that it replaces, as the newest."""
     series = _series(good.good)
     others = {each: value for each, value in lists.items() if each != series}
     # Beyond the bound the one goes that has been there for longest.
     for oldest in list(others)[: max(0, len(others) + 1 - MAXIMUM_SERIES)]:
         del others[oldest]
-    return {**others, series: (good.fetched.content, good.good)}
+    return {**others, series: good.good}
 
 
-def _saved(keeper: ListKeeper, kept: KeptLists) -> str:
-    """Write lists; return why that was not possible, or nothing."""
+def _saved(keeper: ListKeeper, kept: KeptLists, digests: tuple[bytes, ...]) -> str:
+    """Keep the lists of these digests: the one that is given, and of those before what still counts.
+
+    Return why that was not possible, or nothing.
+    """
     try:
-        keeper.save(kept)
+        there = {_digest(content): content for content in kept.contents}
+        if there.keys() != set(digests):
+            before = keeper.load(kept.url)
+            there |= {_digest(content): content for content in (before.contents if before else ())}
+        contents = tuple(there[digest] for digest in digests if digest in there)
+        keeper.save(replace(kept, contents=contents))
     except Unavailable as fault:
         return str(fault)
     return ""
+
+
+def _loaded(keeper: ListKeeper, url: str, digests: frozenset[bytes]) -> tuple[bytes, ...]:
+    """Return the kept lists of these digests, as far as they can be read."""
+    try:
+        kept = keeper.load(url)
+    except Unavailable:
+        return ()
+    return tuple(content for content in (kept.contents if kept else ()) if _digest(content) in digests)

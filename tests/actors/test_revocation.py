@@ -185,10 +185,12 @@ class Restless(RevocationTable):
         #: The peers in the order in which they were looked up.
         self.order: list[int] = []
 
-    def lookup(self, issuer_name_der: bytes, serial: int) -> RevokedEntry | None:
-        found = super().lookup(issuer_name_der, serial)
-        for number, certificate in self.peers.items():
-            if certificate.serial_number == serial and number not in self.order:
+    def lookup(
+        self, issuer_name_der: bytes, serial: int, certificate: x509.Certificate | None = None
+    ) -> RevokedEntry | None:
+        found = super().lookup(issuer_name_der, serial, certificate)
+        for number, of_peer in self.peers.items():
+            if of_peer.serial_number == serial and number not in self.order:
                 self.order.append(number)
                 if len(self.order) == len(self.peers):
                     first = self.peers[self.order[0]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from actors.crl.status import GetRevocation
-from peerkey.testing.ca import Issued
 from peerkey.testing.lists import revocation_list
 from peerkey_cli.compose import Running
 from peerkey_cli.scrape import application
@@ -57,17 +57,6 @@ class Site:
 
         return self.background.call(asked)
 
-    def publish(self, number: int, *revoked: Issued) -> None:
-        ca = self.routers.ca
-        crl = revocation_list(
-            ca.intermediate,
-            *(each.certificate for each in revoked),
-            this_update=ca.now - HOUR,
-            next_update=ca.now + 24 * HOUR,
-            number=number,
-        )
-        self.put(crl.public_bytes(Encoding.PEM))
-
     def put(self, content: bytes) -> None:
         """Replace the file as a whole: half of one would be another failure."""
         draft = self.list_file.with_suffix(".new")
@@ -76,23 +65,30 @@ class Site:
 
 
 @pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Site]:
+    """A system that follows a list which is not there."""
+    with following(tmp_path, two_routers(tmp_path)) as site:
+        yield site
+
+
+@pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
+    """A system that follows a list of one entry."""
     routers = two_routers(tmp_path)
-    list_file = tmp_path / "ca.crl"
-    file = routers.file
-    configuration = json.loads(file.read_text())
-    # By its newer name, as a single container.
-    configuration["authority"]["certificate-revocation-list"] = {"url": list_file.as_uri()}
-    file.write_text(json.dumps(configuration))
-    with in_background(file, tmp_path / "state") as background:
-        yield Site(routers, background, list_file)
+    crl = revocation_list(
+        routers.ca.intermediate,
+        routers.ca.issue(UUID(int=77)).certificate,
+        this_update=routers.ca.now - HOUR,
+        next_update=routers.ca.now + 24 * HOUR,
+        number=7,
+    )
+    (tmp_path / "ca.crl").write_bytes(crl.public_bytes(Encoding.PEM))
+    with following(tmp_path, routers) as site:
+        wait_for(lambda: site.state() == "current", 10)
+        yield site
 
 
 def test_a_list_of_a_server_is_shown_with_its_source_and_what_it_says(site: Site) -> None:
-    site.publish(7, site.routers.ca.issue(UUID(int=77)))
-    reload(site)
-    wait_for(lambda: site.state() == "current", 10)
-
     shown = document("show", "certificate", "crl", *site.at)
     source = site.source()
     lines = peerkey("show", "certificate", "crl", *site.at).stdout.splitlines()
@@ -108,11 +104,8 @@ def test_a_list_of_a_server_is_shown_with_its_source_and_what_it_says(site: Site
 
 
 def test_a_list_that_goes_bad_is_told_in_every_place_and_the_one_before_counts(site: Site) -> None:
-    site.publish(7, site.routers.ca.issue(UUID(int=77)))
-    reload(site)
-    wait_for(lambda: site.state() == "current", 10)
     site.put(b"no list")
-    reload(site)
+    assert peerkey("reload", *site.at).exit_code == 0
     wait_for(lambda: site.state() == "refused", 10)
 
     (alarm,) = [each for each in document("show", "alarms", *site.at)["alarms"] if "CRL" in each["message"]]
@@ -130,10 +123,10 @@ def test_a_list_that_goes_bad_is_told_in_every_place_and_the_one_before_counts(s
     assert 'peerkey_alarms{node="authority",severity="major"} 1.0\n' in page
 
 
-def test_a_list_that_is_not_there_is_shown_as_unreachable(site: Site) -> None:
-    wait_for(lambda: site.state() == "unreachable", 10)
+def test_a_list_that_is_not_there_is_shown_as_unreachable(bare: Site) -> None:
+    wait_for(lambda: bare.state() == "unreachable", 10)
 
-    source = site.source()
+    source = bare.source()
 
     assert source["last_error"] == "cannot be read: No such file or directory"
     assert (source["issuer"], source["number"], source["age_seconds"]) == ("", None, None)
@@ -143,8 +136,17 @@ def test_a_list_that_is_not_there_is_shown_as_unreachable(site: Site) -> None:
 # --- helpers --------------------------------------------------------------------------------------
 
 
-def reload(site: Site) -> None:
-    assert peerkey("reload", *site.at).exit_code == 0
+@contextmanager
+def following(folder: Path, routers: TwoRouters) -> Iterator[Site]:
+    """Run two routers that follow the list in a file."""
+    list_file = folder / "ca.crl"
+    configuration = json.loads(routers.file.read_text())
+    # By its newer name, as a single container.
+    configuration["authority"]["certificate-revocation-list"] = {"url": list_file.as_uri()}
+    file = folder / "following.yaml"
+    file.write_text(json.dumps(configuration))
+    with in_background(file, folder / "state") as background:
+        yield Site(routers, background, list_file)
 
 
 async def scraped(running: Running) -> str:

@@ -78,7 +78,7 @@ async def test_the_address_in_a_peers_certificate_alone_is_followed_once_the_pee
         fleet.lists = manager(tmp_path, fleet)
         async with fleet, Beside(fleet, others):
             await eventually(lambda: followed(fleet, server.url(PATH)))
-            assert (await known(fleet)).entries == 1
+            await eventually(lambda: one_is_known(fleet))
 
 
 async def test_what_was_revoked_is_revoked_from_the_start_after_a_restart_without_any_server(
@@ -148,6 +148,10 @@ async def removed(fleet: Fleet, number: int, other: int) -> bool:
 
 async def known(fleet: Fleet) -> RevocationStatus:
     return await fleet.authority.ask(GetRevocation(), 5 * SECOND)
+
+
+async def one_is_known(fleet: Fleet) -> bool:
+    return (await known(fleet)).entries == 1
 
 
 async def followed(fleet: Fleet, url: str) -> bool:

@@ -19,7 +19,7 @@ from actors.crl.index import RevocationPorts
 from actors.crl.ingesting import ProcessIngester
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
-from actors.crl.source import SourcePorts
+from actors.crl.messages import SourcePorts
 from actors.master_list_file import MasterListFile
 from actors.messages import FetchLists
 from metrics import catalogue
@@ -178,6 +178,7 @@ async def test_a_large_list_is_judged_in_a_process_that_ends_with_it(tmp_path: P
         index.tell(FetchLists())
         await told(world, index, path.as_uri(), REFUSED, "this is no revocation list")
         assert children() == []
+        assert not list((tmp_path / "crl").glob("judging.*"))
 
 
 # --- helpers --------------------------------------------------------------------------------------
@@ -197,7 +198,7 @@ class RealWorld(Revocations):
         source = SourcePorts(
             NetworkFetcher(LIMITS),
             KeptFiles(self.folder / "crl"),
-            ProcessIngester(self.small),
+            ProcessIngester(self.folder / "crl", self.small),
             self.journal,
             os.urandom,
         )

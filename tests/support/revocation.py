@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from actors.crl.index import RevocationIndex, RevocationPorts
 from actors.crl.ingesting import InlineIngester
 from actors.crl.known import KnownRevocations
+from actors.crl.messages import SourcePorts
 from actors.crl.port import (
     FetchFailed,
     FetchFault,
@@ -30,7 +31,6 @@ from actors.crl.port import (
     ListRequest,
     ListUnchanged,
 )
-from actors.crl.source import SourcePorts
 from actors.crl.status import GetRevocation, RevocationStatus, SourceStatus
 from actors.journal import MemoryJournal
 from peerkey.config.plan import (
