@@ -305,6 +305,7 @@ class MateLink:
         self._beat_at = now.instant
         self._inventory_due = True
         self._out.append(Greeted())
+        self._out.extend(self.outbox.greeted(hello.store_id))
         self._out.extend(self.copies.greeted(hello.store_id, hello.epoch))
         self._out.append(Emit(HaLinkUp(config.mate_name)))
 

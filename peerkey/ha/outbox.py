@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from peerkey.errors import Malformed
@@ -39,6 +39,8 @@ class _Flight:
     #: What the mate holds once it has acknowledged this; ``None``: nothing.
     mark: Mark | None
     size: int
+    #: Whether its owner is to be told; not of a record that has been deleted since, and may be there anew.
+    told: bool = True
 
 
 @final
@@ -57,6 +59,7 @@ class Outbox:
         self._flights: deque[_Flight] = deque()
         self._bytes = 0
         self._number = 0
+        self._mates_store = b""
         self._inventory: dict[str, Mark] = {}
         #: Whether this connection's inventory is complete, so that sending may begin.
         self._open = False
@@ -103,6 +106,8 @@ class Outbox:
             return
         if content is None:
             self._own.pop(name, None)
+            flights = (replace(each, told=False) if each.name == name else each for each in self._flights)
+            self._flights = deque(flights)
         else:
             if len(content) > MAXIMUM_CONTENT_BYTES:
                 message = f"record {name} has {len(content)} bytes; the limit is {MAXIMUM_CONTENT_BYTES}"
@@ -127,6 +132,14 @@ class Outbox:
         self._inventory.clear()
         self._bytes = self._number = 0
         self._open = False
+
+    def greeted(self, store_id: bytes) -> Iterator[LinkEffect]:
+        """Take up which store the mate has now: another one holds nothing that the one before has held."""
+        if store_id != self._mates_store:
+            self._mates_store = store_id
+            for name in self._held:
+                yield Lacks(name)
+            self._held.clear()
 
     def lost(self) -> None:
         """End the connection."""
@@ -204,4 +217,5 @@ class Outbox:
                 self._held.pop(flight.name, None)
             else:
                 self._held[flight.name] = flight.mark
+            if flight.mark is not None and flight.told:
                 yield Held(flight.name, flight.mark.version)
