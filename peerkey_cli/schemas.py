@@ -65,6 +65,18 @@ class PrivateKeyCreated(Document):
     node_uuid: str
 
 
+class HaKeyCreated(Document):
+    """``create ha-key``."""
+
+    time: Time
+    file: str
+    public_key: str
+    fingerprint: str
+    replaced: bool
+    node: str
+    node_uuid: str
+
+
 class PrivateKeyDeleted(Document):
     """``delete private-key``."""
 

@@ -1,0 +1,1 @@
+"""The two nodes of an HA router, joined: the shell of :mod:`peerkey.ha`."""
