@@ -6,7 +6,7 @@ A machine that is on the executor is not looked at: its last status stands in.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from peerkey.observe import alarms
 
 if TYPE_CHECKING:
     from actors.desk import Desk
+    from actors.ha.messages import HaStatus
     from actors.node_certificates import NodeCertificates
     from peerkey.config.plan import NodePlan
     from peerkey.moment import Moment
@@ -43,6 +44,11 @@ def node_status(
         alarms=tuple(found) if plan.enabled else (),
         rekey_interval_hours=None if interval is None else interval / timedelta(hours=1),
     )
+
+
+def with_mate(status: NodeStatus, ha: HaStatus) -> NodeStatus:
+    """Add what the link to the mate says."""
+    return replace(status, ha=ha, alarms=(*status.alarms, *ha.alarms))
 
 
 def described(desk: Desk, now: Moment) -> Described:
