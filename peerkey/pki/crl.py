@@ -17,13 +17,13 @@ from peerkey.errors import Malformed, Misconfigured
 from peerkey.pki.crl_pass import read_entries_untrusted
 from peerkey.pki.der import dearmoured_untrusted
 from peerkey.pki.list_frame import ListFrame, open_list_untrusted
-from peerkey.pki.revocation_table import Table, entry_of, width_of
+from peerkey.pki.revocation import RevokedEntry
+from peerkey.pki.revocation_table import Table, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from peerkey.pki.revocation import RevokedEntry
 
 #: Some 400,000 entries: a list of a public authority.
 MAXIMUM_CRL_BYTES: Final = 16 * 1024 * 1024
@@ -58,7 +58,7 @@ class RevocationList:
         width = width_of(serial)
         table = self.tables.get((issuer_name_der, width))
         when = None if table is None else table.find(serial.to_bytes(width, "big"))
-        return None if when is None else entry_of(serial, when)
+        return None if when is None else RevokedEntry(serial, when)
 
     def current(self, at: datetime) -> bool:
         """Whether ``at`` lies between the list's update and the next, both inclusive."""

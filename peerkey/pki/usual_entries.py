@@ -18,7 +18,7 @@ from calendar import monthrange
 from typing import TYPE_CHECKING, Final
 
 from peerkey.errors import Malformed
-from peerkey.pki.revocation_table import NO_REASON, REASONS
+from peerkey.pki.when import NO_REASON, REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
