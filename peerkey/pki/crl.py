@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-#: Some 400,000 entries: a list of a public authority.
-MAXIMUM_CRL_BYTES: Final = 16 * 1024 * 1024
+#: As much as is fetched (:data:`peerkey.pki.list_ingestion.MAXIMUM_LIST_BYTES`): some three million entries,
+#: which take a few seconds and half as much memory again.
+MAXIMUM_CRL_BYTES: Final = 128 * 1024 * 1024
 #: Lists in one file; an authority publishes one for each of its CAs, and perhaps a delta to each.
 MAXIMUM_CRLS: Final = 64
 
