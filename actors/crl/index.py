@@ -254,6 +254,8 @@ class RevocationIndex(Actor):
         self._reading = False
         known = frozenset(self._sources)
         self._configured(plans, found)
+        if self._ports.known.fault:
+            self._merge()  # The disk has room again, perhaps.
         if self._read_once_more:
             self._read_again()
         elif self._ordered:
@@ -324,6 +326,8 @@ class RevocationIndex(Actor):
         for url in [url for url in self._sources if url not in self._wanted]:
             ref = self._sources.pop(url)
             self._ending[ref] = url
+            # A clock may have been wrong when it ended: who names it is to be read again.
+            self._certificates.clear()
             self.ctx.stop(ref)
         for url, subscription in self._wanted.items():
             if url not in self._sources:
