@@ -175,7 +175,6 @@ class RevocationIndex(Actor):
             kept = await computed(self.ctx, self._ports.source.keeper.addresses)
         except Unavailable as fault:
             kept, self._fault = (), str(fault)
-        now = self.ctx.clock.wall()
         for url, until in kept:
             if until is not None:
                 self._subscriptions.name(url, until)
@@ -186,7 +185,6 @@ class RevocationIndex(Actor):
             if url not in self._wanted:
                 self._drop(url)
         self.ctx.set_timer("patience", PATIENCE, PatienceEnded())
-        self.ctx.log.debug("revocation lists", wanted=len(self._wanted), kept=len(kept), at=now.isoformat())
         # Without any list the master list has to say so: the one on the disk may be of another configuration.
         self._merge()
 
