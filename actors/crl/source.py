@@ -388,8 +388,8 @@ class CrlSource(Actor):
         self._look(now)
 
     def _judge_again(self) -> None:
-        """Judge what counts by whom we trust now, and fetch nothing meanwhile."""
-        if self._judging or not self._lists:
+        """Judge what counts by whom we trust now, or what is kept; fetch nothing meanwhile."""
+        if self._judging:
             return
         self._judging = True
         digests = frozenset(good.facts.digest for good in self._lists.values())
@@ -526,9 +526,10 @@ def _saved(keeper: ListKeeper, kept: KeptLists, digests: tuple[bytes, ...]) -> s
 
 
 def _loaded(keeper: ListKeeper, url: str, digests: frozenset[bytes]) -> tuple[bytes, ...]:
-    """Return the kept lists of these digests, as far as they can be read."""
+    """Return the kept lists of these digests, or all without any, as far as they can be read."""
     try:
         kept = keeper.load(url)
     except Unavailable:
         return ()
-    return tuple(content for content in (kept.contents if kept else ()) if _digest(content) in digests)
+    contents = kept.contents if kept else ()
+    return tuple(content for content in contents if not digests or _digest(content) in digests)

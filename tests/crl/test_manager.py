@@ -576,6 +576,29 @@ def test_a_machine_that_starts_with_its_clock_in_the_past_forgets_nothing() -> N
     play(after, scenario)
 
 
+def test_trust_that_cannot_be_read_at_a_start_takes_nothing_away_nor_does_its_return() -> None:
+    before = Revocations(NOW)
+    before.configure(URL)
+    before.serves(URL, listed(before, before.own.certificate))
+    play(before, nothing)
+    after = again(before)
+    after.untrusting = True
+    after.fails(URL)
+
+    async def scenario(world: Revocations, index: Ref, _: ActorSystem) -> None:
+        await pass_time(2 * PATIENCE)
+        assert world.revoked(world.own)
+        assert (await source_of(index)).entries == 0
+        world.untrusting = False
+        index.tell(FetchLists())
+        for _second in range(30):
+            await pass_time(SECOND)
+            assert world.revoked(world.own)
+        assert (await source_of(index)).entries == 1
+
+    play(after, scenario)
+
+
 def test_a_list_that_only_a_peer_has_named_is_followed_after_a_restart_although_the_peer_is_gone() -> None:
     before = Revocations(NOW)
     peer = before.ca.issue(UUID(int=9), more=[points(URL)])
