@@ -8,6 +8,9 @@ A node that stops takes its time, and only when it has ended is one of the same 
 router was removed and configured again, or under a UUID that has changed, with which nothing of the
 old identity goes on.
 
+Beside a node whose certificate is to be renewed automatically runs an actor that does it
+(:mod:`actors.renewal`); when it has, the node is told to read its certificate again.
+
 A configuration that cannot be read or is wrong changes nothing: the nodes go on with the last good one.
 
 What is known to be revoked is read before any node starts, and the actor that keeps it up to date is started

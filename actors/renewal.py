@@ -151,6 +151,8 @@ class Failed:
 READ_AGAIN_AFTER: Final = timedelta(seconds=60)
 #: When an authority whose mailbox was full is told again.
 TELL_AGAIN_AFTER: Final = timedelta(seconds=1)
+#: What is wrong where a renewal changed nothing.
+SAME_AGAIN: Final = "the CA issued the certificate that was to be renewed"
 _LOOK: Final = "look"
 
 
@@ -197,6 +199,8 @@ class CertificateRenewal(Actor):
             case Installed(events):
                 self._record(events)
                 self._attempt, self._renewed, self._busy = None, True, False
+                # Forgotten once another certificate is seen; else the next request would follow at once.
+                self._machine.failed(now, SAME_AGAIN)
                 self._look()
             case Failed(error):
                 self._failed(error, now)

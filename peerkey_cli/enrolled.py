@@ -40,7 +40,10 @@ def enroll_and_tell(
     crls: list[Path],
     json: bool,
 ) -> None:
-    """Ask, check, install, and tell."""
+    """Ask, check, install, and tell.
+
+    :raises PeerkeyError: the CA is not there, refuses, decides later, or issued what cannot be installed.
+    """
     target = application.target
     issued = False
     try:

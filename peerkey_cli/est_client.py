@@ -87,6 +87,10 @@ class Unfinished:
     retry_after: timedelta
 
 
+class TlsUnable(Misconfigured):
+    """TLS cannot use the certificate and the key that it was given."""
+
+
 class EstRefused(Misconfigured):
     """The server said no."""
 
@@ -129,9 +133,9 @@ def tls_context(trust: TrustAnchors, client: ClientCertificate | None = None) ->
         except (OSError, ValueError) as fault:
             message = (
                 f"{client.chain}, {client.key}: TLS here ({ssl.OPENSSL_VERSION}) cannot use this certificate "
-                f"with this key: {_reason(fault)}"
+                f"with this key: {_reason(fault)}; enroll with a user and a password instead"
             )
-            raise Misconfigured(message) from None
+            raise TlsUnable(message) from None
     return context
 
 

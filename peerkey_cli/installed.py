@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from peerkey.config.base import Container
     from peerkey.config.findings import Finding
-    from peerkey.config.models import Authority, ClientCertificate, Node, TrustedCaCertificate
+    from peerkey.config.models import Authority, CaProfile, ClientCertificate, Node, TrustedCaCertificate
     from peerkey.config.plan import CertificateSource, NodePlan
 
 _SOON: Final = {Severity.MAJOR: "in less than 7 days", Severity.MINOR: "in less than 30 days"}
@@ -61,6 +61,10 @@ def inspect(
     trusted = plans[0].trusted if plans else ()
     for container, each in zip(authority.trusted_ca_certificate, trusted, strict=False):
         inspector.trusted(container, each)
+    profile = authority.security_key_management.ca_profile
+    for plan in plans[:1]:
+        if plan.enrollment is not None and profile.server_ca_file is not None:
+            inspector.server_ca(profile, plan.enrollment.server_trust[0])
     nodes = [node for router in authority.router for node in router.node]
     for node, plan in zip(nodes, plans, strict=True):
         inspector.node(node, plan)
@@ -94,6 +98,10 @@ class _Inspector:
                 report.at(container, _setting(source), f"{_named(certificate)} has expired")
             elif is_premature(self._now, certificate.not_valid_before_utc):
                 report.at(container, _setting(source), f"{_named(certificate)} is not valid yet")
+
+    def server_ca(self, profile: CaProfile, source: CertificateSource) -> None:
+        """Look whether the CAs of the EST server can be read."""
+        self._certificates(profile, None, source, "server_ca_file")
 
     def node(self, node: Node, plan: NodePlan) -> None:
         """Look at the certificate and the key of one node."""
@@ -149,12 +157,13 @@ class _Inspector:
 
     def _certificates(
         self,
-        container: ClientCertificate | TrustedCaCertificate,
+        container: CaProfile | ClientCertificate | TrustedCaCertificate,
         node: Node | None,
         source: CertificateSource,
+        setting: str = "",
     ) -> tuple[x509.Certificate, ...] | None:
         """Read a file or text; ``None`` where that has been reported as missing or faulty."""
-        at = (container if node is None else _written(container, node), _setting(source))
+        at = (container if node is None else _written(container, node), setting or _setting(source))
         try:
             content = source.content.encode() if source.content is not None else read_file(source.file or "")
             return read_bundle(content, _called(source))

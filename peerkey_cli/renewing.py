@@ -1,7 +1,7 @@
 """Renewing certificates without an operator: what ``peerkey enroll`` does, for the actor that decides when.
 
-A node whose key is in a file proves itself with its certificate. One whose key is in a device cannot do that
-over TLS here, and proves itself with the user and the password of the environment, if it has them.
+A node whose key is in a file proves itself with its certificate. One whose key TLS cannot use here, because
+it is in a device or of a new kind, does with the user and the password of the environment, if there are any.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from peerkey_cli.enrolling import (
     success,
     take,
 )
-from peerkey_cli.est_client import Basic, EstBusy, Unfinished
+from peerkey_cli.est_client import Basic, EstBusy, TlsUnable, Unfinished
 from peerkey_cli.importing import Target, read_trust, target_of
 
 if TYPE_CHECKING:
@@ -67,17 +67,25 @@ class EstEnroller:
             raise Misconfigured(message)
         target = _target(plan)
         server = Server(est_url(plan.enrollment.url), read_trust(plan.enrollment.server_trust))
+        basic = self._basic()
         if is_file(plan.key_file):
-            return EstAttempt(renewal(target, server, self._keys), self._keys)
-        user = self._environment.get(ENROLL_USER)
-        secret = password(ENROLL_PASSWORD, self._environment)
-        if not user or secret is None:
+            try:
+                return EstAttempt(renewal(target, server, self._keys), self._keys)
+            except TlsUnable:
+                if basic is None:
+                    raise
+        elif basic is None:
             message = (
                 f"{plan.key_file}: TLS here cannot use a private key in a device; set {ENROLL_USER} and "
                 f"{ENROLL_PASSWORD}_FILE in the environment of `peerkey run`, or use `peerkey enroll --user`"
             )
             raise Misconfigured(message)
-        return EstAttempt(renewal_by_password(target, server, self._keys, Basic(user, secret)), self._keys)
+        return EstAttempt(renewal_by_password(target, server, self._keys, basic), self._keys)
+
+    def _basic(self) -> Basic | None:
+        user = self._environment.get(ENROLL_USER)
+        secret = password(ENROLL_PASSWORD, self._environment) if user else None
+        return Basic(user, secret) if user and secret is not None else None
 
     def failed(self, plan: NodePlan, attempt: Attempt | None, fault: PeerkeyError) -> Sequence[Event]:
         """See :meth:`actors.renewal.Enroller.failed`."""

@@ -215,6 +215,7 @@ def _proof(given: _Proof) -> Basic | ClientCertificate | None:
     import os
 
     from actors.keystores.passwords import KEY_PASSPHRASE, password, password_in
+    from actors.keystores.private_files import read_private
     from peerkey_cli.asking import at_a_terminal, secret
     from peerkey_cli.errors import WrongUsage
     from peerkey_cli.est_client import Basic, ClientCertificate
@@ -230,6 +231,8 @@ def _proof(given: _Proof) -> Basic | ClientCertificate | None:
         raise WrongUsage(message)
     if given.certificate is not None and given.key is not None:
         passphrase = password(KEY_PASSPHRASE, os.environ)
+        # OpenSSL reads it again, and does not mind who else can.
+        read_private(given.key)
         return ClientCertificate(str(given.certificate), str(given.key), passphrase)
     if given.user is None:
         return None

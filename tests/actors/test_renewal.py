@@ -12,7 +12,7 @@ from pathlib import Path
 from actors.journal import MemoryJournal
 from actors.messages import CertificateRenewed, Configure, RenewalFault
 from actors.names import RENEWAL, belongs_to, node_actor
-from actors.renewal import CertificateRenewal, Later
+from actors.renewal import SAME_AGAIN, CertificateRenewal, Later
 from peerkey.config.plan import EnrollmentPlan, NodePlan
 from peerkey.errors import Misconfigured, PeerkeyError, Unavailable
 from peerkey.observe.events import CsrFailed, Enrolled, EnrollmentFailed, Event
@@ -127,6 +127,19 @@ def test_what_is_issued_and_not_accepted_is_a_failure_and_the_old_one_stays(tmp_
     run(scenario)
 
 
+def test_a_ca_that_sends_the_old_certificate_again_is_not_asked_without_end(tmp_path: Path) -> None:
+    async def scenario(system: ActorSystem) -> None:
+        ca = FakeCa(first(system), sterile=True)
+        heard = renewing(system, tmp_path, ca)
+
+        await pass_time(renewal_at(ca.certificate) - system.clock.wall() + timedelta(hours=1))
+
+        assert 2 <= len(ca.submitted) <= 7
+        assert RenewalFault("r0/node0", SAME_AGAIN) in heard.messages
+
+    run(scenario)
+
+
 def test_a_request_that_cannot_be_made_is_told_too(tmp_path: Path) -> None:
     async def scenario(system: ActorSystem) -> None:
         ca = FakeCa(first(system), unprepared=Misconfigured("the key is gone"))
@@ -220,6 +233,8 @@ class FakeCa:
     unread: PeerkeyError | None = None
     unprepared: PeerkeyError | None = None
     refuse: PeerkeyError | None = None
+    #: Whether it issues what is there already.
+    sterile: bool = False
     submitted: list[datetime] = field(default_factory=list)
     prepared: int = 0
     journal: MemoryJournal = field(default_factory=MemoryJournal)
@@ -266,7 +281,8 @@ class FakeAttempt:
         assert self.ca.system is not None
         if self.ca.refuse is not None:
             raise self.ca.refuse
-        self.ca.issue(self.ca.system)
+        if not self.ca.sterile:
+            self.ca.issue(self.ca.system)
         return (Enrolled("base", "ca", "simplereenroll", "", ""),)
 
 

@@ -96,6 +96,19 @@ def test_files_that_are_not_there_are_warnings_and_listed(file: Path) -> None:
     assert peerkey("config", "check", file).exit_code == 0
 
 
+def test_the_cas_of_the_est_server_are_looked_at_too(file: Path) -> None:
+    profile = "  security-key-management: {ca-profile: {url: https://ca.example, server-ca-file: web.pem}}\n"
+    file.write_text(CONFIGURATION.replace("  router:\n", f"{profile}  router:\n", 1))
+
+    missing = document("config", "check", file)
+    (file.parent / "web.pem").write_text("nothing")
+    bad = document("config", "check", file)
+
+    assert missing["missing"] == [str(file.parent / "web.pem")]
+    assert [each["path"].rpartition(" > ")[2] for each in missing["warnings"]] == ["server-ca-file"]
+    assert [each["path"].rpartition(" > ")[2] for each in bad["faults"]] == ["server-ca-file"]
+
+
 def with_another_key(file: Path) -> None:
     (file.parent / "east.key").write_bytes((file.parent / "west-node0.key").read_bytes())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Iterator
@@ -17,9 +18,14 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from prompt_toolkit import PromptSession
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from typer.testing import Result
 
+from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
+from peerkey_cli.asking import secret
 from tests.cli.background import in_background
 from tests.cli.commands import peerkey
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
@@ -106,6 +112,19 @@ def test_the_password_is_in_the_environment_too(
     assert enroll(routers, server, "--user", USER).exit_code == 0
 
 
+def test_a_password_is_asked_for_without_being_shown() -> None:
+    with create_pipe_input() as keyboard:
+        keyboard.send_text(f"{PASSWORD}\n")
+        screen = io.StringIO()
+        session: PromptSession[str] = PromptSession(input=keyboard, output=PlainTextOutput(screen))
+
+        given = secret("Password of router", session)
+
+    assert given == Secret(PASSWORD.encode())
+    assert "Password of router: ****" in screen.getvalue()
+    assert PASSWORD not in screen.getvalue()
+
+
 def test_without_a_password_nothing_is_asked_of_the_server(
     routers: TwoRouters, old: Issued, server: EstServer
 ) -> None:
@@ -134,6 +153,20 @@ def test_a_first_certificate_is_enrolled_with_a_bootstrap_certificate(
     (seen,) = server.enrolments()
     assert seen.operation == "simpleenroll"
     assert seen.client == bootstrap.certificate.public_bytes(Encoding.DER)
+
+
+def test_a_bootstrap_key_that_others_can_read_is_not_used(
+    routers: TwoRouters, old: Issued, server: EstServer
+) -> None:
+    write(routers.folder / "boot.key", pem_of(old))
+    (routers.folder / "boot.key").chmod(0o644)
+    files = ("--client-certificate", routers.folder / "east.pem", "--client-key", routers.folder / "boot.key")
+
+    done = enroll(routers, server, *files)
+
+    assert done.exit_code == 1
+    assert "others can read it" in done.stderr
+    assert server.seen == []
 
 
 def test_an_encrypted_private_key_proves_the_node_too(

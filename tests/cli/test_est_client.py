@@ -12,16 +12,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from peerkey.config.est_url import Operation, est_url
-from peerkey.errors import Misconfigured
+from peerkey.errors import Malformed, Misconfigured
 from peerkey.pki.csr import Wanted, request
 from peerkey.pki.est import Issued as Certificates
+from peerkey.pki.est import Moved, Reply, outcome_untrusted
 from peerkey.pki.trust import TrustAnchors
 from peerkey.secret import Secret
-from peerkey.testing.ca import TestCA, new_key
+from peerkey.testing.ca import NOW, TestCA, new_key
 from peerkey_cli.errors import Unreachable
 from peerkey_cli.est_client import Basic, ClientCertificate, EstClient, NotEst, tls_context
 from tests.support import est_server
@@ -63,7 +67,7 @@ def test_an_endless_answer_is_read_as_far_as_it_may_go(server: EstServer) -> Non
     server.manners.append(est_server.flood)
 
     with pytest.raises(NotEst, match="longer than 1048576 bytes"):
-        enroll(server)
+        enroll(server, total=timedelta(seconds=10))
 
 
 def test_a_host_that_the_certificate_does_not_name_is_another_server(server: EstServer) -> None:
@@ -76,6 +80,18 @@ def test_a_proxy_of_the_environment_is_not_used(server: EstServer, monkeypatch: 
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
 
     assert isinstance(enroll(server), Certificates)
+
+
+@given(st.text("https:/@.[]#?%\\ca.example:43evil \t\x00", max_size=60) | st.text(max_size=60))
+def test_no_redirection_leads_to_another_server_by_any_reading(location: str) -> None:
+    reply = Reply(307, "", "", location, b"")
+    try:
+        moved = outcome_untrusted(reply, "https://ca.example/.well-known/est/cacerts", NOW)
+    except Malformed:
+        return
+    assert isinstance(moved, Moved)
+    read = httpx.URL(moved.url)
+    assert (read.scheme, read.host, read.port or 443, read.userinfo) == ("https", "ca.example", 443, b"")
 
 
 def test_nothing_older_than_tls_1_2_is_spoken() -> None:

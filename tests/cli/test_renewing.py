@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -19,8 +20,9 @@ from actors.renewal import Later
 from peerkey.errors import Misconfigured
 from peerkey.pki.key_types import KeyType
 from peerkey.testing.ca import Issued
+from peerkey_cli.laboratory.keys import generate
 from peerkey_cli.plans import PlansReader
-from peerkey_cli.renewing import EstEnroller
+from peerkey_cli.renewing import EstAttempt, EstEnroller
 from tests.actors.keystores.places import PIN, pkcs11_place
 from tests.cli.background import in_background
 from tests.cli.commands import document, peerkey
@@ -136,6 +138,20 @@ def test_a_key_in_a_token_is_renewed_with_the_password_of_the_environment(
     assert tuple(found.get_values_for_type(x509.UniformResourceIdentifier)) == names
     spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert new.public_key().public_bytes(*spki) == public.public_bytes(*spki)
+
+
+def test_a_kind_of_key_that_tls_does_not_know_is_renewed_with_the_password_too(
+    routers: TwoRouters, server: EstServer
+) -> None:
+    routers.certify("east", routers.ca.issue(EAST, key=generate(KeyType.ML_DSA_44)))
+    (plan, _) = PlansReader(configured(routers, server, automatic=True))()
+    environment = {"PEERKEY_ENROLL_USER": USER, "PEERKEY_ENROLL_PASSWORD": PASSWORD}
+
+    attempt = EstEnroller(KeyStores(routers.folder / "sealing.key"), environment).prepare(plan)
+
+    assert isinstance(attempt, EstAttempt)
+    knows = ssl.OPENSSL_VERSION_INFO >= (3, 5)
+    assert attempt.application.operation.value == ("simplereenroll" if knows else "simpleenroll")
 
 
 def test_a_server_that_is_busy_and_a_ca_that_decides_later_are_told_apart(

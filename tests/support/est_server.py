@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -80,6 +80,8 @@ class EstServer:
         self.cacerts: Manner = lambda server, _: certificates(
             server.ca.root.certificate, server.ca.intermediate.certificate
         )
+        #: Whether base64 is broken into lines, as RFC 7030 has it and RFC 8951 has not.
+        self.lines = True
         self.stopping = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = False
@@ -114,6 +116,12 @@ class EstServer:
             assert not thread.is_alive()
 
     def answer(self, seen: Seen) -> Answer:
+        answer = self._answer(seen)
+        if self.lines or not isinstance(answer.body, bytes):
+            return answer
+        return replace(answer, body=answer.body.replace(b"\n", b""))
+
+    def _answer(self, seen: Seen) -> Answer:
         if not seen.path.startswith(f"{WELL_KNOWN}/"):
             return Answer(404, {"Content-Type": "text/plain"}, b"no such thing")
         if seen.operation == "cacerts" and seen.method == "GET":
@@ -156,17 +164,20 @@ def moved(location: str, status: int = 307) -> Manner:
 
 def drip(server: EstServer, _: Seen) -> Answer:
     """Send a byte every now and then, for as long as anybody listens."""
-
-    def bytes_for_ever() -> Iterator[bytes]:
-        while not server.stopping.wait(0.02):
-            yield b"M"
-
-    return Answer(200, {"Content-Type": "application/pkcs7-mime"}, bytes_for_ever())
+    return _endless(b"M", lambda: server.stopping.wait(0.02))
 
 
-def flood(_: EstServer, __: Seen) -> Answer:
-    """Send more than anybody should keep."""
-    return Answer(200, {"Content-Type": "application/pkcs7-mime"}, (b"M" * 65_536 for _ in range(64)))
+def flood(server: EstServer, _: Seen) -> Answer:
+    """Send as much as goes through, for as long as anybody listens."""
+    return _endless(b"M" * 65_536, server.stopping.is_set)
+
+
+def _endless(piece: bytes, stopped: Callable[[], bool]) -> Answer:
+    def pieces() -> Iterator[bytes]:
+        while not stopped():
+            yield piece
+
+    return Answer(200, {"Content-Type": "application/pkcs7-mime"}, pieces())
 
 
 def raw(
@@ -244,6 +255,7 @@ def _listener(folder: Path, ca: TestCA, issuer: Authority) -> tuple[Path, Path]:
 
 def _handler(server: EstServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
         #: A client that says nothing holds no thread for longer.
         timeout = 10
 
@@ -270,6 +282,9 @@ def _handler(server: EstServer) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
+            if isinstance(answer.body, bytes):
+                self.send_header("Content-Length", str(len(answer.body)))
+            self.send_header("Connection", "close")
             self.end_headers()
             # The client may have heard enough before the end.
             with suppress(OSError):
