@@ -70,7 +70,7 @@ class RevocationList:
             for serial in table.serials():
                 when = table.find(serial)
                 if when is not None:
-                    yield issuer, entry_of(int.from_bytes(serial, "big"), when)
+                    yield issuer, RevokedEntry(int.from_bytes(serial, "big"), when)
 
     def current(self, at: datetime) -> bool:
         """Whether ``at`` lies between the list's update and the next, both inclusive."""
