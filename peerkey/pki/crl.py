@@ -19,6 +19,7 @@ from peerkey.pki.der import dearmoured_untrusted
 from peerkey.pki.list_frame import ListFrame, open_list_untrusted
 from peerkey.pki.revocation import RevokedEntry
 from peerkey.pki.revocation_table import Table, width_of
+from peerkey.pki.when import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
