@@ -19,7 +19,6 @@ from peerkey.pki.der import dearmoured_untrusted
 from peerkey.pki.list_frame import ListFrame, open_list_untrusted
 from peerkey.pki.revocation import RevokedEntry
 from peerkey.pki.revocation_table import Table, width_of
-from peerkey.pki.when import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -71,7 +70,7 @@ class RevocationList:
             for serial in table.serials():
                 when = table.find(serial)
                 if when is not None:
-                    yield issuer, entry_of(int.from_bytes(serial, "big"), when)
+                    yield issuer, RevokedEntry(int.from_bytes(serial, "big"), when)
 
     def current(self, at: datetime) -> bool:
         """Whether ``at`` lies between the list's update and the next, both inclusive."""
