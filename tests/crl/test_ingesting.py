@@ -15,7 +15,6 @@ from peerkey.errors import Unavailable
 from peerkey.pki.list_ingestion import ListRefused, Refusal
 from peerkey.testing.ca import NOW, TestCA
 from peerkey.testing.lists import revocation_list
-from tests.support.dying import dies
 
 CA = TestCA()
 NAMED = CA.intermediate.certificate
@@ -74,11 +73,27 @@ def test_a_process_that_dies_is_told_and_the_next_list_is_judged(
 ) -> None:
     ingester = ProcessIngester(tmp_path, EVERYTHING)
     with monkeypatch.context() as patch:
-        patch.setattr(ingesting, "_judged_in_files", dies)
+        patch.setattr(ingesting, "_JUDGE", ("-c", "import os; os._exit(9)"))
         with pytest.raises(Unavailable, match="has ended without an answer"):
             judged_by(ingester, work(1))
 
     assert judged_by(ingester, work(1)).facts.total == 1
+
+
+def test_a_process_that_hangs_is_ended_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingesting, "_JUDGE", ("-c", "import time; time.sleep(600)"))
+    monkeypatch.setattr(ingesting, "JUDGED_WITHIN", timedelta(seconds=0.2))
+
+    with pytest.raises(Unavailable, match="could not be judged within"):
+        judged_by(ProcessIngester(tmp_path, EVERYTHING), work(1))
+
+
+def test_a_process_that_cannot_write_leaves_the_judging_to_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingesting, "_JUDGE", ("-c", f"raise SystemExit({ingesting.DISK_FAILED})"))
+
+    assert judged_by(ProcessIngester(tmp_path, EVERYTHING), work(1)).facts.total == 1
 
 
 # --- helpers --------------------------------------------------------------------------------------
