@@ -3,6 +3,7 @@
 =============  ======================================================================================
 ``protocol``   keys agreed a second, next to the bare primitives
 ``runtime``    messages, questions and idle actors, next to pykka, xoscar and a floor
+``ha``         an HA pair in step again, next to sealing and packing alone
 ``pauses``     the longest that one message holds the event loop
 =============  ======================================================================================
 
@@ -21,11 +22,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import pauses, protocol, runtime
+from benchmarks import ha, pauses, protocol, runtime
 
 BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "protocol": protocol.main,
     "runtime": runtime.main,
+    "ha": ha.main,
     "pauses": pauses.main,
 }
 #: One algorithm for a moment.
