@@ -42,8 +42,8 @@ fmt: $(READY) ## Format the code and mend what can be mended mechanically
 bench: $(VENV)/bench ## Measure keys a second, the actor runtime, and the longest pauses of the event loop
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-fuzz: $(READY) ## Look for new failures of the protocol and the runtime, for as long as it takes
-	@$(BIN)/python -m pytest tests/protocol/test_properties.py tests/runtime/test_model.py --hypothesis-profile=long --timeout=0 $(ARGS)
+fuzz: $(READY) ## Look for new failures of the protocol, the HA pair and the runtime, for as long as it takes
+	@$(BIN)/python -m pytest tests/protocol/test_properties.py tests/runtime/test_model.py tests/ha/test_turmoil.py --hypothesis-profile=long --timeout=0 $(ARGS)
 
 soak: $(READY) ## Simulate fleets of random seeds until something is found or Ctrl-C; ARGS names seeds
 	@$(BIN)/python -m tests.sim.seeds $(ARGS)
