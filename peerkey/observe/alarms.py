@@ -200,6 +200,73 @@ def actor_crashing(node: str, actor: str, error: str) -> Alarm:
     )
 
 
+def ha_link_down(node: str, mate: str) -> Alarm:
+    """The two nodes of a pair cannot reach each other: no keys are replicated, and each goes on alone."""
+    return Alarm(
+        f"ha-link:{node}",
+        Severity.CRITICAL,
+        node,
+        Category.PLATFORM,
+        f"Node `{node}` has no HA link to `{mate}`: its keys are not replicated.",
+    )
+
+
+def ha_refused(node: str, mate: str, reason: str, text: str, *, by_mate: bool) -> Alarm:
+    """One node of a pair does not accept the other."""
+    who = f"`{mate}` refuses `{node}`" if by_mate else f"`{node}` refuses `{mate}`"
+    return Alarm(
+        f"ha-refused:{node}",
+        Severity.CRITICAL,
+        node,
+        Category.PLATFORM,
+        f"HA link: {who}: {reason} - {text}.",
+    )
+
+
+def ha_host_key_mismatch(node: str, mate: str, fingerprint: str) -> Alarm:
+    """Whoever answers at the mate's address, or comes from there, has another key than the mate's."""
+    return Alarm(
+        f"ha-host-key:{node}",
+        Severity.CRITICAL,
+        node,
+        Category.PLATFORM,
+        f"HA link: the key of `{mate}` is not the configured one: `{fingerprint}`.",
+    )
+
+
+def ha_mate_out_of_date(node: str, mate: str, records: int) -> Alarm:
+    """The mate lacks the latest version of some records for longer than replication takes."""
+    return Alarm(
+        f"ha-out-of-date:{node}",
+        Severity.MAJOR,
+        node,
+        Category.PLATFORM,
+        f"HA mate `{mate}` is out of date: it lacks {records} records of `{node}`.",
+    )
+
+
+def ha_key_not_replicated(node: str, mate: str, peer: str, index: int) -> Alarm:
+    """A key is in use that the mate does not hold: were this node to die, its peer would have to rekey."""
+    return Alarm(
+        f"ha-key-not-replicated:{node}:{peer}",
+        Severity.MAJOR,
+        node,
+        Category.PEER,
+        f"Key {index} with peer `{peer}` is in use, and HA mate `{mate}` does not hold it.",
+    )
+
+
+def ha_copies_unreadable(node: str, mate: str, copies: int) -> Alarm:
+    """Copies of the mate's records are of a layout that this software does not read."""
+    return Alarm(
+        f"ha-copies-unreadable:{node}",
+        Severity.MAJOR,
+        node,
+        Category.PLATFORM,
+        f"Node `{node}` cannot read {copies} key records of `{mate}`: the two run different versions.",
+    )
+
+
 def _named(things: Sequence[str]) -> str:
     """Name the first of them, and say how many more there are."""
     more = len(things) - NAMED_IN_ONE

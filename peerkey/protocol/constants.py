@@ -61,6 +61,10 @@ ERASURE_DELAY: Final = timedelta(seconds=30)
 EXCHANGE_TIMEOUT_MINIMUM: Final = timedelta(seconds=120)
 EXCHANGE_TIMEOUT_INTERVALS: Final = 4
 
+#: How often a key that is due asks whether the HA mate holds it: a fraction of what it waits at most, which
+#: is another :data:`ACTIVATION_DELAY`.
+MATE_POLL: Final = timedelta(seconds=1)
+
 #: A rekey starts up to this share of the interval early, so that a fleet does not rekey all at once.
 REKEY_JITTER: Final = 0.10
 

@@ -57,6 +57,18 @@ class Examiner(Protocol):
         ...
 
 
+class Mate(Protocol):
+    """Knows what the other node of an HA pair holds: ``peerkey.ha.view.RecordView``, or a fake."""
+
+    def may_use(self, key_id: bytes) -> bool:
+        """Tell whether a new key may be used as far as the mate is concerned.
+
+        It may where the mate has it in its store, and where there is no link to the mate, so that waiting is
+        for nothing. Asked from whichever thread a step runs on.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class PeeringConfig:
     """What the configuration says about one peering."""
@@ -149,6 +161,8 @@ class Core:
     state: PeeringState
     #: The epoch of this incarnation, from the store: part of every probe's nonce.
     epoch: int
+    #: The other node of an HA pair; ``None`` where there is none.
+    mate: Mate | None = None
     #: Verifies with the key of the peer's certificate that is in force.
     verifier: Verifier | None = None
     #: What was said last of the peer's certificate that was accepted last.

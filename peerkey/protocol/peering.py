@@ -31,6 +31,7 @@ from peerkey.protocol.core import (
     Examiner,
     Identity,
     Ignored,
+    Mate,
     PeeringConfig,
     earliest,
 )
@@ -84,10 +85,12 @@ class Peering:
         entropy: Entropy,
         epoch: int,
         state: PeeringState | None = None,
+        mate: Mate | None = None,
     ) -> None:
         """Build the machine on a stored state, or on a new one.
 
-        ``epoch`` is the store's number of this activation: greater than that of any before it.
+        ``epoch`` is the store's number of this activation: greater than that of any before it. With a
+        ``mate`` a successor waits until that holds it (protocol.md, K6).
         """
         self._core = Core(
             config,
@@ -97,6 +100,7 @@ class Peering:
             entropy,
             state if state is not None else PeeringState(announcement_number=0, challenge=entropy(32)),
             epoch,
+            mate,
         )
         self._remembers = state is not None
         self._authentication = Authentication(self._core)

@@ -19,11 +19,12 @@ from datetime import timedelta
 from typing import Final, final
 
 from peerkey.moment import Instant, Moment
-from peerkey.observe.events import KeyAccepted, KeyActivated, KeyErased
+from peerkey.observe.events import HaKeyNotReplicated, KeyAccepted, KeyActivated, KeyErased
 from peerkey.protocol import schedule
 from peerkey.protocol.constants import (
     ACTIVATION_DELAY,
     ERASURE_DELAY,
+    MATE_POLL,
     PATH_ID_BYTES,
     REKEY_JITTER,
     Kind,
@@ -44,12 +45,23 @@ _REMEMBERED_PATHS: Final = 256
 class Rotation:
     """The life of accepted keys: next, current, previous, gone."""
 
-    __slots__ = ("_activate_at", "_brought_by", "_core", "_erase_at", "_probes", "_window", "rekey_at")
+    __slots__ = (
+        "_activate_at",
+        "_brought_by",
+        "_core",
+        "_erase_at",
+        "_mate_until",
+        "_probes",
+        "_window",
+        "rekey_at",
+    )
 
     def __init__(self, core: Core) -> None:
         """Start with no deadline; :meth:`start` sets those that a stored ring needs."""
         self._core = core
         self._activate_at: Instant | None = None
+        #: Until when the key that is due waits for the mate; set when it is due.
+        self._mate_until: Instant | None = None
         self._erase_at: Instant | None = None
         self._probes = 0
         self._window = ReplayWindow()
@@ -119,7 +131,7 @@ class Rotation:
     def tick(self, now: Moment) -> None:
         """Activate and erase what is due."""
         core, state = self._core, self._core.state
-        if self._activate_at is not None and self._activate_at <= now.instant:
+        if self._activate_at is not None and self._activate_at <= now.instant and self._mate_is_ready(now):
             self._activate(now)
             core.store()
             self._tell_activated()
@@ -174,17 +186,35 @@ class Rotation:
         state.ring = KeyRing()
         state.response = state.confirm = b""
         self._activate_at = self._erase_at = self.rekey_at = None
+        self._mate_until = None
         core.state.peer_holds = b""
         core.store()
         for key in erased:
             self._tell_erased(key, reason)
         core.out.append(self.usable())
 
+    def _mate_is_ready(self, now: Moment) -> bool:
+        """Ask the other node of an HA pair whether it holds the key that is due, and again in a second.
+
+        Once it has been waited for as long as the peer was, waiting does more harm than the mate can prevent.
+        """
+        core, successor = self._core, self._core.state.ring.next
+        if core.mate is None or successor is None or core.mate.may_use(successor.key_id):
+            return True
+        if self._mate_until is None:
+            self._mate_until = now.instant + ACTIVATION_DELAY
+        if now.instant < self._mate_until:
+            self._activate_at = min(now.instant + MATE_POLL, self._mate_until)
+            return False
+        core.emit(HaKeyNotReplicated(core.config.peer_name, successor.index, successor.key_id.hex()))
+        return True
+
     def _activate(self, now: Moment) -> None:
         state = self._core.state
         dropped = state.ring.previous
         state.ring = state.ring.activate()
         state.key_changes += 1
+        self._mate_until = None
         self._activate_at = self._erase_at = None
         if dropped is not None:
             self._tell_erased(dropped, "its successor was replaced too")

@@ -9,6 +9,7 @@
                    ... and so on, one line of DERIVATIONS each
     confirmation = HMAC(confirm responder, "peerkey v1 confirmation" || transcript)
     seal key     = HKDF-Expand(peer key, "peerkey v1 seal " || sender UUID || sender's epoch)
+    HA record    = HKDF(salt = both HELLOs, X25519 secret, "peerkey v1 ha record " || sender UUID)
 
 with SHA-384 throughout. Both leaf fingerprints, both nonces, the algorithm and the index stand in
 the request and in ``inner``; whoever changes one of them on the way makes two ends with different
@@ -51,6 +52,7 @@ DERIVATIONS: Final = (
 _RESPONSE: Final = DOMAIN + b" response"
 _CONFIRMATION: Final = DOMAIN + b" confirmation"
 _SEAL: Final = DOMAIN + b" seal "
+_REPLICATION: Final = DOMAIN + b" ha record "
 _INFO: Final = {field: DOMAIN + b" " + label.encode() for field, label, _ in DERIVATIONS}
 
 
@@ -140,6 +142,15 @@ def seal_key(peer_key: Secret, sender: bytes, epoch: int) -> Secret:
         raise ValueError(message)
     info = b"".join((_SEAL, sender, epoch.to_bytes(EPOCH_BYTES, "big")))
     return Secret(hkdf_expand(peer_key.reveal(), info, SEAL_KEY_BYTES))
+
+
+def replication_key(hellos: bytes, shared: Secret, sender: bytes) -> Secret:
+    """Return the AES-256 key that seals what one node of an HA pair sends to the other on one connection.
+
+    ``hellos`` (48 bytes) stands for the HELLOs of both, ``shared`` is what their ephemeral keys agree on, and
+    ``sender`` the UUID (16 bytes) of the node that seals.
+    """
+    return Secret(hkdf_expand(hkdf_extract(hellos, shared.reveal()), _REPLICATION + sender, SEAL_KEY_BYTES))
 
 
 def hkdf_extract(salt: bytes, input_key: bytes, hash_name: str = HASH) -> bytes:

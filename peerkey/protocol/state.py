@@ -23,6 +23,8 @@ from peerkey.secret import Secret
 
 #: The layout of the record. A record of another layout is refused, never guessed at.
 RECORD_FORMAT: Final = 1
+#: Where the keys stand in it; each is a role, an index, an id, and what is secret.
+_KEYS_FIELD: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,12 @@ def decode_state(record: bytes) -> PeeringState:
         peer_seals_with=peer_seals,
         peer_holds=peer_holds,
     )
+
+
+def key_ids(record: bytes) -> frozenset[bytes]:
+    """Return the ids of the keys in a record that :func:`encode_state` wrote: they are public."""
+    keys = msgpack.unpackb(record, use_list=False)[_KEYS_FIELD]
+    return frozenset(key_id for _, _, key_id, *_ in keys)
 
 
 def _key_fields(key: PeerKey) -> tuple[Any, ...]:

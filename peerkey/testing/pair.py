@@ -33,7 +33,7 @@ from peerkey.pki.identity import PeerIdentity
 from peerkey.pki.revocation import NoRevocation, Revocation
 from peerkey.pki.trust import TrustAnchors
 from peerkey.protocol import effects
-from peerkey.protocol.core import Entropy, Identity, PeeringConfig, earliest
+from peerkey.protocol.core import Entropy, Identity, Mate, PeeringConfig, earliest
 from peerkey.protocol.effects import Effect, PathEffect
 from peerkey.protocol.frame import Frame
 from peerkey.protocol.keyring import PeerKey
@@ -113,6 +113,8 @@ class End:
     clock_offset: timedelta = timedelta(0)
     #: Why this node's own certificate must not be used, as whoever watches it would say.
     own_fault: str = ""
+    #: The other node of its HA pair, which is no end of this peering; ``None``: it has none.
+    mate: Mate | None = None
     #: The signer of the certificate before this one, where announcements are to be signed with both.
     previous_issued: Issued | None = None
     #: How many effects are carried out before the node dies; ``None``: it lives.
@@ -148,6 +150,7 @@ class End:
             entropy=self.pair.entropy,
             epoch=self.epoch,
             state=self.stored(),
+            mate=self.mate,
         )
         self.paths = {name: Path(self.path_config(name), self.pair.entropy) for name in self.pair.path_names}
         self._looked(self.peering.start(self.now))

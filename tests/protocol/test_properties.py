@@ -177,10 +177,26 @@ class TurmoilMachine(RuleBasedStateMachine):
             self.turmoil.calm()
 
 
+class TurmoilOfAPairMachine(TurmoilMachine):
+    """The same, where each end is a node of an HA pair whose mate may lack the key that is due."""
+
+    @rule()
+    def both_start_again_with_their_mates(self) -> None:
+        for end, mate in zip(self.turmoil.pair.ends, self.turmoil.mates, strict=True):
+            end.mate = mate
+            self.turmoil.restart(end)
+
+    @rule(end=ENDS, ready=st.booleans())
+    def a_mate_falls_behind_or_catches_up(self, end: int, ready: bool) -> None:  # noqa: FBT001
+        self.turmoil.mates[end].ready = ready
+
+
+TestTurmoilOfAPair = TurmoilOfAPairMachine.TestCase
 TestTurmoil = TurmoilMachine.TestCase
 if settings.get_current_profile_name() != "long":
     #: The same draws in every run of the suite; only ``make fuzz`` looks for new ones.
     TestTurmoil.settings = settings(derandomize=True, max_examples=100, stateful_step_count=40)
+    TestTurmoilOfAPair.settings = settings(derandomize=True, max_examples=15, stateful_step_count=40)
 
 
 @pytest.mark.parametrize("paths", [1, 2, 3])

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from peerkey.observe.events import HaKeyNotReplicated
 from peerkey.protocol.constants import Kind
 from peerkey.protocol.effects import Count, ProbeAnswered, SendOn
 from peerkey.protocol.frame import Frame
@@ -14,7 +15,7 @@ from peerkey.protocol.messages import Probe, decode_body_untrusted
 from peerkey.protocol.path import PathState
 from peerkey.protocol.rotation import path_id
 from peerkey.protocol.schedule import mac
-from peerkey.testing.pair import START, End, Options
+from peerkey.testing.pair import START, End, Options, Pair
 from tests.protocol.wires import Wire, frames, hand, keyed_pair, last_sent, rekey, traces
 
 HOURLY = Options(rekey_interval=timedelta(hours=1))
@@ -102,6 +103,135 @@ def test_a_peer_that_lacks_the_current_key_gets_one_that_is_used_at_once() -> No
 
     assert pair.high.current is not None
     assert pair.high.current.key_id == pair.low.current.key_id
+
+
+# --- the other node of an HA pair ---------------------------------------------------------------------
+
+
+class FakeMate:
+    """The other node of an HA pair: it holds what a test says, and is linked while that says so."""
+
+    def __init__(self) -> None:
+        self.held: set[bytes] = set()
+        self.linked = True
+        self.asked: list[bytes] = []
+
+    def may_use(self, key_id: bytes) -> bool:
+        self.asked.append(key_id)
+        return not self.linked or key_id in self.held
+
+
+def test_a_mate_that_holds_the_successor_changes_nothing() -> None:
+    pair, mate = pair_with_mate()
+    accepted = accept_successor(pair)
+    mate.held.add(accepted)
+    pair.run(seconds=29.999)
+    assert pair.low.peering.ring.next is not None
+    pair.run(seconds=0.001)
+
+    assert in_use(pair) == accepted
+    assert mate.asked == [accepted]
+    assert HaKeyNotReplicated not in map(type, pair.low.events)
+
+
+def test_a_successor_waits_until_the_mate_holds_it() -> None:
+    pair, mate = pair_with_mate()
+    accepted = accept_successor(pair)
+    pair.run(seconds=41.5)
+    assert in_use(pair) != accepted
+    mate.held.add(accepted)
+    pair.run(seconds=1)
+
+    assert in_use(pair) == accepted
+    assert len(mate.asked) == 13
+    assert HaKeyNotReplicated not in map(type, pair.low.events)
+
+
+def test_a_successor_waits_for_the_mate_no_longer_than_it_has_waited_for_the_peer() -> None:
+    pair, mate = pair_with_mate()
+    accepted = accept_successor(pair)
+    pair.run(seconds=59.999)
+    assert in_use(pair) != accepted
+    pair.run(seconds=0.001)
+
+    assert in_use(pair) == accepted
+    assert len(mate.asked) == 31
+    assert HaKeyNotReplicated("peer-of-low", 3, accepted.hex()) in pair.low.events
+
+
+def test_while_there_is_no_link_to_the_mate_nothing_waits_and_what_waits_goes_on() -> None:
+    pair, mate = pair_with_mate()
+    accepted = accept_successor(pair)
+    pair.run(seconds=35)
+    assert in_use(pair) != accepted
+    mate.linked = False
+    pair.run(seconds=1)
+
+    assert in_use(pair) == accepted
+    assert HaKeyNotReplicated not in map(type, pair.low.events)
+
+
+def test_a_first_key_never_waits_for_the_mate() -> None:
+    pair, mate = pair_with_mate()
+
+    assert pair.keyed()
+    assert mate.asked == []
+
+
+def test_a_key_for_a_peer_that_lacks_the_current_one_does_not_wait_for_the_mate() -> None:
+    pair, mate = pair_with_mate()
+    pair.run(seconds=5)
+    pair.high.lose_store()
+
+    assert pair.run(seconds=200, until=pair.keyed)
+    assert mate.asked == []
+
+
+def test_after_a_restart_an_accepted_key_does_not_wait_for_the_mate() -> None:
+    pair, mate = pair_with_mate()
+    accepted = accept_successor(pair)
+    pair.low.crash()
+    pair.low.boot()
+
+    assert in_use(pair) == accepted
+    assert mate.asked == []
+
+
+def test_the_next_successor_is_waited_for_anew() -> None:
+    pair, _ = pair_with_mate()
+    first = accept_successor(pair)
+    pair.run(seconds=60)
+    assert in_use(pair) == first
+    pair.run(seconds=100)
+    second = accept_successor(pair)
+    pair.run(seconds=59.9)
+    assert in_use(pair) == first
+    pair.run(seconds=0.1)
+
+    assert in_use(pair) == second
+
+
+def test_keys_that_are_erased_while_one_waits_for_the_mate_leave_nothing_waiting() -> None:
+    pair, _ = pair_with_mate(Options(fail_hard=True))
+    accept_successor(pair)
+    pair.run(seconds=40)
+    pair.low.judge_own_certificate("revoked")
+    pair.run(seconds=60)
+    assert not pair.low.peering.ring
+
+    pair.low.judge_own_certificate("")
+    assert pair.run(seconds=200, until=pair.keyed)
+
+
+def test_a_peer_of_a_node_that_waits_opens_all_that_it_seals_and_comes_to_rest() -> None:
+    """The observer of the pair looks after every step: whoever waits longer than its peer breaks nothing."""
+    pair, _ = pair_with_mate()
+    for _ in range(3):
+        accept_successor(pair)
+        pair.run(seconds=300)
+
+    assert pair.keyed()
+    assert all(end.peering.ring.previous is None for end in pair.ends)
 
 
 # --- erasure ------------------------------------------------------------------------------------------
@@ -439,3 +569,28 @@ def probe_of(end: End, under: int, seals_with: int, counter: int) -> Frame:
     nonce = end.epoch.to_bytes(8, "big") + counter.to_bytes(8, "big")
     core = end.peering._core  # noqa: SLF001 - only the peer itself has the key
     return core.maced(Kind.PROBE, Probe(path_id("path0"), under, seals_with, nonce), found[1].probe)
+
+
+def pair_with_mate(options: Options | None = None) -> tuple[Pair, FakeMate]:
+    """Return a keyed pair of which the lower has a mate that holds nothing yet."""
+    mate = FakeMate()
+    pair = Pair(options=options or Options())
+    pair.low.crash()
+    pair.low.record, pair.low.mate = None, mate
+    pair.low.boot()
+    assert pair.run(seconds=200, until=pair.keyed)
+    pair.run(seconds=1)
+    return pair, mate
+
+
+def accept_successor(pair: Pair) -> bytes:
+    rekey(pair.high)
+    assert pair.run(seconds=1, until=lambda: pair.low.peering.ring.next is not None)
+    accepted = pair.low.peering.ring.next
+    assert accepted is not None
+    return accepted.key_id
+
+
+def in_use(pair: Pair) -> bytes:
+    assert pair.low.current is not None
+    return pair.low.current.key_id

@@ -47,6 +47,18 @@ class Weather:
     blocked: set[tuple[str, str]] = field(default_factory=set)
 
 
+class TurmoilMate:
+    """The other node of an HA pair: it has what it is asked for, or has not."""
+
+    def __init__(self) -> None:
+        """Begin with everything."""
+        self.ready = True
+
+    def may_use(self, key_id: bytes) -> bool:
+        """See :meth:`peerkey.protocol.core.Mate.may_use`."""
+        return self.ready or not key_id
+
+
 class Turmoil:
     """Two nodes, and everything that can go wrong between and inside them."""
 
@@ -56,6 +68,8 @@ class Turmoil:
         self.weather = Weather()
         self.frames: list[tuple[End, Frame]] = []
         self.certificates = 10
+        #: Of each end, for a test that wants one: it is asked from the end's next start on.
+        self.mates = (TurmoilMate(), TurmoilMate())
         options.rekey_interval = None if rekey_minutes is None else timedelta(minutes=rekey_minutes)
         ca = reproducible_ca()
         issued = (ca.issue(LOWER, key=numbered_key(10)), ca.issue(HIGHER, key=numbered_key(11)))
@@ -234,6 +248,8 @@ class Turmoil:
     def calm(self) -> None:
         """End every fault, and require that both ends are keyed and in service in time."""
         self.weather = Weather()
+        for mate in self.mates:
+            mate.ready = True
         for end in self.pair.ends:
             end.clock_offset = timedelta(0)
             end.fuse = None

@@ -1,0 +1,78 @@
+"""Which of our keys the mate holds: what activation asks, and what an alarm is about.
+
+:class:`MateView` is told of every record that this node has written and of every one that the mate has made
+durable, and remembers key ids, never keys. One peering asks through :meth:`MateView.of`, which is the port
+:class:`peerkey.protocol.core.Mate`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final, final
+
+from peerkey.ha.messages import Version
+from peerkey.protocol.state import key_ids
+
+#: Versions of one record that the mate may yet acknowledge. Older ones are passed over by the link too.
+_REMEMBERED_VERSIONS: Final = 16
+_NO_KEYS: Final[frozenset[bytes]] = frozenset()
+
+
+@final
+class MateView:
+    """What the mate of this node is known to hold."""
+
+    def __init__(self) -> None:
+        """Begin without a link, so that nothing waits."""
+        #: Whether there is a link to wait for.
+        self.up = False
+        self._written: dict[str, OrderedDict[Version, frozenset[bytes]]] = {}
+        self._held: dict[str, frozenset[bytes]] = {}
+
+    def written(self, name: str, version: Version, record: bytes | None) -> None:
+        """Take up that a peering's record is durable here in this version, or (``None``) is gone."""
+        if record is None:
+            self._written.pop(name, None)
+            self._held.pop(name, None)
+            return
+        versions = self._written.setdefault(name, OrderedDict())
+        versions[version] = key_ids(record)
+        while len(versions) > _REMEMBERED_VERSIONS:
+            versions.popitem(last=False)
+
+    def held(self, name: str, version: Version) -> None:
+        """Take up that the mate has this version in its store: :class:`~peerkey.ha.effects.Held`."""
+        versions = self._written.get(name)
+        if versions is None or version not in versions:
+            return
+        self._held[name] = versions[version]
+        while next(iter(versions)) != version:
+            versions.popitem(last=False)
+
+    def lacks(self, name: str) -> None:
+        """Take up that the mate has lost what it held: :class:`~peerkey.ha.effects.Lacks`."""
+        self._held.pop(name, None)
+
+    def holds(self, name: str, key_id: bytes) -> bool:
+        """Tell whether the mate has this key of that record in its store."""
+        return key_id in self._held.get(name, _NO_KEYS)
+
+    def of(self, name: str) -> RecordView:
+        """Return what the peering of that record may ask."""
+        return RecordView(self, name)
+
+
+@final
+class RecordView:
+    """One peering's question: whether a key may be used yet."""
+
+    __slots__ = ("_name", "_view")
+
+    def __init__(self, view: MateView, name: str) -> None:
+        """Ask ``view`` about the record ``name``."""
+        self._view = view
+        self._name = name
+
+    def may_use(self, key_id: bytes) -> bool:
+        """See :meth:`peerkey.protocol.core.Mate.may_use`."""
+        return not self._view.up or self._view.holds(self._name, key_id)
