@@ -42,9 +42,9 @@ fmt: $(READY) ## Format the code and mend what can be mended mechanically
 bench: $(VENV)/bench ## Measure keys a second, the actor runtime, and the longest pauses of the event loop
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-fuzz: $(VENV)/fuzz ## Look for new failures of the protocol, the runtime and the reader of lists, for as long as it takes
+fuzz: $(VENV)/fuzz ## Look for new failures of protocol, HA pair, runtime and reader of lists, for as long as it takes
 	@$(BIN)/python -m tests.fuzz.lists
-	@$(BIN)/python -m pytest tests/protocol/test_properties.py tests/runtime/test_model.py tests/pki/test_crl_pass.py --hypothesis-profile=long --timeout=0 $(ARGS)
+	@$(BIN)/python -m pytest tests/protocol/test_properties.py tests/runtime/test_model.py tests/ha/test_turmoil.py tests/pki/test_crl_pass.py --hypothesis-profile=long --timeout=0 $(ARGS)
 
 soak: $(READY) ## Simulate fleets of random seeds until something is found or Ctrl-C; ARGS names seeds
 	@$(BIN)/python -m tests.sim.seeds $(ARGS)

@@ -4,6 +4,7 @@
 ``protocol``   keys agreed a second, next to the bare primitives
 ``runtime``    messages, questions and idle actors, next to pykka, xoscar and a floor
 ``lists``      a revocation list of a million entries: to take in, to keep, to ask, next to a floor
+``ha``         an HA pair in step again, next to sealing and packing alone
 ``pauses``     the longest that one message holds the event loop
 =============  ======================================================================================
 
@@ -22,12 +23,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import lists, pauses, protocol, runtime
+from benchmarks import ha, lists, pauses, protocol, runtime
 
 BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "protocol": protocol.main,
     "runtime": runtime.main,
     "lists": lists.main,
+    "ha": ha.main,
     "pauses": pauses.main,
 }
 #: One algorithm for a moment.

@@ -9,6 +9,7 @@
 ``unpacking``   what a server may have compressed, within bounds
 ``kept_lists``  the last good lists, as files
 ``ingesting``   judging a list, in a process of its own where it is large
+``judging``     that process
 ``known``       what every node of this process asks
 ``source``      the actor of one address
 ``telling``     the audit event of one attempt

@@ -155,6 +155,8 @@ class RevocationIndex(Actor):
         self._doubtful: set[str] = set()
         self._judges = Judges()
         self._trust_read = False
+        #: Whether every list has been judged by whom we trust: not while that could not be read.
+        self._settled = False
         #: What every source was told last of that.
         self._told = Circumstances()
         self._certificates: OrderedDict[bytes, None] = OrderedDict()
@@ -175,18 +177,17 @@ class RevocationIndex(Actor):
             kept = await computed(self.ctx, self._ports.source.keeper.addresses)
         except Unavailable as fault:
             kept, self._fault = (), str(fault)
-        now = self.ctx.clock.wall()
         for url, until in kept:
             if until is not None:
                 self._subscriptions.name(url, until)
         plans = self._plans()
         self._configured(plans, await computed(self.ctx, installed, plans, self._ports.read_file))
+        self._settled = self._trust_read
         self._awaited = {url for url, _ in kept} & set(self._wanted)
         for url, _ in kept:
             if url not in self._wanted:
                 self._drop(url)
         self.ctx.set_timer("patience", PATIENCE, PatienceEnded())
-        self.ctx.log.debug("revocation lists", wanted=len(self._wanted), kept=len(kept), at=now.isoformat())
         # Without any list the master list has to say so: the one on the disk may be of another configuration.
         self._merge()
 
@@ -228,7 +229,7 @@ class RevocationIndex(Actor):
             case LookDue():
                 self._read_again()
             case PatienceEnded():
-                self._patient = False
+                self._patient, self._settled = False, self._trust_read
                 self._merge()
             case TellAgain():
                 self._tell()
@@ -254,6 +255,8 @@ class RevocationIndex(Actor):
         self._reading = False
         known = frozenset(self._sources)
         self._configured(plans, found)
+        if self._ports.known.fault:
+            self._merge()  # The disk has room again, perhaps.
         if self._read_once_more:
             self._read_again()
         elif self._ordered:
@@ -275,7 +278,10 @@ class RevocationIndex(Actor):
             if self._trust_read:
                 self._doubt()
             self._judges = Judges(found.trusted, ())
-        self._trust_read = self._trust_read or not found.unread
+        if not self._trust_read and not found.unread:
+            # Until lists that could not be judged have been, nothing is forgotten either.
+            self._trust_read = True
+            self.ctx.set_timer("patience", PATIENCE, PatienceEnded())
         self._named(found.named)
         self._reconcile()
 
@@ -324,6 +330,8 @@ class RevocationIndex(Actor):
         for url in [url for url in self._sources if url not in self._wanted]:
             ref = self._sources.pop(url)
             self._ending[ref] = url
+            # A clock may have been wrong when it ended: who names it is to be read again.
+            self._certificates.clear()
             self.ctx.stop(ref)
         for url, subscription in self._wanted.items():
             if url not in self._sources:
@@ -417,15 +425,14 @@ class RevocationIndex(Actor):
             return
         reports = [self._reports[url] for url in self._wanted if url in self._reports]
         now = {each.url: tuple(good.facts.digest for good in each.lists) for each in reports if each.lists}
-        if self._awaited:
+        beside = bool(self._awaited) or not self._settled
+        if beside:
             now[""] = tuple(sorted(url.encode() for url in self._awaited))
         if now == self._merged and not self._ports.known.fault:
             return
         self._merged, self._merging = now, True
         lists = tuple(good for each in reports for good in each.lists)
-        self.ctx.pipe(
-            computed(self.ctx, _published, self._ports.known, lists, bool(self._awaited)), lambda _: Merged()
-        )
+        self.ctx.pipe(computed(self.ctx, _published, self._ports.known, lists, beside), lambda _: Merged())
 
     def _tell(self) -> None:
         """Tell the authority, and through it every node."""
@@ -447,11 +454,11 @@ class RevocationIndex(Actor):
         )
 
 
-def _published(known: KnownRevocations, lists: tuple[GoodList, ...], awaiting: bool) -> None:  # noqa: FBT001
-    """Merge lists, beside what is known already where some have not come back."""
+def _published(known: KnownRevocations, lists: tuple[GoodList, ...], beside: bool) -> None:  # noqa: FBT001
+    """Merge lists; ``beside`` what is known already, where some have not come back."""
     held = [good.held() for good in lists]
     before = known.current
-    if awaiting and before is not None:
+    if beside and before is not None:
         held.append(Held(_BEFORE, before))
     known.publish(held)
 

@@ -9,14 +9,14 @@ several times under the same lock, and entries that lie in a mapped file take no
 from __future__ import annotations
 
 import asyncio
+import errno
 import mmap
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures.process import BrokenProcessPool
+import pickle
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -26,7 +26,7 @@ from cryptography import x509
 
 from peerkey.errors import Unavailable
 from peerkey.pki.list_facts import ListFacts
-from peerkey.pki.list_ingestion import Ingested, ingest
+from peerkey.pki.list_ingestion import Ingested, ListRefused, ingest
 from peerkey.pki.list_merging import Held
 from peerkey.pki.master_list import MasterList
 from peerkey.pki.trust import TrustAnchors
@@ -38,10 +38,16 @@ MAXIMUM_PROCESSES: Final = 1
 #: How long one may take, its start included. The largest list takes a few seconds.
 JUDGED_WITHIN: Final = timedelta(minutes=2)
 
-#: Of the directory of one judgement, and of the files in it: the list, and what it came to.
+#: Of the directory of one judgement, and of the files in it: the list, its entries, what it is judged by, and
+#: what came of it. What the address gave before has numbers.
 _PREFIX: Final = "judging."
-_CONTENT: Final = "list"
-_ENTRIES: Final = "entries"
+CONTENT: Final = "list"
+ENTRIES: Final = "entries"
+WORK: Final = "work"
+OUTCOME: Final = "outcome"
+#: The exit status of a process that could not write its files.
+DISK_FAILED: Final = 3
+_JUDGE: Final = ("-m", "actors.crl.judging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,36 +175,36 @@ class ProcessIngester:
 
 def _by_files(work: IngestWork, place: Path) -> GoodList:
     """Judge a list in a process that reads and writes files in ``place``."""
-    (place / _CONTENT).write_bytes(work.content)
+    (place / CONTENT).write_bytes(work.content)
     for number, each in enumerate(work.before):
         (place / str(number)).write_bytes(each.entries)
     bare = replace(work, content=b"", before=tuple(replace(each, entries=b"") for each in work.before))
     facts = _called(bare, place)
-    with (place / _ENTRIES).open("rb") as file:
+    with (place / ENTRIES).open("rb") as file:
         # It stays mapped when the file has no name any more, for as long as anybody holds it.
         return GoodList(facts, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _called(work: IngestWork, place: Path) -> ListFacts:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        future = process.submit(_judged_in_files, work, place)
-        try:
-            return future.result(JUDGED_WITHIN.total_seconds())
-        except BrokenProcessPool as fault:
-            message = "the process that judged the list has ended without an answer"
-            raise Unavailable(message) from fault
-        except FutureTimeout as fault:
-            for child in list(process._processes.values()):  # noqa: SLF001 - there is no other way to end it
-                child.kill()
-            message = f"the list could not be judged within {JUDGED_WITHIN.total_seconds():g} s"
-            raise Unavailable(message) from fault
-
-
-def _judged_in_files(work: IngestWork, place: Path) -> ListFacts:
-    """Run in the other process: read what is to be judged, and write its entries."""
-    before = tuple(
-        replace(each, entries=(place / str(number)).read_bytes()) for number, each in enumerate(work.before)
-    )
-    good = judged(replace(work, content=(place / _CONTENT).read_bytes(), before=before))
-    (place / _ENTRIES).write_bytes(good.entries)
-    return good.facts
+    """Have :mod:`actors.crl.judging` judge what is in ``place``."""
+    (place / WORK).write_bytes(pickle.dumps(work))
+    command = (sys.executable, "-P", *_JUDGE, str(place))
+    nothing = subprocess.DEVNULL
+    within = JUDGED_WITHIN.total_seconds()
+    try:
+        done = subprocess.run(  # noqa: S603 - our own module, with a directory of ours
+            command, stdin=nothing, stdout=nothing, stderr=nothing, timeout=within, check=False
+        )
+    except subprocess.TimeoutExpired as fault:
+        message = f"the list could not be judged within {within:g} s"
+        raise Unavailable(message) from fault
+    if done.returncode == DISK_FAILED:
+        raise OSError(errno.EIO, "the files of a judgement cannot be written", str(place))
+    if done.returncode:
+        message = "the process that judged the list has ended without an answer"
+        raise Unavailable(message)
+    # The directory is this process's own, and so is what it has started.
+    outcome: ListFacts | ListRefused = pickle.loads((place / OUTCOME).read_bytes())  # noqa: S301
+    if isinstance(outcome, ListRefused):
+        raise outcome
+    return outcome

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
@@ -267,7 +267,8 @@ class CrlSource(Actor):
             case ListFetched(content, validators):
                 known = {good.facts.digest for good in self._lists.values()}
                 trusted = self._circumstances.judges.trusted
-                if message.digest in known and self._judged_by.trusted == trusted:
+                kept = not self._status.disk_error
+                if message.digest in known and self._judged_by.trusted == trusted and kept:
                     self._validators = validators
                     self._polling.fetched(validators, self._next_update(), now, luck=self._luck())
                     self._right(now)
@@ -387,8 +388,8 @@ class CrlSource(Actor):
         self._look(now)
 
     def _judge_again(self) -> None:
-        """Judge what counts by whom we trust now, and fetch nothing meanwhile."""
-        if self._judging or not self._lists:
+        """Judge what counts by whom we trust now, or what is kept; fetch nothing meanwhile."""
+        if self._judging:
             return
         self._judging = True
         digests = frozenset(good.facts.digest for good in self._lists.values())
@@ -410,13 +411,13 @@ class CrlSource(Actor):
     ) -> JudgedAgain:
         """Judge lists one after the other, as if they came anew."""
         good: dict[Series, GoodList] = {}
+        # They have been good at that time: a machine whose clock is behind does not forget them.
+        at = max(self.ctx.clock.wall(), self._status.fetched or datetime.min.replace(tzinfo=UTC))
         refused = "" if len(contents) >= len(digests) else "it was not kept, and so cannot be judged again"
         for content in contents:
             before = tuple(good.values())
             # A delta that was kept finds its base among its own, or counts again when it is fetched.
-            work = IngestWork(
-                self._url, content, before, self._circumstances.known, judges, self.ctx.clock.wall()
-            )
+            work = IngestWork(self._url, content, before, self._circumstances.known, judges, at)
             try:
                 found = await self._ports.ingester.ingest(work)
             except ListRefused as error:
@@ -525,9 +526,10 @@ def _saved(keeper: ListKeeper, kept: KeptLists, digests: tuple[bytes, ...]) -> s
 
 
 def _loaded(keeper: ListKeeper, url: str, digests: frozenset[bytes]) -> tuple[bytes, ...]:
-    """Return the kept lists of these digests, as far as they can be read."""
+    """Return the kept lists of these digests, or all without any, as far as they can be read."""
     try:
         kept = keeper.load(url)
     except Unavailable:
         return ()
-    return tuple(content for content in (kept.contents if kept else ()) if _digest(content) in digests)
+    contents = kept.contents if kept else ()
+    return tuple(content for content in contents if not digests or _digest(content) in digests)

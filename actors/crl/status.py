@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.crl.port import shown
 from actors.names import AUTHORITY
 from peerkey.observe import alarms
+from peerkey.pki.crl_polling import PollState
 from runtime.message import Ask
 
 if TYPE_CHECKING:
     from peerkey.observe.alarms import Alarm
-    from peerkey.pki.crl_polling import PollState
     from peerkey.pki.list_facts import ListFacts
     from peerkey.pki.list_subscriptions import Origin
+
+
+#: How long after its end a list is stale whatever is being done about it: fetching its successor takes a
+#: while, and a minute may pass before that begins.
+STALE_AFTER: Final = timedelta(minutes=10)
 
 
 class Trouble(Enum):
@@ -52,10 +57,11 @@ class SourceStatus:
     disk_error: str = ""
 
     def stale(self, at: datetime) -> bool:
-        """Whether the list should have been replaced, and none has come although it was asked for."""
-        return (
-            self.latest is not None and self.latest.next_update is not None and at > self.latest.next_update
-        )
+        """Whether the list should have been replaced, and no other has come although it was asked for."""
+        due = None if self.latest is None else self.latest.next_update
+        if due is None or at <= due:
+            return False
+        return self.polling is PollState.RETRYING or at > due + STALE_AFTER
 
     def state(self, at: datetime) -> str:
         """Return one word for it."""

@@ -47,8 +47,8 @@ MAXIMUM_RECORDS: Final = 16_384
 #: Entries of one INVENTORY, so that a beat never waits behind more than some 50 KB of it.
 INVENTORY_ENTRIES: Final = 512
 #: What may be under way unacknowledged, in records and in bytes: it fills a link of 100 Mbit/s whose
-#: round trip with a disk at its end takes 40 ms, and is all that a slow link has queued before a beat.
-WINDOW_RECORDS: Final = 256
+#: round trip with a disk at its end takes 25 ms, and is all that a slow link has queued before a beat.
+WINDOW_RECORDS: Final = 128
 WINDOW_BYTES: Final = 512 * 1024
 #: A term counts elections: one a second would take longer than the earth has been there.
 MAXIMUM_TERM: Final = 2**63 - 1

@@ -19,7 +19,7 @@ process.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, assert_never, final
@@ -153,7 +153,10 @@ class MateLink:
         self._frames = Frames()
         self._greet_until: Instant | None = None
         self._beat_at: Instant | None = None
+        #: Whether the mate is to be shown an inventory, and what is left of it.
         self._inventory_due = False
+        self._parts: Iterator[Inventory] | None = None
+        self._part_at: Instant | None = None
         #: Since when the mate lacks something, on this connection or since the last.
         self.behind_since: Instant | None = None
         self._out: list[LinkEffect] = []
@@ -210,7 +213,7 @@ class MateLink:
     def deadline(self) -> Instant | None:
         """Return when :meth:`tick` has something to do."""
         silent = self.heard_at + LEASE if self.up else None
-        return earliest(self._greet_until, self._beat_at, silent)
+        return earliest(self._greet_until, self._beat_at, self._part_at, silent)
 
     def tick(self, now: Moment) -> list[LinkEffect]:
         """Say that this node lives, and close a channel on which the mate does not."""
@@ -319,8 +322,8 @@ class MateLink:
         if self.up and self._seals is not None:
             if self._inventory_due and self.copies.settled:
                 self._inventory_due = False
-                for part in self.copies.inventory():
-                    self._send(part)
+                self._parts = self.copies.inventory()
+            self._send_part(now)
             for record in self.outbox.to_send(self._seals.seal):
                 self._send(record)
             number = self.copies.to_acknowledge()
@@ -336,6 +339,13 @@ class MateLink:
             self.behind_since = now.instant
         out, self._out = self._out, []
         return out
+
+    def _send_part(self, now: Moment) -> None:
+        """Send the next part of the inventory, and be due at once for the one behind it."""
+        part = None if self._parts is None else next(self._parts, None)
+        if part is not None:
+            self._send(part)
+        self._part_at = now.instant if part is not None and not part.last else None
 
     def _refuse(self, reason: Reason, text: str, now: Moment) -> None:
         """End the connection, and say why to both ends."""
@@ -364,7 +374,7 @@ class MateLink:
         self._move(step)
         self._greet_until = self._beat_at = self._private = self._hello = self._seals = None
         self.mate_beat = None
-        self._inventory_due = False
+        self._inventory_due, self._parts, self._part_at = False, None, None
         self.outbox.lost()
         if was_up:
             self._out.append(Emit(HaLinkDown(self.config.mate_name, reason)))

@@ -60,7 +60,8 @@ class Outbox:
         self._bytes = 0
         self._number = 0
         self._mates_store = b""
-        self._inventory: dict[str, Mark] = {}
+        #: Records that have changed while the inventory was arriving.
+        self._changed_meanwhile: dict[str, None] = {}
         #: Whether this connection's inventory is complete, so that sending may begin.
         self._open = False
         for name, (version, content) in own.items():
@@ -117,6 +118,7 @@ class Outbox:
                 raise ValueError(message)
             self._own[name] = _Own(mark_of(version, content), content)
         if not self._open:
+            self._changed_meanwhile[name] = None
             return
         if content is None and name not in self._expected:
             # The mate has never been sent it.
@@ -129,7 +131,7 @@ class Outbox:
         self._flights.clear()
         self._waiting.clear()
         self._expected.clear()
-        self._inventory.clear()
+        self._changed_meanwhile.clear()
         self._bytes = self._number = 0
         self._open = False
 
@@ -155,25 +157,23 @@ class Outbox:
         if self._open:
             message = "a second inventory on one connection"
             raise Malformed(message)
-        self._inventory.update(entries)
-        if len(self._inventory) > MAXIMUM_RECORDS:
+        for name, mark in entries:
+            self._expected[name] = mark
+            own, held = self._own.get(name), self._held.get(name)
+            if own is None or own.mark != mark:
+                self._waiting[name] = None
+            elif held != mark:
+                self._held[name] = mark
+                yield Held(name, mark.version)
+        if len(self._expected) > MAXIMUM_RECORDS:
             message = f"an inventory of more than {MAXIMUM_RECORDS} records"
             raise Malformed(message)
-        if not last:
-            return
-        self._expected, self._inventory, self._open = self._inventory, {}, True
-        before, self._held = self._held, {}
-        for name, own in self._own.items():
-            if self._expected.get(name) == own.mark:
-                self._held[name] = own.mark
-                if before.get(name) != own.mark:
-                    yield Held(name, own.mark.version)
-            else:
-                self._waiting[name] = None
-        for name in self._expected.keys() - self._own.keys():
-            self._waiting[name] = None
-        for name, mark in before.items():
-            if self._expected.get(name) != mark:
+        if last:
+            self._open = True
+            self._waiting.update(self._changed_meanwhile)
+            self._waiting.update(dict.fromkeys(name for name in self._own if name not in self._expected))
+            for name in [name for name, mark in self._held.items() if self._expected.get(name) != mark]:
+                del self._held[name]
                 yield Lacks(name)
 
     def to_send(self, seal: Seal) -> Iterator[Record]:

@@ -17,16 +17,17 @@ from peerkey.errors import Malformed, Misconfigured
 from peerkey.pki.crl_pass import read_entries_untrusted
 from peerkey.pki.der import dearmoured_untrusted
 from peerkey.pki.list_frame import ListFrame, open_list_untrusted
-from peerkey.pki.revocation_table import Table, entry_of, width_of
+from peerkey.pki.revocation import RevokedEntry
+from peerkey.pki.revocation_table import Table, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from peerkey.pki.revocation import RevokedEntry
 
-#: Some 400,000 entries: a list of a public authority.
-MAXIMUM_CRL_BYTES: Final = 16 * 1024 * 1024
+#: As much as is fetched (:data:`peerkey.pki.list_ingestion.MAXIMUM_LIST_BYTES`): some three million entries,
+#: which take a few seconds and half as much memory again.
+MAXIMUM_CRL_BYTES: Final = 128 * 1024 * 1024
 #: Lists in one file; an authority publishes one for each of its CAs, and perhaps a delta to each.
 MAXIMUM_CRLS: Final = 64
 
@@ -58,7 +59,7 @@ class RevocationList:
         width = width_of(serial)
         table = self.tables.get((issuer_name_der, width))
         when = None if table is None else table.find(serial.to_bytes(width, "big"))
-        return None if when is None else entry_of(serial, when)
+        return None if when is None else RevokedEntry(serial, when)
 
     def entries(self) -> Iterator[tuple[bytes, RevokedEntry]]:
         """Yield what it says of each certificate, behind the name of that one's issuer (DER).
@@ -69,7 +70,7 @@ class RevocationList:
             for serial in table.serials():
                 when = table.find(serial)
                 if when is not None:
-                    yield issuer, entry_of(int.from_bytes(serial, "big"), when)
+                    yield issuer, RevokedEntry(int.from_bytes(serial, "big"), when)
 
     def current(self, at: datetime) -> bool:
         """Whether ``at`` lies between the list's update and the next, both inclusive."""

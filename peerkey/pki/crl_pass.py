@@ -24,16 +24,10 @@ from peerkey.errors import Malformed
 from peerkey.pki.certificate import brief, warning_nobody
 from peerkey.pki.der import SEQUENCE, element, element_untrusted
 from peerkey.pki.list_frame import ListFrame, load_untrusted, unknown
-from peerkey.pki.revocation_table import (
-    MAXIMUM_SERIAL_BYTES,
-    NO_REASON,
-    REASONS,
-    WHEN_BYTES,
-    when_of,
-    width_of,
-)
+from peerkey.pki.revocation_table import MAXIMUM_SERIAL_BYTES, width_of
 from peerkey.pki.table_building import Gathering
 from peerkey.pki.usual_entries import USUAL_ENTRY, when_columns
+from peerkey.pki.when import CODES, NO_REASON, WHEN_BYTES, when_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +35,6 @@ if TYPE_CHECKING:
 #: Entries of one list. The shortest takes 20 bytes, so that the bound on a list's bytes bounds them too.
 MAXIMUM_ENTRIES: Final = 8_000_000
 
-_CODES: Final = {reason: code for code, reason in REASONS.items()}
 _UNDERSTOOD: Final = frozenset(
     {
         CRLEntryExtensionOID.CRL_REASON,
@@ -182,7 +175,7 @@ class _Reader:
         for extension in revoked.extensions:
             value = extension.value
             if isinstance(value, x509.CRLReason):
-                reason = _CODES[value.reason]
+                reason = CODES[value.reason]
             elif isinstance(value, x509.CertificateIssuer):
                 # It holds for the entries behind it too (RFC 5280 section 5.3.3).
                 names = value.get_values_for_type(x509.DirectoryName)

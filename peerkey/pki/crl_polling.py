@@ -8,7 +8,8 @@ look at any other time. What it decides:
   fleet does not come as one.
 - It is asked for as soon as it says that a newer one is there (``nextUpdate``), where that is earlier.
 - While no current list is to be had, it is asked for after the **backoff interval**, then after twice that,
-  and so on up to the polling interval: "delay in seconds to apply to the polling-interval".
+  and so on up to the polling interval: "delay in seconds to apply to the polling-interval". When the wall
+  clock was stepped it is asked for at once: a list of the future is one of the present on another date.
 - An operator's order is due at once, and asks for the list itself, whatever was fetched before. An order that
   comes while a fetch is under way begins another: the one under way may have been answered before.
 
@@ -25,7 +26,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, final
 
-from peerkey.moment import Instant, Moment
+from peerkey.moment import Moment
 
 #: A backoff interval of 0 s is allowed, and asks for a list as often as this.
 LEAST_BACKOFF: Final = timedelta(seconds=1)
@@ -35,6 +36,8 @@ POLL_JITTER: Final = 0.1
 RETRY_JITTER: Final = 0.25
 #: How long after ``nextUpdate`` the next list is asked for, at most: as long as a stale one is put up with.
 UPDATE_SPREAD: Final = timedelta(minutes=1)
+#: By how much the two clocks may come apart between two attempts: a clock that is corrected is not stepped.
+CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 #: Doublings that are worth computing: 2**20 s is longer than the longest polling interval.
 _MAX_DOUBLINGS: Final = 20
 
@@ -118,7 +121,7 @@ class Polling:
         self.intervals = intervals
         self._state = PollState.WAITING
         #: When the last attempt ended; ``None`` before the first.
-        self._ended: Instant | None = None
+        self._ended: Moment | None = None
         self._luck = 0.0
         self._validators = NO_VALIDATORS
         self._next_update: datetime | None = None
@@ -154,9 +157,10 @@ class Polling:
             return None
         if self._ordered or self._ended is None:
             return timedelta(0)
-        since = now.instant - self._ended
+        since = now.instant - self._ended.instant
         if self._state is PollState.RETRYING:
-            return max(timedelta(0), self._backoff() - since)
+            stepped = abs(now.wall - self._ended.wall - since) > CLOCK_TOLERANCE
+            return timedelta(0) if stepped else max(timedelta(0), self._backoff() - since)
         left = self.intervals.polling * (1 - POLL_JITTER * self._luck) - since
         if self._next_update is not None:
             left = min(left, self._next_update + UPDATE_SPREAD * self._luck - now.wall)
@@ -188,7 +192,7 @@ class Polling:
     def _end(self, now: Moment, luck: float, *, current: bool) -> None:
         self._step(PollStep.CURRENT if current else PollStep.BARREN)
         self._barren = 0 if current else self._barren + 1
-        self._ended, self._luck = now.instant, luck
+        self._ended, self._luck = now, luck
 
     def _backoff(self) -> timedelta:
         """Return the delay after so many barren fetches."""

@@ -13,8 +13,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from peerkey.pki.master_list import MasterList, Section, write
-from peerkey.pki.revocation_table import REMOVE_FROM_CRL, WHEN_BYTES
 from peerkey.pki.table_building import build
+from peerkey.pki.when import REMOVE_FROM_CRL, WHEN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

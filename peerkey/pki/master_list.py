@@ -23,23 +23,15 @@ from typing import TYPE_CHECKING, Final
 
 from peerkey.errors import Unavailable
 from peerkey.pki.list_scope import delegates_of
-from peerkey.pki.revocation_table import (
-    MAXIMUM_SERIAL_BYTES,
-    REMOVE_FROM_CRL,
-    Buffer,
-    Built,
-    Shape,
-    Table,
-    entry_of,
-    width_of,
-)
+from peerkey.pki.revocation import RevokedEntry
+from peerkey.pki.revocation_table import MAXIMUM_SERIAL_BYTES, Buffer, Built, Shape, Table, width_of
+from peerkey.pki.when import REMOVE_FROM_CRL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cryptography import x509
 
-    from peerkey.pki.revocation import RevokedEntry
 
 MAGIC: Final = b"peerkey\x00revoked\x00"
 VERSION: Final = 1
@@ -120,7 +112,7 @@ class MasterList:
                 continue
             when = table.find(number)
             if when is not None and when[1] & 15 != REMOVE_FROM_CRL:
-                return entry_of(serial, when)
+                return RevokedEntry(serial, when)
         return None
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from peerkey.pki.when import CODES, NO_REASON, reason_of, since_of, when_of
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -19,15 +21,28 @@ if TYPE_CHECKING:
 class RevokedEntry(NamedTuple):
     """One line of a revocation list.
 
-    A named tuple, because one is made for every question that is answered with yes: making it takes a third
-    of what a frozen dataclass takes.
+    A named tuple of what a master list keeps: one is made for every question that is answered with yes, and
+    of most only the first word counts.
     """
 
     serial: int
-    #: When the certificate was revoked, aware.
-    since: datetime
-    #: RFC 5280 section 5.3.1; ``None`` where the list gives no reason.
-    reason: x509.ReasonFlags | None = None
+    #: When and why, as :mod:`peerkey.pki.when` writes it.
+    when: bytes
+
+    @classmethod
+    def of(cls, serial: int, since: datetime, reason: x509.ReasonFlags | None = None) -> RevokedEntry:
+        """Return the entry of a certificate that was revoked at an aware instant, to the second."""
+        return cls(serial, when_of(since, NO_REASON if reason is None else CODES[reason]))
+
+    @property
+    def since(self) -> datetime:
+        """When the certificate was revoked, aware."""
+        return since_of(self.when)
+
+    @property
+    def reason(self) -> x509.ReasonFlags | None:
+        """RFC 5280 section 5.3.1; ``None`` where the list gives no reason."""
+        return reason_of(self.when)
 
     def __str__(self) -> str:
         """Show since when and why."""

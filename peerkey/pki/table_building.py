@@ -18,7 +18,8 @@ from operator import sub
 from struct import Struct
 from typing import Final
 
-from peerkey.pki.revocation_table import REMOVE_FROM_CRL, WHEN_BYTES, Built, Shape, column_moved, turned
+from peerkey.pki.revocation_table import Built, Shape, column_moved, turned
+from peerkey.pki.when import REMOVE_FROM_CRL, WHEN_BYTES
 
 #: From so many records on, two bytes of index pay: below, its 256 KiB would be more than it saves.
 _TWO_BYTES_FROM: Final = 131_072

@@ -18,7 +18,7 @@ from calendar import monthrange
 from typing import TYPE_CHECKING, Final
 
 from peerkey.errors import Malformed
-from peerkey.pki.revocation_table import NO_REASON, REASONS
+from peerkey.pki.when import NO_REASON, REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Twenty bytes (RFC 5280 section 4.1.2.2), and the zero in front of one whose first bit is set.
 MAXIMUM_USUAL_BYTES: Final = 21
 
+#: What authorities draw at random has as many bytes or more.
+_RANDOM_BYTES: Final = 16
 _DATE: Final = rb"\x17\x0d[0-9]{12}Z"
 _REASON: Final = (
     rb"\x30\x0c\x30\x0a\x06\x03\x55\x1d\x15\x04\x03\x0a\x01["
@@ -37,7 +39,8 @@ _REASON_BYTES: Final = 14
 
 
 def _branches() -> Iterator[bytes]:
-    for width in range(1, MAXIMUM_USUAL_BYTES + 1):
+    # Branches are tried in turn: those of random serial numbers come first.
+    for width in sorted(range(1, MAXIMUM_USUAL_BYTES + 1), key=lambda width: (width < _RANDOM_BYTES, width)):
         # A zero leads where the first bit behind it is set, and nowhere else.
         serial = rb"[\x00-\x7f]" if width == 1 else rb"(?:[\x01-\x7f].|\x00[\x80-\xff]).{%d}" % (width - 2)
         for reason, size in ((b"", 0), (_REASON, _REASON_BYTES)):

@@ -56,14 +56,14 @@ ACTIVATION_DELAY: Final = timedelta(seconds=30)
 #: The replaced key goes on opening for as long again, once both sides are known to seal with the new one.
 ERASURE_DELAY: Final = timedelta(seconds=30)
 
-#: How often a key that is due asks whether the HA mate holds it: a fraction of what it waits at most, which
-#: is another :data:`ACTIVATION_DELAY`.
-MATE_POLL: Final = timedelta(seconds=1)
-
 #: A key that was answered but never confirmed is forgotten after this, or after four retransmit
 #: intervals where that is longer (protocol.md, K5).
 EXCHANGE_TIMEOUT_MINIMUM: Final = timedelta(seconds=120)
 EXCHANGE_TIMEOUT_INTERVALS: Final = 4
+
+#: How often a key that is due asks whether the HA mate holds it: a fraction of what it waits at most, which
+#: is another :data:`ACTIVATION_DELAY`.
+MATE_POLL: Final = timedelta(seconds=1)
 
 #: A rekey starts up to this share of the interval early, so that a fleet does not rekey all at once.
 REKEY_JITTER: Final = 0.10

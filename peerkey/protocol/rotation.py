@@ -214,8 +214,8 @@ class Rotation:
         dropped = state.ring.previous
         state.ring = state.ring.activate()
         state.key_changes += 1
-        self._activate_at = self._erase_at = None
         self._mate_until = None
+        self._activate_at = self._erase_at = None
         if dropped is not None:
             self._tell_erased(dropped, "its successor was replaced too")
         if state.ring.previous is not None and not state.peer_may_seal_with_previous:

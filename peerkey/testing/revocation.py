@@ -29,7 +29,7 @@ class RevocationTable:
     ) -> None:
         """Name this certificate as its issuer's list would."""
         serial = certificate.serial_number
-        self._entries[certificate.issuer.public_bytes(), serial] = RevokedEntry(serial, since, reason)
+        self._entries[certificate.issuer.public_bytes(), serial] = RevokedEntry.of(serial, since, reason)
         self.generation += 1
 
     def release(self, certificate: x509.Certificate) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from actors.crl import source as source_module
 from actors.crl.index import PATIENCE
@@ -19,6 +20,7 @@ from peerkey.observe.events import CrlUnsupported
 from peerkey.pki.list_subscriptions import Origin
 from peerkey.testing.ca import TestCA
 from peerkey.testing.lists import revocation_list
+from runtime.backends.virtual import VirtualClock
 from runtime.ref import Ref
 from runtime.system import ActorSystem
 from runtime.testing import pass_time, run, settle
@@ -287,6 +289,24 @@ def test_a_full_disk_is_told_and_does_not_keep_a_revocation_from_taking_effect()
     play(world, scenario)
 
 
+def test_a_disk_that_has_room_again_has_everything_within_ten_minutes_or_a_poll() -> None:
+    world = Revocations(NOW)
+    world.configure(URL, polling=HOUR)
+    world.serves(URL, listed(world, world.own.certificate), tagged=False)
+    world.shelf.full = world.master.full = True
+
+    async def scenario(world: Revocations, index: Ref, _: ActorSystem) -> None:
+        world.shelf.full = world.master.full = False
+        await pass_time(timedelta(minutes=10))
+        assert world.master.content is not None
+        await pass_time(HOUR)
+        assert list(world.shelf.kept) == [URL]
+        assert (await status_of(index)).alarms == ()
+        assert world.revoked(world.own)
+
+    play(world, scenario)
+
+
 # --- discovery -----------------------------------------------------------------------------------------
 
 
@@ -320,6 +340,27 @@ def test_what_a_peers_certificate_names_is_followed_until_it_ends_also_when_it_i
         assert not world.revoked(peer)
         assert world.shelf.kept == {}
         assert not [actor for actor in system.actors() if actor.kind == "CrlSource"]
+
+    play(world, scenario)
+
+
+def test_a_certificate_that_had_ended_by_a_wrong_clock_is_followed_again() -> None:
+    world = Revocations(NOW)
+    peer = world.ca.issue(UUID(int=9), more=[points(URL)], not_after=NOW + WEEK)
+    world.serves(URL, listed(world, peer.certificate))
+
+    async def scenario(world: Revocations, index: Ref, system: ActorSystem) -> None:
+        clock = system.clock
+        assert isinstance(clock, VirtualClock)
+        index.tell(CertificatesSeen(frozenset({peer.chain})))
+        await pass_time(SECOND)
+        clock.step_wall(2 * WEEK)
+        await pass_time(timedelta(minutes=11))
+        assert (await status_of(index)).sources == ()
+        clock.step_wall(-2 * WEEK)
+        index.tell(CertificatesSeen(frozenset({peer.chain})))
+        await pass_time(SECOND)
+        assert world.revoked(peer)
 
     play(world, scenario)
 
@@ -509,6 +550,51 @@ def test_at_start_the_last_good_lists_serve_before_any_server_answers() -> None:
         assert not world.revoked(peer)
         assert world.servers.asked[0].validators
         assert [source.entries for source in (await status_of(index)).sources] == [1, 1]
+
+    play(after, scenario)
+
+
+def test_a_machine_that_starts_with_its_clock_in_the_past_forgets_nothing() -> None:
+    before = Revocations(NOW)
+    before.configure(URL)
+    before.serves(URL, listed(before, before.own.certificate))
+    play(before, nothing)
+    after = again(before)
+    kept = after.shelf.kept[URL]
+    # Virtual time begins where it does: it is the list that lies ahead.
+    ahead = revocation_list(
+        after.ca.intermediate, after.own.certificate, this_update=NOW + WEEK, next_update=NOW + 2 * WEEK
+    )
+    after.shelf.kept[URL] = replace(
+        kept, contents=(ahead.public_bytes(Encoding.DER),), fetched=NOW + WEEK + HOUR
+    )
+    after.fails(URL)
+
+    async def scenario(world: Revocations, _: Ref, __: ActorSystem) -> None:
+        assert world.revoked(world.own)
+
+    play(after, scenario)
+
+
+def test_trust_that_cannot_be_read_at_a_start_takes_nothing_away_nor_does_its_return() -> None:
+    before = Revocations(NOW)
+    before.configure(URL)
+    before.serves(URL, listed(before, before.own.certificate))
+    play(before, nothing)
+    after = again(before)
+    after.untrusting = True
+    after.fails(URL)
+
+    async def scenario(world: Revocations, index: Ref, _: ActorSystem) -> None:
+        await pass_time(2 * PATIENCE)
+        assert world.revoked(world.own)
+        assert (await source_of(index)).entries == 0
+        world.untrusting = False
+        index.tell(FetchLists())
+        for _second in range(30):
+            await pass_time(SECOND)
+            assert world.revoked(world.own)
+        assert (await source_of(index)).entries == 1
 
     play(after, scenario)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import psutil
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -298,6 +299,6 @@ async def revoked_all(world: Revocations, leaves: list) -> bool:  # type: ignore
     return world.revoked(*leaves)
 
 
-def children() -> list[int]:
+def children() -> list[psutil.Process]:
     """Return the processes that this one has started and that have not ended."""
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    return psutil.Process().children(recursive=True)

@@ -83,15 +83,16 @@ def test_a_mate_that_is_who_it_should_be_is_shown_what_is_held_of_its_records() 
     assert HaLinkUp("router/node1") in mate.events
 
 
-def test_an_inventory_comes_in_parts_of_which_the_last_says_so() -> None:
+def test_an_inventory_comes_in_parts_one_at_a_time_of_which_the_last_says_so() -> None:
     copies = {f"peering:{at}": Copy(MATES_STORE, Version(5, 1), b"theirs") for at in range(1100)}
-    parts = Mate(end(copies=copies)).sent
+    link = end(copies=copies)
+    mate = Mate(link)
+    while link.deadline() == NOW.instant and len(mate.sent) < 9:
+        mate.carry(link.tick(NOW))
+    parts = [each for each in mate.sent if isinstance(each, Inventory)]
 
-    assert [(len(part.entries), part.last) for part in parts if isinstance(part, Inventory)] == [
-        (512, False),
-        (512, False),
-        (76, True),
-    ]
+    assert [(len(part.entries), part.last) for part in parts] == [(512, False), (512, False), (76, True)]
+    assert {entry.name for part in parts for entry in part.entries} == set(copies)
 
 
 def test_a_mate_that_does_not_greet_in_time_is_left() -> None:
@@ -307,8 +308,8 @@ def test_what_the_mate_lacks_is_sent_and_what_it_has_is_not() -> None:
     assert Held("peering:same", Version(2, 4)) in wanted
     assert mate.opened() == [
         ("peering:newer", Version(3, 1), b"newer"),
-        ("peering:new", Version(3, 1), b"new"),
         ("peering:gone", Version(2, 2), None),
+        ("peering:new", Version(3, 1), b"new"),
     ]
 
 
@@ -319,6 +320,17 @@ def test_nothing_is_sent_before_the_inventory_is_complete() -> None:
 
     mate.says(Inventory((), last=True))
     assert mate.opened() == [("peering:a", Version(3, 1), b"ours")]
+
+
+def test_what_changes_while_the_inventory_arrives_is_sent_as_it_is_then() -> None:
+    mate = Mate(end(own={"peering:a": (Version(3, 1), b"one"), "peering:gone": (Version(3, 1), b"gone")}))
+    held = [("peering:a", Version(3, 1), b"one"), ("peering:gone", Version(3, 1), b"gone")]
+    mate.says(inventory(*held)._replace(last=False))
+    mate.carry(mate.link.changed("peering:a", Version(3, 2), b"two", NOW))
+    mate.carry(mate.link.changed("peering:gone", Version(3, 1), None, NOW))
+    mate.says(Inventory((), last=True))
+
+    assert mate.opened() == [("peering:a", Version(3, 2), b"two"), ("peering:gone", Version(3, 1), None)]
 
 
 def test_a_record_with_the_version_that_the_mate_has_and_another_content_replaces_it() -> None:

@@ -162,11 +162,18 @@ class Turmoil(RuleBasedStateMachine):
 
 
 TestTurmoil = Turmoil.TestCase
-TestTurmoil.settings = settings(
-    max_examples=80,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    # Explaining traces every line, which takes far longer than everything else.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-)
+#: Explaining traces every line, which takes far longer than everything else.
+_PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
+if settings.get_current_profile_name() == "long":
+    TestTurmoil.settings = settings(phases=_PHASES)
+else:
+    #: The same draws in every run of the suite; only ``make fuzz`` looks for new ones.
+    TestTurmoil.settings = settings(
+        derandomize=True,
+        database=None,
+        max_examples=80,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=_PHASES,
+    )

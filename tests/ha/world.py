@@ -373,8 +373,7 @@ class World:
         self.sent.append(data)
         self.observer.on_the_wire(data)
         way = self.ways[host.name]
-        if not self.cut:
-            way.waiting.append((self.instant + way.latency, host.connection, data))
+        way.waiting.append((self.instant + way.latency, host.connection, data))
 
     def close(self, host: Host) -> None:
         way = self.ways[host.name]
@@ -383,7 +382,7 @@ class World:
     def deliver(self) -> None:
         for host in self.hosts:
             way, receiver = self.ways[host.name], self.other(host)
-            while way.waiting and way.waiting[0][0] <= self.instant and not way.blocked:
+            while way.waiting and way.waiting[0][0] <= self.instant and not (way.blocked or self.cut):
                 _, connection, data = way.waiting.popleft()
                 if not receiver.alive or receiver.connection != connection:
                     continue
@@ -395,10 +394,12 @@ class World:
                     receiver.carry(receiver.machine.received(data[start : start + self.piece], self.now))
 
     def cut_off(self) -> None:
-        """Cut the channel without either end being told; what was under way is gone."""
+        """Cut the channel without either end being told.
+
+        What is under way is not lost: it arrives when the channel works again, as of TCP, unless another
+        connection has taken the place of this one by then.
+        """
         self.cut = True
-        for way in self.ways.values():
-            way.waiting.clear()
 
     def heal(self) -> None:
         """Let the channel work as it should, and both nodes live."""
@@ -417,7 +418,8 @@ class World:
         until = self.instant + timedelta(seconds=seconds)
         while True:
             due = [host.deadline() for host in self.hosts]
-            due += [way.waiting[0][0] for way in self.ways.values() if way.waiting and not way.blocked]
+            if not self.cut:
+                due += [way.waiting[0][0] for way in self.ways.values() if way.waiting and not way.blocked]
             at = min((each for each in due if each is not None), default=until)
             if at > until:
                 break

@@ -105,6 +105,18 @@ def test_a_thousand_failures_are_no_more_than_many() -> None:
     assert waits_after_failures(Intervals(168 * HOUR, 60 * SECOND), 1000)[-1] == 168 * HOUR
 
 
+@pytest.mark.parametrize("step", [-24 * HOUR, 24 * 365 * HOUR])
+def test_a_wall_clock_that_was_stepped_ends_the_waiting_after_a_failure(step: timedelta) -> None:
+    polling = Polling(DAILY)
+    for _ in range(5):
+        polling.begin(far(polling))
+        polling.failed(START, luck=0.0)
+    later = START.after(SECOND)
+
+    assert polling.wait(Moment(later.instant, later.wall + SECOND)) == 16 * MINUTE - SECOND
+    assert polling.wait(Moment(later.instant, later.wall + step)) == ZERO
+
+
 def test_after_a_good_list_the_next_failure_is_the_first_again() -> None:
     polling = Polling(DAILY)
     for _ in range(5):

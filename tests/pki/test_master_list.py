@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from peerkey.pki.master_list import ForeignList, MasterList, Section, write
 from peerkey.pki.revocation import Revocation
-from peerkey.pki.revocation_table import NO_REASON, PIECE, REMOVE_FROM_CRL, when_of, width_of
+from peerkey.pki.revocation_table import PIECE, width_of
 from peerkey.pki.table_building import build
+from peerkey.pki.when import NO_REASON, REMOVE_FROM_CRL, when_of
 from peerkey.testing.ca import TestCA
 
 CA = TestCA()

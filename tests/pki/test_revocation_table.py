@@ -9,17 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerkey.pki.revocation_table import (
-    FIRST,
-    LAST,
-    NO_REASON,
-    REASONS,
-    REMOVE_FROM_CRL,
-    Table,
-    entry_of,
-    when_of,
-)
+from peerkey.pki.revocation import RevokedEntry
+from peerkey.pki.revocation_table import Table
 from peerkey.pki.table_building import build
+from peerkey.pki.when import FIRST, LAST, NO_REASON, REASONS, REMOVE_FROM_CRL, when_of
 
 AT = datetime(2024, 10, 17, 16, 33, 11, tzinfo=UTC)
 WHEN = when_of(AT, 1)
@@ -100,7 +93,7 @@ def test_of_several_entries_for_one_certificate_the_earliest_that_revokes_counts
 def test_a_record_keeps_the_second_and_the_reason(at: datetime, reason: int) -> None:
     at = at.replace(microsecond=0, tzinfo=UTC)
 
-    said = entry_of(7, when_of(at, reason))
+    said = RevokedEntry(7, when_of(at, reason))
 
     assert (said.since, said.reason) == (at, REASONS.get(reason))
 
@@ -113,7 +106,7 @@ def test_a_record_keeps_the_second_and_the_reason(at: datetime, reason: int) -> 
     ],
 )
 def test_a_date_beyond_what_a_record_can_say_is_told_as_the_nearest(at: datetime, told: datetime) -> None:
-    assert entry_of(7, when_of(at, NO_REASON)).since == told
+    assert RevokedEntry(7, when_of(at, NO_REASON)).since == told
 
 
 def test_what_came_and_went_is_counted_whatever_the_rotation() -> None:

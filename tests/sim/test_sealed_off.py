@@ -47,9 +47,8 @@ HARMLESS: Final = frozenset({"random.Random", "pathlib.PurePath", "pathlib.PureP
 ADAPTERS: Final[dict[str, frozenset[str]]] = {
     # The network of revocation lists, their files, and a process for each large one of them.
     "actors/crl/fetching.py": frozenset({"httpx", "io", "open", "os", "socket", "ssl", "to_thread"}),
-    "actors/crl/ingesting.py": frozenset(
-        {"concurrent", "multiprocessing", "pathlib", "shutil", "tempfile", "to_thread"}
-    ),
+    "actors/crl/ingesting.py": frozenset({"pathlib", "shutil", "subprocess", "tempfile", "to_thread"}),
+    "actors/crl/judging.py": frozenset({"pathlib"}),
     "actors/crl/kept_lists.py": frozenset({"os", "pathlib", "secrets"}),
     "actors/journal.py": frozenset({"pathlib"}),
     "actors/keystores/file.py": frozenset({"os", "pathlib", "secrets"}),

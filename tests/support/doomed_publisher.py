@@ -12,8 +12,8 @@ from pathlib import Path
 
 from actors.master_list_file import MasterListFile
 from peerkey.pki.master_list import Section, write
-from peerkey.pki.revocation_table import NO_REASON, when_of
 from peerkey.pki.table_building import build
+from peerkey.pki.when import NO_REASON, when_of
 
 ISSUER = b"an issuer's name"
 BALLAST = 20_000

@@ -10,7 +10,8 @@ from peerkey.errors import Malformed
 from peerkey.pki.certificate import warning_nobody
 from peerkey.pki.crl_pass import read_entries_untrusted
 from peerkey.pki.list_frame import open_list_untrusted
-from peerkey.pki.revocation_table import FIRST, LAST, WHEN_BYTES, entry_of
+from peerkey.pki.revocation import RevokedEntry
+from peerkey.pki.when import FIRST, LAST, WHEN_BYTES
 
 #: Issuer (DER), serial number, date and reason, as text.
 Named = tuple[bytes, int, str]
@@ -29,7 +30,7 @@ def ours(der: bytes) -> Counter[Named]:
         for at in range(0, len(records), full):
             serial = int.from_bytes(records[at : at + width], "big")
             assert records[at] or width == 1, "a leading zero"
-            said[issuer, serial, str(entry_of(serial, bytes(records[at + width : at + full])))] += 1
+            said[issuer, serial, str(RevokedEntry(serial, bytes(records[at + width : at + full])))] += 1
     return said
 
 

@@ -145,6 +145,8 @@ class Revocations:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     configured: list[RevocationSource] = field(default_factory=list)
     nodes: int = 1
+    #: Whether the file of trusted authorities cannot be read.
+    untrusting: bool = False
     versions: int = 0
 
     def __post_init__(self) -> None:
@@ -201,7 +203,7 @@ class Revocations:
             priority=0,
             certificate=_source("own", self.own.pem.decode()),
             key_file="own.key",
-            trusted=(_source("root", trusted),) if trusted else (),
+            trusted=(_MISSING,) if self.untrusting else (_source("root", trusted),) if trusted else (),
             revocation=tuple(self.configured),
             interfaces=(),
             peerings=(),
@@ -244,6 +246,10 @@ _POLICY = Policy(
     invalid_certificate_behavior=InvalidCertificateBehavior.FAIL_HARD,
     revocation_check_interval=None,
 )
+
+
+#: What is configured and not there.
+_MISSING = CertificateSource("root", "/missing/ca.pem", None, ValidationMode.STRICT)
 
 
 def _source(name: str, content: str) -> CertificateSource:

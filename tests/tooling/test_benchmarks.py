@@ -34,6 +34,7 @@ def test_every_benchmark_has_its_rows(alone: dict[str, str]) -> None:
         "rekey",
         "whole life",
     }
+    assert [row["case"] for row in document["ha"]["resynchronisation"]] == ["all missing", "none missing"]
     messages, idle = document["runtime"]["messages"], document["runtime"]["idle"]
     for rows, works in ((messages, 5), (idle, 1)):
         assert len({row["work"] for row in rows}) == works
