@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from actors.desk import is_peering
-from actors.ha.messages import GetHaStatus, HaStatus, MateNews, RecordChanged, TakenKey
+from actors.ha.messages import GetHaStatus, HaStatus, LinkWord, MateNews, RecordChanged, TakenKey
 from actors.ha.records import MateRecords
 from actors.ha.transport import (
     AttemptFailed,
@@ -56,6 +56,14 @@ RETRY_AT_MOST: Final = timedelta(seconds=4)
 TELL_AGAIN_AFTER: Final = timedelta(milliseconds=50)
 #: Frames of the mate and changes of the node: what a full window of records is cut into, several times over.
 LINK_MAILBOX: Final = 4_096
+
+
+_LINK_WORDS: Final[dict[LinkState, LinkWord]] = {
+    LinkState.DOWN: "down",
+    LinkState.GREETING: "greeting",
+    LinkState.RESYNCHRONISING: "resynchronising",
+    LinkState.IN_STEP: "in-step",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,9 +316,9 @@ class HaSyncLink(Actor):
         return HaStatus(
             mate=status.mate,
             mate_uuid=str(self._ha.mate_uuid),
-            role=status.role.value,
+            role=status.role,
             term=status.term,
-            link=status.link.name.lower().replace("_", "-"),
+            link=_LINK_WORDS[status.link],
             link_error=status.refusal or self._link_error,
             records=status.records,
             replicated=status.replicated,

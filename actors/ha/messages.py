@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
-from peerkey.ha.messages import Version
+from peerkey.ha.messages import Role, Version
 from peerkey.observe.alarms import Alarm
 from peerkey.secret import Secret
 from runtime.message import Ask
+
+#: The state of a link, in an operator's words.
+LinkWord: TypeAlias = Literal["down", "greeting", "resynchronising", "in-step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,9 @@ class HaStatus:
 
     mate: str
     mate_uuid: str
-    #: ``Active Leader``, ``Redundant Peer`` or ``Inactive``.
-    role: str
+    role: Role
     term: int
-    #: ``down``, ``greeting``, ``resynchronising`` or ``in-step``.
-    link: str
+    link: LinkWord
     #: Why there is no link, where that is known.
     link_error: str
     records: int
