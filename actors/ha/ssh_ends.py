@@ -117,6 +117,7 @@ class Session(asyncssh.SSHClientSession[bytes], asyncssh.SSHServerSession[bytes]
 
     def eof_received(self) -> bool:
         """Close: half a channel is of no use."""
+        self.close()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
