@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from peerkey.config.plan import CertificateSource, ValidationMode
 from peerkey.errors import Misconfigured
-from peerkey.pki.crl import MAXIMUM_CRL_BYTES, read_crls
+from peerkey.pki.crl import read_crls
 from peerkey.pki.identity import PeerIdentity
 from peerkey.pki.ingest import MAXIMUM_IMPORT_BYTES, Accepted, Holder, accepted, handed_over
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
 from peerkey.pki.revocation import AllOf, NoRevocation, Revocation
 from peerkey.pki.revocation_lists import RevocationLists
 from peerkey.pki.trust import TrustAnchors
@@ -169,7 +170,7 @@ def read_trust(sources: Sequence[CertificateSource]) -> TrustAnchors:
 
 def _list(file: Path) -> bytes:
     try:
-        return read_bounded(file, MAXIMUM_CRL_BYTES)
+        return read_bounded(file, MAXIMUM_LIST_BYTES)
     except OSError as fault:
         message = f"{file}: the revocation list cannot be read: {fault.strerror}"
         raise Misconfigured(message) from fault

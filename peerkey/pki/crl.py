@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from peerkey.errors import Malformed, Misconfigured
 from peerkey.pki.crl_pass import read_entries_untrusted
 from peerkey.pki.der import dearmoured_untrusted
-from peerkey.pki.list_frame import ListFrame, open_list_untrusted
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES, ListFrame, open_list_untrusted
 from peerkey.pki.revocation_table import Table, entry_of, width_of
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from peerkey.pki.revocation import RevokedEntry
 
-#: Some 400,000 entries: a list of a public authority.
-MAXIMUM_CRL_BYTES: Final = 16 * 1024 * 1024
 #: Lists in one file; an authority publishes one for each of its CAs, and perhaps a delta to each.
 MAXIMUM_CRLS: Final = 64
 
@@ -96,8 +94,8 @@ def read_crls(content: bytes, source: str) -> tuple[RevocationList, ...]:
     Raises:
         Misconfigured: no list, one that cannot be read, or too many; the message names ``source``.
     """
-    if len(content) > MAXIMUM_CRL_BYTES:
-        message = f"{source}: {len(content)} bytes; at most {MAXIMUM_CRL_BYTES} are read"
+    if len(content) > MAXIMUM_LIST_BYTES:
+        message = f"{source}: {len(content)} bytes; at most {MAXIMUM_LIST_BYTES} are read"
         raise Misconfigured(message)
     labels = [label.decode() for label in _PEM_BEGIN.findall(content)]
     if not labels:
