@@ -291,6 +291,7 @@ def test_a_full_disk_is_told_and_does_not_keep_a_revocation_from_taking_effect()
 
 
 def test_what_our_own_certificate_names_is_followed() -> None:
+    """I95-65439: the distribution point inside the certificate was ignored."""
     world = Revocations(NOW)
     world.own = world.ca.issue(UUID(int=1), more=[points("HTTP://CRL.example:80/ca.crl")])
     world.serves(URL, listed(world, world.own.certificate))
