@@ -103,6 +103,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             entropy=os.urandom,
             journal=journal,
         )
+        known = KnownRevocations(MasterListFile(state.master_list))
         revocation = RevocationPorts(
             source=SourcePorts(
                 fetcher=NetworkFetcher(),
@@ -111,7 +112,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
                 journal=journal,
                 entropy=os.urandom,
             ),
-            known=KnownRevocations(MasterListFile(state.master_list)),
+            known=known,
             read_file=read_file,
         )
         clock = SystemClock()
@@ -120,8 +121,8 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
         system = await stack.enter_async_context(
             LocalSystem(observer=crashes.observe, speakable=(PeerkeyError, RuntimeFault), clock=clock)
         )
+        enroller = EstEnroller(keystore, revocation=known)
         # Its trouble lies outside, in files that an operator is about to mend.
-        enroller = EstEnroller(keystore)
         authority = system.spawn(
             lambda: Authority(read_plans, ports, revocation=revocation, enroller=enroller),
             AUTHORITY,
