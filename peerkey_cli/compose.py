@@ -105,6 +105,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             journal=journal,
             sync=SshTransport(),
         )
+        known = KnownRevocations(MasterListFile(state.master_list))
         revocation = RevocationPorts(
             source=SourcePorts(
                 fetcher=NetworkFetcher(),
@@ -113,7 +114,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
                 journal=journal,
                 entropy=os.urandom,
             ),
-            known=KnownRevocations(MasterListFile(state.master_list)),
+            known=known,
             read_file=read_file,
         )
         clock = SystemClock()
@@ -122,8 +123,8 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
         system = await stack.enter_async_context(
             LocalSystem(observer=crashes.observe, speakable=(PeerkeyError, RuntimeFault), clock=clock)
         )
+        enroller = EstEnroller(keystore, revocation=known)
         # Its trouble lies outside, in files that an operator is about to mend.
-        enroller = EstEnroller(keystore)
         authority = system.spawn(
             lambda: Authority(read_plans, ports, revocation=revocation, enroller=enroller),
             AUTHORITY,

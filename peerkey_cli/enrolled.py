@@ -20,10 +20,12 @@ from peerkey_cli.schemas import Enrolled, OfferedCa, OfferedCas
 from peerkey_cli.terminal import block, say, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
     from pathlib import Path
 
     from actors.keystores.port import KeyStore
+    from peerkey.pki.revocation import Revocation
     from peerkey_cli.audit import Audit
     from peerkey_cli.client import Client
     from peerkey_cli.enrolling import Application, Server
@@ -36,11 +38,12 @@ def enroll_and_tell(
     audit: Audit,
     ask: Client,
     *,
+    known: Callable[[], Revocation],
     wait: timedelta,
     crls: list[Path],
     json: bool,
 ) -> None:
-    """Ask, check, install, and tell.
+    """Ask, check, install, and tell. What is ``known`` to be revoked is asked for once the CA has issued.
 
     :raises PeerkeyError: the CA is not there, refuses, decides later, or issued what cannot be installed.
     """
@@ -57,7 +60,7 @@ def enroll_and_tell(
             raise Refused(message)
         issued = True
         now = datetime.now(UTC)
-        imported = take(application, answer, keys, crls=crls, at=now)
+        imported = take(application, answer, keys, known=known(), crls=crls, at=now)
     except Refused:
         raise
     except PeerkeyError as fault:

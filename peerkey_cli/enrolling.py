@@ -28,7 +28,8 @@ from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey.observe.events import CertificateIngested, CertificateRefused, Enrolled, EnrollmentFailed
 from peerkey.pki.certificate import fingerprint, public_key_of, read_bundle
 from peerkey.pki.csr import generated, generated_again, request, request_again
-from peerkey.pki.ingest import Accepted, ImportRefused, ingested
+from peerkey.pki.ingest import Accepted, Check, ImportRefused, ingested
+from peerkey.pki.revocation import NoRevocation
 from peerkey.pki.trust import TrustAnchors, has_issued
 from peerkey_cli.audit import CommandEvent
 from peerkey_cli.errors import WrongUsage
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from actors.keystores.port import KeyStore
     from peerkey.observe.events import CsrGenerated
     from peerkey.pki.est import Issued
+    from peerkey.pki.revocation import Revocation
     from peerkey.secret import Secret
 
 #: How a program waits between two requests.
@@ -198,7 +200,13 @@ async def submit(
 
 
 def take(
-    application: Application, answer: Answer, keys: KeyStore, *, crls: Sequence[Path], at: datetime
+    application: Application,
+    answer: Answer,
+    keys: KeyStore,
+    *,
+    known: Revocation,
+    crls: Sequence[Path],
+    at: datetime,
 ) -> Accepted:
     """Check what was issued as every import is checked, and install it.
 
@@ -209,9 +217,12 @@ def take(
     source = application.server.of(application.operation)
     container = answer.issued.container
     try:
-        imported = judged(container, source, target, keys, crls=crls, at=at, helpers=answer.offered)
+        imported = judged(
+            container, source, target, keys, known=known, crls=crls, at=at, helpers=answer.offered
+        )
     except ImportRefused as fault:
-        strangers = _strangers(application, answer, keys, at)
+        # What is revoked leads to somebody who is trusted.
+        strangers = "" if fault.check is Check.REVOCATION else _strangers(application, answer, keys, at)
         if not strangers:
             raise
         reason = (
@@ -294,7 +305,16 @@ def _strangers(application: Application, answer: Answer, keys: KeyStore, at: dat
     source = CertificateSource("cacerts", None, pem.decode("ascii"), ValidationMode.STRICT)
     believing = replace(application.target, trusted=(*application.target.trusted, source))
     try:
-        judged(answer.issued.container, "cacerts", believing, keys, crls=(), at=at, helpers=answer.offered)
+        judged(
+            answer.issued.container,
+            "cacerts",
+            believing,
+            keys,
+            known=NoRevocation(),
+            crls=(),
+            at=at,
+            helpers=answer.offered,
+        )
     except PeerkeyError:
         return ""
     return ", ".join(

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from peerkey.config.plan import CertificateSource, ValidationMode
 from peerkey.errors import Misconfigured
-from peerkey.pki.crl import MAXIMUM_CRL_BYTES, read_crls
+from peerkey.pki.crl import read_crls
 from peerkey.pki.identity import PeerIdentity
 from peerkey.pki.ingest import MAXIMUM_IMPORT_BYTES, Accepted, Holder, accepted, handed_over
-from peerkey.pki.revocation import NoRevocation, Revocation
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
+from peerkey.pki.revocation import AllOf, NoRevocation, Revocation
 from peerkey.pki.revocation_lists import RevocationLists
 from peerkey.pki.trust import TrustAnchors
 from peerkey_cli.errors import NotFound
@@ -119,11 +120,14 @@ def judged(
     target: Target,
     keys: Keys,
     *,
+    known: Revocation,
     crls: Sequence[Path],
     at: datetime,
     helpers: Sequence[x509.Certificate] = (),
 ) -> Accepted:
     """Make the three checks. ``helpers`` may stand between the certificate and a trusted CA, and no more.
+
+    Nothing may be revoked by what is ``known``, nor by the lists that an operator gives beside it.
 
     :raises ImportRefused: one of them fails.
     :raises Misconfigured: the private key, the trusted certificates or a revocation list cannot be read.
@@ -132,7 +136,7 @@ def judged(
     public_key = keys.public_key(target.key_name)
     trust = read_trust(target.trusted)
     holder = Holder(target.identity, public_key, target.key_name)
-    revocation = _revocation(crls, certificates, trust, at)
+    revocation = AllOf((known, _given_lists(crls, certificates, trust, at)))
     return accepted(certificates, source, holder, trust=trust, revocation=revocation, at=at)
 
 
@@ -166,13 +170,13 @@ def read_trust(sources: Sequence[CertificateSource]) -> TrustAnchors:
 
 def _list(file: Path) -> bytes:
     try:
-        return read_bounded(file, MAXIMUM_CRL_BYTES)
+        return read_bounded(file, MAXIMUM_LIST_BYTES)
     except OSError as fault:
         message = f"{file}: the revocation list cannot be read: {fault.strerror}"
         raise Misconfigured(message) from fault
 
 
-def _revocation(
+def _given_lists(
     crls: Sequence[Path], certificates: Sequence[x509.Certificate], trust: TrustAnchors, at: datetime
 ) -> Revocation:
     """Read lists of revoked certificates; one that counts for nothing is refused, for somebody relies on it.

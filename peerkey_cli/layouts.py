@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Paths are configured by address and never looked up: this is what the original shows then.
 _NO_HOSTNAME: Final = "unavailable"
 #: Entries of a revocation list that a person is shown: a page of them.
-_ENTRIES_SHOWN: Final = 20
+ENTRIES_SHOWN: Final = 20
 
 
 def peers(document: schemas.Peers, colours: bool) -> list[str]:
@@ -292,14 +292,14 @@ def crls(document: schemas.Crls, colours: bool) -> list[str]:
         ]
         lines += [*([""] if lines else []), *block("Revocation List", fields, colours=colours)]
         if each.entries:
-            shown = each.entries[:_ENTRIES_SHOWN]
+            shown = each.entries[:ENTRIES_SHOWN]
             rows = [
                 (entry.serial, iso(entry.since), entry.reason or "N/A", entry.issuer or each.issuer)
                 for entry in shown
             ]
             lines += ["", *table(("Serial", "Since", "Reason", "Issuer"), rows)]
-            if len(each.entries) > len(shown):
-                lines += [f" and {len(each.entries) - len(shown)} more, which --json has too"]
+            if each.total_entries > len(shown):
+                lines += [f" and {each.total_entries - len(shown)} more, which --json has too"]
     return lines
 
 

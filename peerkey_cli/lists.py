@@ -6,12 +6,14 @@ answer: no. Nothing is judged but the dates and, where a CA is given, the signat
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 
 from peerkey.pki.certificate import MAXIMUM_BUNDLE_BYTES, read_bundle
-from peerkey.pki.crl import MAXIMUM_CRL_BYTES, read_crls
+from peerkey.pki.crl import read_crls
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
 from peerkey.pki.list_signature import signature_of
 from peerkey.pki.text import word
 from peerkey_cli import schemas
@@ -25,25 +27,30 @@ if TYPE_CHECKING:
     from peerkey.pki.revocation import RevokedEntry
 
 
-def described(file: str, issuers: Sequence[str], now: datetime) -> schemas.Crls:
+def described(file: str, issuers: Sequence[str], now: datetime, most: int | None = None) -> schemas.Crls:
     """Describe every list in ``file``; ``issuers`` are files of CAs to check signatures with.
+
+    Of each list the first ``most`` entries are described, for whoever shows no more, or all.
 
     :raises WrongUsage: a file cannot be opened.
     :raises Misconfigured: it holds no list, or no certificate.
     """
-    lists = read_crls(given_content(file, MAXIMUM_CRL_BYTES), file)
+    lists = read_crls(given_content(file, MAXIMUM_LIST_BYTES), file)
     authorities = [
         each for name in issuers for each in read_bundle(given_content(name, MAXIMUM_BUNDLE_BYTES), name)
     ]
     return schemas.Crls(
-        time=now, file=file, lists=tuple(_described(each, authorities, now) for each in lists)
+        time=now, file=file, lists=tuple(_described(each, authorities, now, most) for each in lists)
     )
 
 
-def _described(each: RevocationList, issuers: Sequence[x509.Certificate], now: datetime) -> schemas.CrlInfo:
+def _described(
+    each: RevocationList, issuers: Sequence[x509.Certificate], now: datetime, most: int | None
+) -> schemas.CrlInfo:
     frame = each.frame
     entries = tuple(
-        _entry(entry, None if issuer == frame.issuer else issuer) for issuer, entry in each.entries()
+        _entry(entry, None if issuer == frame.issuer else issuer)
+        for issuer, entry in islice(each.entries(), most)
     )
     return schemas.CrlInfo(
         issuer=frame.crl.issuer.rfc4514_string(),
@@ -56,7 +63,7 @@ def _described(each: RevocationList, issuers: Sequence[x509.Certificate], now: d
         signature=signature_of(frame, issuers).value,
         unknown_extension=each.unknown,
         indirect=frame.indirect,
-        total_entries=len(entries),
+        total_entries=sum(table.shape.count for table in each.tables.values()),
         entries=entries,
     )
 

@@ -20,6 +20,7 @@ from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey.observe.events import CsrFailed, EnrollmentFailed, Event
 from peerkey.pki.certificate import fingerprint
 from peerkey.pki.renewal import Lifetime
+from peerkey.pki.revocation import NoRevocation
 from peerkey_cli.enrolling import (
     Answer,
     Application,
@@ -38,6 +39,7 @@ from peerkey_cli.importing import Target, read_trust, target_of
 if TYPE_CHECKING:
     from actors.keystores.port import KeyStore
     from peerkey.config.plan import NodePlan
+    from peerkey.pki.revocation import Revocation
 
 #: Who enrolls the nodes of this process whose keys are in devices, and with which password.
 ENROLL_USER: Final = "PEERKEY_ENROLL_USER"
@@ -47,9 +49,15 @@ ENROLL_PASSWORD: Final = "PEERKEY_ENROLL_PASSWORD"  # noqa: S105 - the name of a
 class EstEnroller:
     """The port :class:`~actors.renewal.Enroller`, over EST."""
 
-    def __init__(self, keys: KeyStore, environment: Mapping[str, str] | None = None) -> None:
-        """Sign with the keys of ``keys``."""
+    def __init__(
+        self,
+        keys: KeyStore,
+        environment: Mapping[str, str] | None = None,
+        revocation: Revocation | None = None,
+    ) -> None:
+        """Sign with the keys of ``keys``, and install nothing that ``revocation`` names."""
         self._keys = keys
+        self._revocation = NoRevocation() if revocation is None else revocation
         self._environment = os.environ if environment is None else environment
 
     def standing(self, plan: NodePlan) -> Lifetime | None:
@@ -70,7 +78,7 @@ class EstEnroller:
         basic = self._basic()
         if is_file(plan.key_file):
             try:
-                return EstAttempt(renewal(target, server, self._keys), self._keys)
+                return self._attempt(renewal(target, server, self._keys))
             except TlsUnable:
                 if basic is None:
                     raise
@@ -80,7 +88,10 @@ class EstEnroller:
                 f"{ENROLL_PASSWORD}_FILE in the environment of `peerkey run`, or use `peerkey enroll --user`"
             )
             raise Misconfigured(message)
-        return EstAttempt(renewal_by_password(target, server, self._keys, basic), self._keys)
+        return self._attempt(renewal_by_password(target, server, self._keys, basic))
+
+    def _attempt(self, application: Application) -> EstAttempt:
+        return EstAttempt(application, self._keys, self._revocation)
 
     def _basic(self) -> Basic | None:
         user = self._environment.get(ENROLL_USER)
@@ -99,10 +110,11 @@ class EstEnroller:
 class EstAttempt:
     """One request to an EST server."""
 
-    def __init__(self, application: Application, keys: KeyStore) -> None:
+    def __init__(self, application: Application, keys: KeyStore, revocation: Revocation) -> None:
         """Submit ``application``."""
         self.application = application
         self._keys = keys
+        self._revocation = revocation
         self._answer: Answer | None = None
 
     @property
@@ -130,7 +142,14 @@ class EstAttempt:
         if self._answer is None:
             message = "nothing was issued yet"
             raise AssertionError(message)
-        imported = take(self.application, self._answer, self._keys, crls=(), at=datetime.now(UTC))
+        imported = take(
+            self.application,
+            self._answer,
+            self._keys,
+            known=self._revocation,
+            crls=(),
+            at=datetime.now(UTC),
+        )
         return success(self.application, imported)
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from peerkey.errors import Misconfigured
 from peerkey.pki.certificate import MAXIMUM_BUNDLE_BYTES, read_bundle
-from peerkey.pki.crl import MAXIMUM_CRL_BYTES, read_crls
+from peerkey.pki.crl import read_crls
 from peerkey.pki.identity import PeerIdentity
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
 from peerkey.pki.trust import TrustAnchors
 from peerkey.pki.verification import Verification, leaf_first, malformed, verify
 from peerkey_cli.errors import WrongUsage
@@ -73,7 +74,7 @@ def _verified(question: Question) -> Verification:
         certificates += read_bundle(given_content(name, MAXIMUM_BUNDLE_BYTES), name)
     trust = TrustAnchors.read((given_content(name, MAXIMUM_BUNDLE_BYTES), name) for name in question.trust)
     lists = [
-        each for name in question.crls for each in read_crls(given_content(name, MAXIMUM_CRL_BYTES), name)
+        each for name in question.crls for each in read_crls(given_content(name, MAXIMUM_LIST_BYTES), name)
     ]
     return verify(
         certificates,

@@ -43,7 +43,7 @@ from actors.crl.port import (
 )
 from actors.crl.unpacking import ACCEPTED, Unpackable, unpacker
 from peerkey.pki.crl_polling import Validators
-from peerkey.pki.list_ingestion import MAXIMUM_LIST_BYTES
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
 
 #: Lists of all addresses that are being fetched, at most: two of the largest, or many of the usual size.
 MAXIMUM_BYTES_UNDER_WAY: Final = 2 * MAXIMUM_LIST_BYTES

@@ -28,7 +28,8 @@ from actors.crl.port import KeptLists
 from actors.keystores.private_files import sync_directory
 from peerkey.errors import Unavailable
 from peerkey.pki.crl_polling import Validators
-from peerkey.pki.list_ingestion import MAXIMUM_LIST_BYTES, MAXIMUM_SERIES
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
+from peerkey.pki.list_ingestion import MAXIMUM_SERIES
 
 #: Files that are looked at. There are more only where somebody else has put them there.
 MAXIMUM_KEPT: Final = 10_000

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from peerkey.errors import Malformed, Misconfigured
 from peerkey.pki.crl_pass import read_entries_untrusted
 from peerkey.pki.der import dearmoured_untrusted
-from peerkey.pki.list_frame import ListFrame, open_list_untrusted
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES, ListFrame, open_list_untrusted
 from peerkey.pki.revocation import RevokedEntry
 from peerkey.pki.revocation_table import Table, width_of
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-#: As much as is fetched (:data:`peerkey.pki.list_ingestion.MAXIMUM_LIST_BYTES`): some three million entries,
-#: which take a few seconds and half as much memory again.
-MAXIMUM_CRL_BYTES: Final = 128 * 1024 * 1024
 #: Lists in one file; an authority publishes one for each of its CAs, and perhaps a delta to each.
 MAXIMUM_CRLS: Final = 64
 
@@ -97,8 +94,8 @@ def read_crls(content: bytes, source: str) -> tuple[RevocationList, ...]:
     Raises:
         Misconfigured: no list, one that cannot be read, or too many; the message names ``source``.
     """
-    if len(content) > MAXIMUM_CRL_BYTES:
-        message = f"{source}: {len(content)} bytes; at most {MAXIMUM_CRL_BYTES} are read"
+    if len(content) > MAXIMUM_LIST_BYTES:
+        message = f"{source}: {len(content)} bytes; at most {MAXIMUM_LIST_BYTES} are read"
         raise Misconfigured(message)
     labels = [label.decode() for label in _PEM_BEGIN.findall(content)]
     if not labels:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from peerkey.pki.revocation_table import Buffer
 
+#: "size limit (default 128 MiB)": some three million entries. It holds for what was fetched and for what an
+#: operator hands over alike.
+MAXIMUM_LIST_BYTES: Final = 128 * 1024 * 1024
 _TIMES: Final = frozenset({UTC_TIME, GENERALIZED_TIME})
 #: Bytes of a list apart from its entries. A scope may name many places, and ML-DSA-87 signs with 4,627 bytes.
 MAXIMUM_FRAME_BYTES: Final = 256 * 1024

@@ -33,7 +33,7 @@ from peerkey.pki.certificate import warning_nobody
 from peerkey.pki.crl_pass import read_entries_untrusted
 from peerkey.pki.der import SEQUENCE, dearmoured_untrusted
 from peerkey.pki.list_facts import ListFacts
-from peerkey.pki.list_frame import ListFrame, open_list_untrusted
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES, ListFrame, open_list_untrusted
 from peerkey.pki.list_merging import Held, differences
 from peerkey.pki.list_signers import ListSigners
 from peerkey.pki.master_list import MasterList, Section, write
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
     from peerkey.pki.trust import TrustAnchors
 
-#: "size limit (default 128 MiB)": some three million entries.
-MAXIMUM_LIST_BYTES: Final = 128 * 1024 * 1024
 #: How far an authority's clock may be ahead of ours before its list comes from the future.
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 #: Lists of one source that stand beside each other; more than a CA that changes its key ever needs.

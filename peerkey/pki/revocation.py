@@ -101,3 +101,22 @@ class NoRevocation:
     ) -> RevokedEntry | None:
         """Know nothing."""
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """What several know together: revoked is what any of them says is revoked."""
+
+    parts: tuple[Revocation, ...]
+
+    @property
+    def generation(self) -> int:
+        """See :attr:`Revocation.generation`."""
+        return sum(part.generation for part in self.parts)
+
+    def lookup(
+        self, issuer_name_der: bytes, serial: int, certificate: x509.Certificate | None = None
+    ) -> RevokedEntry | None:
+        """See :meth:`Revocation.lookup`; the first that knows it says why."""
+        found = (part.lookup(issuer_name_der, serial, certificate) for part in self.parts)
+        return next((entry for entry in found if entry is not None), None)

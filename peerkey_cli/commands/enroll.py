@@ -151,10 +151,12 @@ def enroll(  # noqa: PLR0913, PLR0917 - the options of the command
     node has proves who asks, and is renewed (simplereenroll). Whatever fails, the old certificate stays.
     """
     from datetime import timedelta
+    from functools import partial
 
     from actors.keystores.stores import KeyStores
     from peerkey_cli.audit import Audit
     from peerkey_cli.enrolled import enroll_and_tell, show_offered
+    from peerkey_cli.revoked import known_revoked
     from peerkey_cli.state import StateDirectory, default_directory
 
     target, server = _whose(_Node(file, node, uuid, alias, key, out, trust or []), url, ca or [])
@@ -168,8 +170,18 @@ def enroll(  # noqa: PLR0913, PLR0917 - the options of the command
     keys = KeyStores(state.sealing_key)
     given = _request(request)
     audit.check(target.node)
+    known_revoked(state)
     application = _application(target, server, keys, proof, given, audit)
-    enroll_and_tell(application, keys, audit, ask, wait=timedelta(seconds=wait), crls=crl or [], json=json)
+    enroll_and_tell(
+        application,
+        keys,
+        audit,
+        ask,
+        known=partial(known_revoked, state),
+        wait=timedelta(seconds=wait),
+        crls=crl or [],
+        json=json,
+    )
 
 
 def _whose(given: _Node, url: str | None, ca: list[Path]) -> tuple[Target, Server]:

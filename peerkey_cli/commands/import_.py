@@ -61,6 +61,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey_cli.audit import Audit
     from peerkey_cli.importing import install, judged, read_given
     from peerkey_cli.reloading import reload
+    from peerkey_cli.revoked import known_revoked
     from peerkey_cli.schemas import Imported
     from peerkey_cli.state import StateDirectory, default_directory
     from peerkey_cli.terminal import say, say_json
@@ -73,7 +74,15 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     audit.check(target.node)
     now = datetime.now(UTC)
     try:
-        imported = judged(content, source, target, KeyStores(state.sealing_key), crls=crl or [], at=now)
+        imported = judged(
+            content,
+            source,
+            target,
+            KeyStores(state.sealing_key),
+            known=known_revoked(state),
+            crls=crl or [],
+            at=now,
+        )
         install(target, imported)
     except ImportRefused as fault:
         audit.record(target.node, CertificateRefused(target.name, fault.check.value, fault.reason))

@@ -195,7 +195,8 @@ def crl(
     from peerkey_cli.lists import described
     from peerkey_cli.terminal import coloured, say, say_json
 
-    document = described(file, tuple(issuer or ()), datetime.now(UTC))
+    most = None if as_json else layouts.ENTRIES_SHOWN
+    document = described(file, tuple(issuer or ()), datetime.now(UTC), most)
     if as_json:
         say_json(document)
     else:

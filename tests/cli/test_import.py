@@ -290,6 +290,7 @@ def system(routers: TwoRouters, old: Issued) -> Iterator[Background]:
 def test_a_running_system_reads_it_records_it_and_counts_it(
     system: Background, routers: TwoRouters, old: Issued
 ) -> None:
+    """I95-61856: a new certificate was not picked up without a restart."""
     new = renewed(routers, old)
     assert import_(routers, given="-", stdin=b"nothing").exit_code == 1
 

@@ -311,6 +311,7 @@ def test_a_disk_that_has_room_again_has_everything_within_ten_minutes_or_a_poll(
 
 
 def test_what_our_own_certificate_names_is_followed() -> None:
+    """I95-65439: the distribution point inside the certificate was ignored."""
     world = Revocations(NOW)
     world.own = world.ca.issue(UUID(int=1), more=[points("HTTP://CRL.example:80/ca.crl")])
     world.serves(URL, listed(world, world.own.certificate))

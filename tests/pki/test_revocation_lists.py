@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from peerkey.errors import Misconfigured
-from peerkey.pki.crl import MAXIMUM_CRL_BYTES, MAXIMUM_CRLS, RevocationList, read_crls
+from peerkey.pki.crl import MAXIMUM_CRLS, RevocationList, read_crls
 from peerkey.pki.faults import Fault
 from peerkey.pki.laboratory import SigningKey
+from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
 from peerkey.pki.trust import TrustAnchors
 from peerkey.pki.verification import Verification, verify
 from peerkey.testing.ca import NOW, Issued, TestCA, new_key
@@ -332,7 +333,7 @@ def test_lists_are_read_from_pem_with_text_around_and_from_der() -> None:
             ROOT_LIST.public_bytes(Encoding.PEM) * (MAXIMUM_CRLS + 1),
             "65 revocation lists; at most 64 are read",
         ),
-        (bytes(MAXIMUM_CRL_BYTES + 1), "at most 134217728 are read"),
+        (bytes(MAXIMUM_LIST_BYTES + 1), "at most 134217728 are read"),
     ],
 )
 def test_what_is_no_list_is_refused_with_one_line(content: bytes, told: str) -> None:
