@@ -5,19 +5,27 @@ A machine that is on the executor is not looked at: its last status stands in.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.messages import NodeStatus, PathStatus, PeerStatus
 from peerkey.observe import alarms
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from actors.desk import Desk
     from actors.node_certificates import NodeCertificates
     from peerkey.config.plan import NodePlan
     from peerkey.moment import Moment
+    from runtime.actor import ReplyToken
+
+
+#: How many peerings one message looks at for an operator, forty microseconds each.
+DESCRIBED_AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,23 @@ class Described:
 
     status: PeerStatus
     alarms: tuple[alarms.Alarm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An operator wants to know how a node is: so much has been looked at, and so much has not yet."""
+
+    token: ReplyToken
+    unseen: deque[UUID]
+    seen: list[Described] = field(default_factory=list)
+
+    def look(self, desks: Mapping[UUID, Desk], now: Moment) -> bool:
+        """Look at the next few peerings; tell whether all have been looked at."""
+        for _ in range(min(len(self.unseen), DESCRIBED_AT_ONCE)):
+            desk = desks.get(self.unseen.popleft())
+            if desk is not None:
+                self.seen.append(described(desk, now))
+        return not self.unseen
 
 
 def node_status(

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from actors.authority import START_AGAIN_AFTER
-from actors.router_node import WATCH_INTERVAL
+from actors.certificate_watch import WATCH_INTERVAL
 from peerkey.protocol.constants import (
     ACTIVATION_DELAY,
     ERASURE_DELAY,

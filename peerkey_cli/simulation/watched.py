@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.router_node import WATCH_INTERVAL
+from actors.certificate_watch import WATCH_INTERVAL
 from peerkey.moment import Instant, Moment
 from peerkey.protocol.peering import Peering
 from peerkey.protocol.phases import Phase
