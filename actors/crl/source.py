@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
@@ -381,6 +381,9 @@ class CrlSource(Actor):
     def _kept(self, message: Kept, now: Moment) -> None:
         """Go on behind a writing."""
         self._status = replace(self._status, disk_error=message.error)
+        if message.error:
+            # A disk that has room again should have what counts before the process ends.
+            self.ctx.set_timer("keep", KEEP_AFTER, KeepDue())
         if message.behind is not None:
             self._in_use(message.behind, now)
         self._report()
@@ -435,15 +438,18 @@ class CrlSource(Actor):
         return replace(judges, seen=seen[:MAXIMUM_SIGNERS])
 
     async def _judge(self, judges: Judges, contents: tuple[bytes, ...]) -> JudgedAgain:
-        """Judge lists one after the other, as if they came anew."""
+        """Judge lists one after the other, as if they came anew.
+
+        They were good when they were fetched, and a clock that has been set back since makes none of them a
+        list of the future: what it revokes would be forgotten.
+        """
+        at = max(self.ctx.clock.wall(), self._status.fetched or datetime.min.replace(tzinfo=UTC))
         good: dict[Series, tuple[bytes, GoodList]] = {}
         refused = ""
         for content in contents:
             before = tuple(each for _, each in good.values())
             # A delta that was kept finds its base among its own, or counts again when it is fetched.
-            work = IngestWork(
-                self._url, content, before, self._circumstances.known, judges, self.ctx.clock.wall()
-            )
+            work = IngestWork(self._url, content, before, self._circumstances.known, judges, at)
             try:
                 found = await self._ports.ingester.ingest(work)
             except ListRefused as error:

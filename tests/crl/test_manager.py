@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from actors.crl import source as source_module
 from actors.crl.index import PATIENCE
@@ -285,6 +286,44 @@ def test_a_full_disk_is_told_and_does_not_keep_a_revocation_from_taking_effect()
         )
 
     play(world, scenario)
+
+
+def test_a_list_that_a_full_disk_refused_is_kept_as_soon_as_there_is_room() -> None:
+    world = Revocations(NOW)
+    world.configure(URL)
+    world.serves(URL, listed(world, world.own.certificate))
+    world.shelf.full = True
+
+    async def scenario(world: Revocations, index: Ref, _: ActorSystem) -> None:
+        assert world.shelf.kept == {}
+        world.fails(URL)
+        world.shelf.full = False
+        await pass_time(KEEP_AFTER)
+        assert list(world.shelf.kept) == [URL]
+        assert (await source_of(index)).disk_error == ""
+
+    play(world, scenario)
+
+
+def test_a_clock_that_was_set_back_makes_no_kept_list_one_of_the_future() -> None:
+    world = Revocations(NOW)
+    world.configure(URL)
+    world.serves(URL, listed(world, world.own.certificate))
+    play(world, nothing)
+    set_back = again(world)
+    set_back.fails(URL)
+    later = NOW + WEEK
+    made = revocation_list(
+        world.ca.intermediate, world.own.certificate, this_update=later, next_update=later + WEEK
+    )
+    set_back.shelf.kept[URL] = replace(
+        set_back.shelf.kept[URL], contents=(made.public_bytes(Encoding.DER),), fetched=later
+    )
+
+    async def scenario(world: Revocations, _: Ref, __: ActorSystem) -> None:
+        assert world.revoked(world.own)
+
+    play(set_back, scenario)
 
 
 # --- discovery -----------------------------------------------------------------------------------------
