@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from peerkey.protocol.frame import Frame
     from peerkey_cli.simulation.fleet import Fleet, Site
+    from peerkey_cli.simulation.list_watch import ListWatch
     from peerkey_cli.simulation.trace import Trace
     from runtime.backends.sim import SimulatedSystem
     from runtime.events import RuntimeEvent
@@ -98,6 +99,8 @@ class Watch:
         #: The first violation, when there is one.
         self.found: asyncio.Future[Finding] = self._loop.create_future()
         self.steps = 0
+        #: Who watches what nodes know of revocations, where they follow lists.
+        self._lists: ListWatch | None = None
         #: The instant of the latest step, and how many there had been before it.
         self._instant, self._last_steps = self._loop.time(), 0
 
@@ -110,6 +113,10 @@ class Watch:
                     continue
                 pair = Pair(len(self._pairs), (site, other), Observer(_CLOCK_SLACK))
                 self._pairs[site.name, other.uuid] = self._pairs[other.name, site.uuid] = pair
+
+    def follow(self, lists: ListWatch) -> None:
+        """Let ``lists`` look after every step too."""
+        self._lists = lists
 
     def key_facts(self) -> dict[str, KeyFacts]:
         """Return what is known of every key that is stored now, by its id."""
@@ -211,6 +218,9 @@ class Watch:
             self._dirty.update((n, pair) for n, pair in self._unsettled.items() if site in pair.sites)
         elif actor is None:
             self.touched_all(site)
+        if self._lists is not None and site.lists is not None:
+            self._lists.look(site.name, serving=site.actor is not None)
+            self._lists.ask()
         self.look()
 
     def look(self) -> None:
