@@ -45,7 +45,8 @@ class WatchedPeering(Peering):
         #: The accepted key that waits for its use, and since when.
         self._waiting: tuple[bytes, Instant] | None = None
         #: Why the peering was removed while there was a bad certificate: what becomes durable may be late.
-        self.causes: set[str] = set()
+        self.causes = watch.causes(node, peer)
+        self.causes.clear()
         self._started = False
         #: The key that is answered and not confirmed, and since when it could have been given up.
         self._answered: tuple[bytes, Instant] | None = None
