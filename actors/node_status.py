@@ -5,20 +5,28 @@ A machine that is on the executor is not looked at: its last status stands in.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.messages import NodeStatus, PathStatus, PeerStatus
 from peerkey.observe import alarms
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from actors.desk import Desk
     from actors.ha.messages import HaStatus
     from actors.node_certificates import NodeCertificates
     from peerkey.config.plan import NodePlan
     from peerkey.moment import Moment
+    from runtime.actor import ReplyToken
+
+
+#: How many peerings one message looks at for an operator, forty microseconds each.
+DESCRIBED_AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,23 @@ class Described:
 
     status: PeerStatus
     alarms: tuple[alarms.Alarm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An operator wants to know how a node is: so much has been looked at, and so much has not yet."""
+
+    token: ReplyToken
+    unseen: deque[UUID]
+    seen: list[Described] = field(default_factory=list)
+
+    def look(self, desks: Mapping[UUID, Desk], now: Moment) -> bool:
+        """Look at the next few peerings; tell whether all have been looked at."""
+        for _ in range(min(len(self.unseen), DESCRIBED_AT_ONCE)):
+            desk = desks.get(self.unseen.popleft())
+            if desk is not None:
+                self.seen.append(described(desk, now))
+        return not self.unseen
 
 
 def node_status(
@@ -46,9 +71,9 @@ def node_status(
     )
 
 
-def with_mate(status: NodeStatus, ha: HaStatus) -> NodeStatus:
-    """Add what the link to the mate says."""
-    return replace(status, ha=ha, alarms=(*status.alarms, *ha.alarms))
+def with_mate(status: NodeStatus, ha: HaStatus, lacking: tuple[alarms.Alarm, ...]) -> NodeStatus:
+    """Add what the link to the mate says, and the alarms for keys that the mate lacks."""
+    return replace(status, ha=ha, alarms=(*status.alarms, *ha.alarms, *lacking))
 
 
 def described(desk: Desk, now: Moment) -> Described:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 from uuid import UUID
 
+from actors.certificate_watch import CertificateWatch, DatesDue, InForce, WatchDue
 from actors.desk import Closed, Desk, StepDone, Written, is_peering, record_name
 from actors.ha.messages import MateNews
 from actors.ha.replication import MateDue, Replication
@@ -43,16 +44,14 @@ from actors.messages import (
     SendProbe,
 )
 from actors.node_certificates import NodeCertificates
-from actors.node_status import Described, described, node_status, with_mate
+from actors.node_status import Question, node_status, with_mate
 from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
 from actors.revocation_check import RECORD as CHECK_RECORD
-from actors.revocation_check import CheckStored, RevocationCheck
+from actors.revocation_check import CheckStored
 from actors.time import moment
 from actors.work import computed
 from peerkey.config.plan import InvalidCertificateBehavior
-from peerkey.moment import EPOCH_START
-from peerkey.pki.examination import next_change
 from peerkey.pki.revocation import NoRevocation
 from peerkey.protocol import effects
 from peerkey.protocol.core import PeeringConfig
@@ -63,15 +62,13 @@ from runtime.actor import Actor, Terminated
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from actors.ha.transport import SyncTransport
     from actors.identity import ReadFile
     from actors.intake import Intake
     from actors.journal import Journal
     from actors.keystores.port import KeyUse
     from peerkey.config.plan import NodePlan, PathPlan, PeeringPlan
-    from peerkey.moment import Instant, Moment
+    from peerkey.moment import Moment
     from peerkey.pki.revocation import Revocation
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import Effect
@@ -81,19 +78,9 @@ if TYPE_CHECKING:
     from runtime.store.port import Store
     from runtime.wire.port import Wire
 
-#: How often it is looked whether the wall clock has been stepped or something can be read again,
-#: and how often certificates are judged again although nothing says that they must be.
-WATCH_INTERVAL: Final = timedelta(seconds=60)
-JUDGE_AGAIN_AFTER: Final = timedelta(hours=1)
-#: By how much the two clocks may come apart between two looks: a clock that is corrected is not stepped.
-CLOCK_TOLERANCE: Final = timedelta(seconds=1)
 #: How many peerings one message brings to a new plan or has judged again, a fifth of a millisecond each;
 #: the others wait for the next message, so that frames and timers have their turn between.
 PEERINGS_AT_ONCE: Final = 8
-#: How many one message looks at for an operator, forty microseconds each.
-DESCRIBED_AT_ONCE: Final = 32
-#: How long certificates that come into force are gathered before their dates are looked at, all at once.
-GATHERING: Final = timedelta(milliseconds=200)
 
 
 def _to_nobody(_: CertificatesSeen) -> bool:
@@ -136,27 +123,8 @@ class PeeringDue:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchDue:
-    """It is time to look at the certificates again."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatesDue:
-    """Certificates have come into force: it is time to see when the first begins or ends to be valid."""
-
-
-@dataclass(frozen=True, slots=True)
 class Onward:
     """It is the turn of the next peerings that something has to be done with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Describe:
-    """An operator wants to know how the node is: so much has been looked at, and so much has not yet."""
-
-    token: ReplyToken
-    seen: list[Described]
-    unseen: deque[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +158,6 @@ class RouterNode(Actor):
         self._desks: dict[UUID, Desk] = {}
         self._desks_made = 0
         self._places = Places()
-        self._gathering = False
-        #: When every certificate was judged last, and when the first of them begins or ends to be valid.
-        self._judged = EPOCH_START
-        self._boundary: datetime | None = None
-        #: The verified chains that were told of last, and when.
-        self._chains_told: tuple[frozenset[tuple[bytes, ...]], Instant] = (frozenset(), EPOCH_START.instant)
         self._errands: deque[Errand] = deque()
         self._epoch = 0
         self._loading = False
@@ -238,8 +200,17 @@ class RouterNode(Actor):
             journal=ports.journal,
         )
         now = moment(self.ctx.clock)
-        self._check = RevocationCheck(records.get(CHECK_RECORD), now.wall, self._store_check)
-        self._look_at_own_certificate(now)
+        self._watch = CertificateWatch(
+            self.ctx,
+            self._plan,
+            ports,
+            self._certificates,
+            owner=self._owner,
+            epoch=self._epoch,
+            record=records.get(CHECK_RECORD),
+            now=now,
+        )
+        self._watch.judge_own(now)
         for plan in self._plan.peerings:
             record = records.get(record_name(plan.peer_uuid))
             if record is not None and self._plan.ha is not None:
@@ -248,7 +219,7 @@ class RouterNode(Actor):
             # Others have their turn between any two of what may be hundreds.
             await asyncio.sleep(0)
         self._mate.configure(self._plan)
-        self._watch(now)
+        self._all_judged(now)
 
     def receive(self, message: object) -> None:
         """Give each message to the peering or part that it concerns."""
@@ -271,7 +242,7 @@ class RouterNode(Actor):
             case DatesDue() | WatchDue() | RevocationChanged() | Onward():
                 self._time_has_come(message, now)
             case CheckStored(version):
-                self._check.stored(version)
+                self._watch.check_stored(version)
             case MateNews() | MateDue() | MateAnswered():
                 self._about_mate(message)
             case Configure(plan):
@@ -280,7 +251,7 @@ class RouterNode(Actor):
                 self._loaded(plan, credentials, now)
             case Rekey() | ReleasePin():
                 self.ctx.reply(self._ordered(message, now))
-            case GetStatus() | Describe():
+            case GetStatus() | Question():
                 self._describe(message, now)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
@@ -393,7 +364,7 @@ class RouterNode(Actor):
                 self.ctx.set_timer(peer, deadline - self.ctx.clock.monotonic(), PeeringDue(peer))
         if desk.peering.examination is not desk.watched:
             desk.watched = desk.peering.examination
-            self._watch_soon()
+            self._watch.look_soon()
 
     def _due(self, peer: UUID, now: Moment) -> None:
         """Let a peering do what is due."""
@@ -452,7 +423,7 @@ class RouterNode(Actor):
             case _ if self._errands:
                 self._go_on(now)
             case DatesDue():
-                self._see_dates(now)
+                self._watch.see_dates(tuple(self._in_force()), now)
             case WatchDue():
                 self._look_again(now)
             case RevocationChanged() if self._certificates.outdated:
@@ -475,10 +446,10 @@ class RouterNode(Actor):
 
     def _loaded(self, plan: NodePlan, credentials: Credentials, now: Moment) -> None:
         """Take up a plan with what was read for it: the node at once, its peerings some at a time."""
-        self._plan = plan
+        self._plan = self._watch.plan = plan
         self._mate.configure(plan)
         self._certificates.take(plan, credentials)
-        self._look_at_own_certificate(now)
+        self._watch.judge_own(now)
         wanted = {peering.peer_uuid: peering for peering in plan.peerings}
         for peer in [peer for peer in self._desks if peer not in wanted]:
             self._close(self._desks[peer])
@@ -497,7 +468,7 @@ class RouterNode(Actor):
     def _brought_to_plan(self, now: Moment) -> None:
         """Go on, after the last peering, with a plan that came meanwhile."""
         self._loading = False
-        self._watch(now)
+        self._all_judged(now)
         if self._load_again is not None:
             again, self._load_again = self._load_again, None
             self._load(again)
@@ -544,14 +515,13 @@ class RouterNode(Actor):
             # While a new plan is being read, reading the one before it again would undo it.
             if not self._loading:
                 self._load(self._plan)
-        elif self._still_judged(now):
-            self._watch_again(now)
+        elif self._watch.still_judged(now):
+            self._watch.look_later(now)
             return
-        judge = self._show_identity if self._look_at_own_certificate(now) else self._judge_again
-        if self._check_due(now):
-            self._check_revocation(now)
+        judge = self._show_identity if self._watch.judge_own(now) else self._judge_again
+        self._watch.check_if_due(now)
         self._errands += (partial(judge, peer) for peer in self._desks)
-        self._errands += (self._watch,)
+        self._errands += (self._all_judged,)
         self._go_on(now)
 
     def _show_identity(self, peer: UUID, now: Moment) -> None:
@@ -562,86 +532,15 @@ class RouterNode(Actor):
     def _judge_again(self, peer: UUID, now: Moment) -> None:
         self._run(peer, lambda peering: peering.trust_changed(now), heavy=_always)
 
-    def _still_judged(self, now: Moment) -> bool:
-        """Tell whether the clocks have gone on alike since the last judgement, and reached no date."""
-        if self._certificates.outdated or self._check_due(now):
-            return False
-        passed = now.instant - self._judged.instant
-        apart = now.wall - self._judged.wall - passed
-        before_boundary = self._boundary is None or now.wall < self._boundary
-        return before_boundary and passed < JUDGE_AGAIN_AFTER and abs(apart) < CLOCK_TOLERANCE
+    def _all_judged(self, now: Moment) -> None:
+        self._watch.all_judged(tuple(self._in_force()), now)
 
-    def _check_due(self, now: Moment) -> bool:
-        check = self._check.due(self._plan, now.wall)
-        return check is not None and check <= now.wall
-
-    def _check_revocation(self, now: Moment) -> None:
-        """Tell what has just been found of the node's own certificate, and have the lists fetched again."""
-        self._ports.journal.record(now.wall, self._plan.name, self._certificates.checked())
-        self._ports.refresh_revocation(ListsWanted(self._plan.name, self._certificates.shown))
-        self._check.done(now.wall)
-
-    def _store_check(self, record: bytes, version: int) -> None:
-        write = self._ports.store.write(self._owner, self._epoch, CHECK_RECORD, record, version)
-        self.ctx.pipe(write, CheckStored)
-
-    def _look_at_own_certificate(self, now: Moment) -> bool:
-        """Judge this node's own certificate; return whether the judgement is another than before."""
-        before = self._certificates.fault
-        event = self._certificates.judge(now.wall)
-        if event is not None:
-            self._ports.journal.record(now.wall, self._plan.name, event)
-        return self._certificates.fault != before
-
-    def _watch_soon(self) -> None:
-        """Look at the dates of certificates once those of others have been gathered too."""
-        if not self._gathering:
-            self._gathering = True
-            self.ctx.set_timer("dates", GATHERING, DatesDue())
-
-    def _watch(self, now: Moment) -> None:
-        """Go on watching; everything has just been judged."""
-        self._judged = now
-        self._see_dates(now)
-
-    def _see_dates(self, now: Moment) -> None:
-        """See when the first certificate begins or ends to be valid."""
-        self._gathering = False
-        self.ctx.cancel_timer("dates")
-        boundaries = [self._certificates.next_boundary(now.wall)]
-        chains = {self._certificates.verified_chain}
+    def _in_force(self) -> Iterator[InForce]:
+        """Yield the certificate of each peer that has one in force."""
         for desk in self._desks.values():
-            if desk.watched is None or not self._plan.enabled:
-                continue
-            if desk.idle and desk.watched.chained:
-                chains.add(desk.peering.peer_chain)
-            if desk.idle or desk.watched.holds(now.wall):
-                boundaries.append(next_change(desk.watched, now.wall))
-            else:
-                # It is perhaps being judged anew at this moment.
-                self._watch_soon()
-        self._boundary = min((boundary for boundary in boundaries if boundary is not None), default=None)
-        self._tell_chains(frozenset(chains), now)
-        self._watch_again(now)
-
-    def _tell_chains(self, chains: frozenset[tuple[bytes, ...]], now: Moment) -> None:
-        """Tell which verified chains are in use: when it is others than before, and every hour."""
-        told, at = self._chains_told
-        again = chains != told or now.instant - at >= JUDGE_AGAIN_AFTER
-        if again and self._ports.certificates_seen(CertificatesSeen(chains)):
-            self._chains_told = chains, now.instant
-
-    def _watch_again(self, now: Moment) -> None:
-        """Look again at the boundary, or at once where revocations have changed; in a minute anyway."""
-        due = now.wall + WATCH_INTERVAL
-        if self._boundary is not None:
-            due = min(due, self._boundary)
-        check = self._check.due(self._plan, now.wall)
-        if check is not None:
-            due = min(due, check)
-        if self._certificates.outdated:
-            due = now.wall
-        self.ctx.set_timer("watch", max(due - now.wall, timedelta(0)), WatchDue())
+            if desk.watched is not None and self._plan.enabled:
+                chain = desk.peering.peer_chain if desk.idle and desk.watched.chained else ()
+                yield InForce(desk.watched, chain, desk.idle)
 
     def _agreement(self, plan: PeeringPlan) -> KeyAgreement:
         return self._ports.agreement(Algorithm.parse(plan.algorithm_name), self._ports.entropy)
@@ -665,33 +564,27 @@ class RouterNode(Actor):
 
     # --- what an operator asks ----------------------------------------------------------------------
 
-    def _describe(self, question: GetStatus | Describe, now: Moment) -> None:
+    def _describe(self, question: GetStatus | Question, now: Moment) -> None:
         """Look at some peerings, and answer once all have been looked at."""
         if isinstance(question, GetStatus):
-            question = Describe(self.ctx.reply_token(), [], deque(self._desks))
-        unseen = question.unseen
-        for _ in range(min(len(unseen), DESCRIBED_AT_ONCE)):
-            desk = self._desks.get(unseen.popleft())
-            if desk is not None:
-                seen = described(desk, now)
-                lacking = tuple(self._mate.alarms(desk.peer, seen.status))
-                question.seen.append(replace(seen, alarms=(*seen.alarms, *lacking)))
-        if unseen:
-            self.ctx.set_timer(("status", id(question)), timedelta(0), question)
-        else:
+            question = Question(self.ctx.reply_token(), deque(self._desks))
+        if question.look(self._desks, now):
             self._answer(question.token, node_status(self._plan, self._certificates, question.seen, now))
+        else:
+            self.ctx.set_timer(("status", id(question)), timedelta(0), question)
 
     def _answer(self, token: ReplyToken, status: NodeStatus) -> None:
         """Answer, where there is a mate with what its link says."""
         asked = self._mate.status()
         if asked is None:
             token.reply(status)
-        else:
-            self.ctx.pipe(
-                asked,
-                lambda ha: MateAnswered(token, with_mate(status, ha)),
-                lambda _: MateAnswered(token, status),
-            )
+            return
+        lacking = tuple(self._mate.alarms(status.peers))
+        self.ctx.pipe(
+            asked,
+            lambda ha: MateAnswered(token, with_mate(status, ha, lacking)),
+            lambda _: MateAnswered(token, status),
+        )
 
     def _about_mate(self, message: MateNews | MateDue | MateAnswered) -> None:
         match message:

@@ -289,8 +289,9 @@ def measure_asking(form: Form, master: MasterList) -> Asking:
     """Ask for certificates all over the list, and for others."""
     random = Random(2)
     table = master.tables[ISSUER, ISSUER, form.width]
-    listed = [int.from_bytes(serial, "big") for serial in table.serials()]
-    hits = random.sample(listed, min(len(listed), 50_000))
+    listed = list(table.serials())
+    # Numbers that were made just now, as out of a certificate that was just read.
+    hits = [int.from_bytes(each, "big") for each in random.sample(listed, min(len(listed), 50_000))]
     misses = [random.getrandbits(8 * form.width - 1) for _ in hits]
 
     def ask(serials: list[int]) -> float:

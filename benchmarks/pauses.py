@@ -29,9 +29,10 @@ from typing import Final
 import structlog
 
 from actors.authority import Authority
+from actors.certificate_watch import WatchDue
 from actors.messages import GetStatus, NodeStatus
 from actors.peer_path import PeerPath
-from actors.router_node import RouterNode, WatchDue
+from actors.router_node import RouterNode
 from benchmarks.star import HUB, KEYS, Star
 from benchmarks.stopwatch import GARBAGE, LOOP, ROUND, Label, Pauses, Stopwatch, TimedLoop
 from peerkey.observe.events import Event, PeerCertificateAccepted

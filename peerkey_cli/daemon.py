@@ -25,6 +25,7 @@ from peerkey_cli.serving import served
 from peerkey_cli.sockets import listening_tcp
 from runtime.errors import RuntimeFault
 from runtime.lifecycle import StopSignals
+from runtime.threads import Threads
 
 if TYPE_CHECKING:
     from peerkey_cli.compose import Running
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from peerkey_cli.state import StateDirectory
 
 _ANSWER_WITHIN: Final = timedelta(seconds=10)
+#: What asyncio has threads for is waiting for names: each address of a list may wait for one, and for another
+#: that it has given up.
+_MAXIMUM_THREADS: Final = 64
 
 
 async def serve(
@@ -46,6 +50,8 @@ async def serve(
     # What is loaded stays: each collection of garbage that looks through it holds the loop for 40 ms.
     gc.collect()
     gc.freeze()
+    # A name server that does not answer must not delay the end by more than the deadline of it.
+    asyncio.get_running_loop().set_default_executor(Threads("asyncio", _MAXIMUM_THREADS))
     # Around everything: a signal while it starts, or while it gives things back, must not leave half of them.
     with StopSignals() as signals:
         async with composed(plans, state) as running:

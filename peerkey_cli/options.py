@@ -49,6 +49,19 @@ Alias: TypeAlias = Annotated[
 KeyName: TypeAlias = Annotated[
     str | None, typer.Option("--key", metavar="FILE", help="Without --config: the node's private key.")
 ]
+CertificateOut: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Without --config: where the certificate goes."),
+]
+Trusted: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--trust", metavar="FILE", help="Without --config: trusted CAs; may be repeated."),
+]
+#: What is known to be revoked, beside what the CRL manager knows.
+GivenLists: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--crl", metavar="FILE", help="A revocation list, PEM or DER; may be repeated."),
+]
 #: Where a private key is, as an argument.
 PrivateKeyName: TypeAlias = Annotated[
     str | None,

@@ -21,12 +21,12 @@ import socket
 import ssl
 import stat
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -44,6 +44,7 @@ from actors.crl.port import (
 from actors.crl.unpacking import ACCEPTED, Unpackable, unpacker
 from peerkey.pki.crl_polling import Validators
 from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
+from runtime.threads import Threads
 
 #: Lists of all addresses that are being fetched, at most: two of the largest, or many of the usual size.
 MAXIMUM_BYTES_UNDER_WAY: Final = 2 * MAXIMUM_LIST_BYTES
@@ -53,6 +54,8 @@ MAXIMUM_AT_ONCE: Final = 32
 _MAXIMUM_VALIDATOR: Final = 512
 #: Contexts of TLS that are remembered: before and after a change of what is trusted.
 _CONTEXTS: Final = 2
+
+T = TypeVar("T")
 
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
@@ -87,13 +90,14 @@ class NetworkFetcher:
         self._turns = asyncio.Semaphore(MAXIMUM_AT_ONCE)
         self._under_way = 0
         self._contexts: OrderedDict[tuple[bytes, ...], ssl.SSLContext] = OrderedDict()
+        self._threads = Threads("lists", MAXIMUM_AT_ONCE)
 
     async def fetch(self, request: ListRequest) -> ListFetched | ListUnchanged:
         """See :meth:`actors.crl.port.ListFetcher.fetch`."""
         scheme = urlsplit(request.url).scheme.lower()
         async with self._turns:
             if scheme == "file":
-                return await asyncio.to_thread(_read, request, self._limits.list_bytes)
+                return await self._away(_read, request, self._limits.list_bytes)
             if scheme not in {"http", "https"}:
                 why = f"{scheme[:16] or 'this'} is not supported: use http, https or file"
                 raise FetchFailed(FetchFault.UNSUPPORTED, request.url, why)
@@ -209,11 +213,15 @@ class NetworkFetcher:
         """Return what checks servers against the machine's authorities and these."""
         context = self._contexts.get(roots)
         if context is None:
-            context = await asyncio.to_thread(_trusting, roots)
+            context = await self._away(_trusting, roots)
             self._contexts[roots] = context
             if len(self._contexts) > _CONTEXTS:
                 self._contexts.popitem(last=False)
         return context
+
+    async def _away(self, function: Callable[..., T], *args: object) -> T:
+        """Return what a function returns that waits for a disk, which may be far and may never answer."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
 
 def _trusting(roots: tuple[bytes, ...]) -> ssl.SSLContext:

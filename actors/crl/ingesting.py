@@ -14,6 +14,7 @@ import mmap
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -30,11 +31,14 @@ from peerkey.pki.list_ingestion import Ingested, ListRefused, ingest
 from peerkey.pki.list_merging import Held
 from peerkey.pki.master_list import MasterList
 from peerkey.pki.trust import TrustAnchors
+from runtime.threads import Threads
 
 #: Lists up to this size are judged on a thread: some 7,000 entries, a few milliseconds.
 SMALL_LIST_BYTES: Final = 256 * 1024
 #: Processes at one time. Each needs several times the size of its list.
 MAXIMUM_PROCESSES: Final = 1
+#: Lists that are judged on threads at one time: they take the interpreter from each other.
+MAXIMUM_THREADS: Final = 2
 #: How long one may take, its start included. The largest list takes a few seconds.
 JUDGED_WITHIN: Final = timedelta(minutes=2)
 
@@ -144,15 +148,20 @@ class ProcessIngester:
         self._directory = directory
         self._small = small
         self._processes = asyncio.Semaphore(MAXIMUM_PROCESSES)
+        # Of its own: where names are waited for, on the loop's, no revocation must wait.
+        self._threads = Threads("judging", MAXIMUM_PROCESSES + MAXIMUM_THREADS)
 
     async def ingest(self, work: IngestWork) -> GoodList:
         """See :meth:`ListIngester.ingest`."""
         # What the address gave before is compared with, and may be the larger of the two.
         size = max(len(work.content), *(each.facts.size for each in work.before), 0)
         if size <= self._small:
-            return await asyncio.to_thread(judged, work)
+            return await self._away(judged, work)
         async with self._processes:
-            return await asyncio.to_thread(self._elsewhere, work)
+            return await self._away(self._elsewhere, work)
+
+    async def _away(self, judge: Callable[[IngestWork], GoodList], work: IngestWork) -> GoodList:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, judge, work)
 
     def _elsewhere(self, work: IngestWork) -> GoodList:
         """Judge a list in a process of its own, and wait for it.

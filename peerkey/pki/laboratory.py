@@ -122,6 +122,32 @@ def issue(  # what a certificate says is that many things
     return signed(builder, issuer.key)
 
 
+def revocation_list(
+    issuer: Authority, serials: Sequence[int], number: int, validity: Validity
+) -> x509.CertificateRevocationList:
+    """Return the list of ``issuer`` that names these of its certificates, for good, as of its beginning.
+
+    ``validity`` is ``thisUpdate`` and ``nextUpdate``; ``number`` grows from list to list (RFC 5280 section
+    5.2.3).
+    """
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(validity.not_before)
+        .next_update(validity.not_after)
+        .add_extension(x509.CRLNumber(number), critical=False)
+        .add_extension(_issued_by(issuer), critical=False)
+    )
+    for serial in serials:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(validity.not_before)
+        reason = x509.CRLReason(x509.ReasonFlags.key_compromise)
+        builder = builder.add_revoked_certificate(entry.add_extension(reason, critical=False).build())
+    key = issuer.key
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return builder.sign(key, hash_of(key.curve), ecdsa_deterministic=True)
+    return builder.sign(key, hashes.SHA256() if isinstance(key, rsa.RSAPrivateKey) else None)
+
+
 def common_name(name: str) -> x509.Name:
     """Return the subject that consists of this common name alone."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -95,7 +95,7 @@ class Built:
 class Table:
     """A table that lies in a buffer."""
 
-    __slots__ = ("_buffer", "_index", "_records", "_rest", "_stride", "_wide", "shape")
+    __slots__ = ("_buffer", "_index", "_records", "_rest", "_rotation", "_stride", "_wide", "shape")
 
     def __init__(self, shape: Shape, buffer: Buffer, offset: int) -> None:
         """Take it from there.
@@ -107,6 +107,7 @@ class Table:
         self._buffer = buffer
         self._stride = shape.stride
         self._wide = shape.indexed > 1
+        self._rotation = shape.rotation
         #: Bytes of a record in front of its when and why.
         self._rest = shape.stride - WHEN_BYTES
         self._records = offset + shape.index_bytes
@@ -117,33 +118,30 @@ class Table:
 
     def find(self, serial: bytes) -> bytes | None:
         """Return when and why ``serial`` (:attr:`Shape.width` bytes) was revoked, as its record has it."""
-        rotation = self.shape.rotation
+        rotation = self._rotation
         if rotation:
             serial = serial[rotation:] + serial[:rotation]
         if self._wide:
             bucket, rest = serial[0] << 8 | serial[1], serial[2:]
         else:
             bucket, rest = serial[0], serial[1:]
-        index, buffer, base, stride, width = (
-            self._index,
-            self._buffer,
-            self._records,
-            self._stride,
-            self._rest,
-        )
+        index, buffer, base, stride = self._index, self._buffer, self._records, self._stride
         low, high = index[bucket], index[bucket + 1]
         while high - low > _SEARCHED:
             middle = low + high >> 1
             at = base + middle * stride
-            if buffer[at : at + width] <= rest:
+            if buffer[at : at + self._rest] <= rest:
                 low = middle
             else:
                 high = middle
         records = buffer[base + low * stride : base + high * stride]
         found = records.find(rest)
-        while found > 0 and found % stride:
+        while found % stride:
+            # Nowhere (-1), or across the border of two records.
+            if found < 0:
+                return None
             found = records.find(rest, found + 1)
-        return None if found < 0 or not records else records[found + width : found + stride]
+        return records[found + self._rest : found + stride] or None
 
     def records(self) -> bytearray:
         """Return the whole serial numbers, each with when and why, as :func:`build` takes them."""

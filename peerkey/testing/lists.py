@@ -38,6 +38,7 @@ def revocation_list(  # noqa: PLR0913  # each departs from a good list
     reasons: Mapping[int, x509.ReasonFlags] | None = None,
     more: Sequence[tuple[x509.ExtensionType, bool]] = (),
     key: SigningKey | None = None,
+    serials: Sequence[int] = (),
 ) -> x509.CertificateRevocationList:
     """Return the list of ``issuer`` that names ``revoked``.
 
@@ -52,6 +53,7 @@ def revocation_list(  # noqa: PLR0913  # each departs from a good list
         reasons: by serial number.
         more: further extensions, each with whether it is critical.
         key: another key to sign with than the issuer's.
+        serials: further certificates of the issuer that it names, by their numbers alone.
     """
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -61,6 +63,9 @@ def revocation_list(  # noqa: PLR0913  # each departs from a good list
     )
     for certificate in revoked:
         builder = builder.add_revoked_certificate(_entry(certificate, issuer, this_update, reasons or {}))
+    for serial in serials:
+        named = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(this_update)
+        builder = builder.add_revoked_certificate(named.build())
     if number is not None:
         builder = builder.add_extension(x509.CRLNumber(number), critical=False)
     if base is not None:
@@ -71,7 +76,8 @@ def revocation_list(  # noqa: PLR0913  # each departs from a good list
         builder = builder.add_extension(extension, critical=critical)
     signer = key or issuer.key
     if isinstance(signer, ec.EllipticCurvePrivateKey):
-        return builder.sign(signer, hash_of(signer.curve))
+        # The same list for the same arguments, as with certificates (:mod:`peerkey.pki.laboratory`).
+        return builder.sign(signer, hash_of(signer.curve), ecdsa_deterministic=True)
     return builder.sign(signer, hashes.SHA256() if isinstance(signer, rsa.RSAPrivateKey) else None)
 
 

@@ -32,6 +32,12 @@ def demo(
     algorithm: Annotated[
         str, typer.Option("--algorithm", metavar="NAME", help="Key exchange, such as ml-kem-1024.")
     ] = "diffie-hellman-2048-ml-kem-768",
+    fail_hard: Annotated[
+        bool,
+        typer.Option(
+            "--fail-hard", help="Let a bad certificate take the peering away, and show that it does."
+        ),
+    ] = False,
     keep: Annotated[
         Path | None,
         typer.Option(
@@ -48,7 +54,8 @@ def demo(
     """Key a fleet of routers over real UDP on this machine, and watch it happen.
 
     Makes a throw-away CA, certificates and a configuration; authenticates and keys every peering; rotates
-    every key once; lets one certificate expire and shows the alarms. Ends with 0 only if all of it happened.
+    every key once; revokes one certificate at the CA, whose list arrives over HTTP; lets one expire and shows
+    the alarms. Ends with 0 only if all of it happened.
     """
     if runtime != "local":
         message = f"--runtime {runtime}: not available in this version; `local` is"
@@ -63,11 +70,11 @@ def demo(
     _stop_alike()
     if keep is not None:
         _check_empty(keep)
-        _run(keep, routers, paths, chosen, timeout)
+        _run(keep, routers, paths, chosen, timeout, fail_hard=fail_hard)
         typer.echo(f"\nEverything is in {keep}; `peerkey run {keep}/authority.yaml` runs the fleet again.")
         return
     with tempfile.TemporaryDirectory(prefix="peerkey-demo-") as folder:
-        _run(Path(folder), routers, paths, chosen, timeout)
+        _run(Path(folder), routers, paths, chosen, timeout, fail_hard=fail_hard)
 
 
 def _stop_alike() -> None:
@@ -79,21 +86,28 @@ def _stop_alike() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
-def _run(folder: Path, routers: int, paths: int, algorithm: Algorithm, timeout: int) -> None:
+def _run(  # what a demonstration is asked for
+    folder: Path, routers: int, paths: int, algorithm: Algorithm, timeout: int, *, fail_hard: bool
+) -> None:
     import asyncio
     from datetime import timedelta
 
     from peerkey_cli.demo.authority import lay_out
     from peerkey_cli.demo.display import display
+    from peerkey_cli.demo.lists import ListServer
     from peerkey_cli.demo.story import Demonstration
 
     peerings = routers * (routers - 1) // 2
-    with display() as shown:
+    with ListServer() as server, display() as shown:
         meshed = f"{routers} routers, {_counted(peerings, 'peering')}, {_counted(peerings * paths, 'path')}"
         shown.tell(f"{meshed}, keyed by {algorithm.name}, on UDP")
-        authority = lay_out(folder, routers=routers, paths=paths, algorithm=algorithm)
-        shown.tell(f"Made a CA, {routers} certificates and a configuration.")
-        fleet = asyncio.run(Demonstration(authority, shown, timedelta(seconds=timeout)).run())
+        authority = lay_out(
+            folder, routers=routers, paths=paths, algorithm=algorithm, crl=server.url, fail_hard=fail_hard
+        )
+        server.publish(authority.revocation_list(1))
+        shown.tell(f"Made a CA, {routers} certificates, a revocation list and a configuration.")
+        within = timedelta(seconds=timeout)
+        fleet = asyncio.run(Demonstration(authority, server, shown, within, fail_hard=fail_hard).run())
     _print(fleet)
 
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
-from peerkey_cli.options import Api, Json, StateDir, client
+from peerkey_cli.options import (
+    Alias,
+    Api,
+    CertificateOut,
+    Config,
+    GivenLists,
+    Json,
+    KeyName,
+    NodeOfConfig,
+    NodeUuid,
+    StateDir,
+    Trusted,
+    client,
+)
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -19,6 +31,7 @@ if TYPE_CHECKING:
     from peerkey_cli.enrolling import Application, Server
     from peerkey_cli.est_client import Basic, ClientCertificate
     from peerkey_cli.importing import Target
+    from peerkey_cli.whose import Whose
 
 #: Holds the password, or names the file that does, where no option and no terminal says it.
 _PASSWORD = "PEERKEY_ENROLL_PASSWORD"  # noqa: S105 - the name of a variable
@@ -32,19 +45,6 @@ def register(app: typer.Typer) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Node:
-    """The options that say whose certificate it is."""
-
-    file: Path | None
-    node: str | None
-    uuid: UUID | None
-    alias: str | None
-    key: str | None
-    out: Path | None
-    trust: list[Path]
-
-
-@dataclass(frozen=True, slots=True)
 class _Proof:
     """The options that say how the node proves itself."""
 
@@ -55,16 +55,8 @@ class _Proof:
 
 
 def enroll(  # noqa: PLR0913, PLR0917 - the options of the command
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE", readable=False, help="The configuration of the node.", show_default=False
-        ),
-    ] = None,
-    node: Annotated[
-        str | None,
-        typer.Option("--node", metavar="ROUTER/NODE", help="Which of its nodes, if it has several."),
-    ] = None,
+    config: Config = None,
+    node: NodeOfConfig = None,
     url: Annotated[
         str | None,
         typer.Option("--url", metavar="URL", help="The EST server; the url of ca-profile unless given."),
@@ -123,24 +115,12 @@ def enroll(  # noqa: PLR0913, PLR0917 - the options of the command
     force: Annotated[
         bool, typer.Option("--force", help="Replace the file of --cacerts if it exists.")
     ] = False,
-    uuid: Annotated[UUID | None, typer.Option("--uuid", help="Without FILE: the node's UUID.")] = None,
-    alias: Annotated[
-        str | None, typer.Option("--alias", help="Without FILE: its peering-common-name, if any.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", metavar="FILE", help="Without FILE: the node's private key.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Without FILE: where the certificate goes.")
-    ] = None,
-    trust: Annotated[
-        list[Path] | None,
-        typer.Option("--trust", metavar="FILE", help="Without FILE: trusted CAs; may be repeated."),
-    ] = None,
-    crl: Annotated[
-        list[Path] | None,
-        typer.Option("--crl", metavar="FILE", help="A revocation list, PEM or DER; may be repeated."),
-    ] = None,
+    uuid: NodeUuid = None,
+    alias: Alias = None,
+    key: KeyName = None,
+    out: CertificateOut = None,
+    trust: Trusted = None,
+    crl: GivenLists = None,
     json: Json = False,
     state_dir: StateDir = None,
     api: Api = None,
@@ -158,8 +138,9 @@ def enroll(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey_cli.enrolled import enroll_and_tell, show_offered
     from peerkey_cli.revoked import known_revoked
     from peerkey_cli.state import StateDirectory, default_directory
+    from peerkey_cli.whose import Whose
 
-    target, server = _whose(_Node(file, node, uuid, alias, key, out, trust or []), url, ca or [])
+    target, server = _addressed(Whose(config, node, uuid, alias, key, out, trust or ()), url, ca or [])
     if cacerts is not None:
         show_offered(target, server, cacerts, force=force, json=json)
         return
@@ -184,40 +165,27 @@ def enroll(  # noqa: PLR0913, PLR0917 - the options of the command
     )
 
 
-def _whose(given: _Node, url: str | None, ca: list[Path]) -> tuple[Target, Server]:
-    """Return whose certificate it is and which server is asked, from either set of options."""
+def _addressed(whose: Whose, url: str | None, ca: list[Path]) -> tuple[Target, Server]:
+    """Return whose certificate it is and which server is asked."""
     from peerkey.config.est_url import est_url
     from peerkey.errors import Misconfigured
     from peerkey_cli.enrolling import Server
     from peerkey_cli.errors import WrongUsage
-    from peerkey_cli.importing import read_trust, sources_of, target_at, target_of
-    from peerkey_cli.plans import PlansReader
+    from peerkey_cli.importing import read_trust, sources_of
 
-    file, node, uuid, key, out, trust = given.file, given.node, given.uuid, given.key, given.out, given.trust
-    if file is not None:
-        if uuid or given.alias or key or out or trust:
-            message = (
-                "--uuid, --alias, --key, --out and --trust go without FILE: the configuration says it all"
-            )
-            raise WrongUsage(message)
-        plans = PlansReader(file, [node] if node else ())()
-        target, enrollment = target_of(plans, node, file), plans[0].enrollment
-        server_trust = target.trusted if enrollment is None else enrollment.server_trust
-        where = url or (None if enrollment is None else enrollment.url)
-        if where is None:
-            message = f"{file}: has no url in ca-profile; set it there to the EST server, or give --url"
-            raise Misconfigured(message)
-    else:
-        if node is not None or uuid is None or key is None or out is None or not trust or url is None:
-            message = "give FILE (and --node ROUTER/NODE), or all of --url, --uuid, --key, --out and --trust"
-            raise WrongUsage(message)
-        target, where = target_at(uuid, given.alias, key, out, trust), url
-        server_trust = target.trusted
+    plans = whose.plans()
+    target = whose.target(plans, {"--url": url})
+    enrollment = plans[0].enrollment if plans else None
+    server_trust = target.trusted if enrollment is None else enrollment.server_trust
+    where = url or (None if enrollment is None else enrollment.url)
+    if where is None:
+        message = f"{whose.config}: has no url in ca-profile; set it there to the EST server, or give --url"
+        raise Misconfigured(message)
     try:
         server = est_url(where)
     except Misconfigured as fault:
         raise (
-            WrongUsage(f"--url {fault}") if url else Misconfigured(f"{file}: ca-profile: {fault}")
+            WrongUsage(f"--url {fault}") if url else Misconfigured(f"{whose.config}: ca-profile: {fault}")
         ) from None
     return target, Server(server, read_trust(sources_of(ca) if ca else server_trust))
 

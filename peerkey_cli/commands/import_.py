@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
+from typing import Annotated
 
 import typer
 
-from peerkey_cli.options import Alias, Api, Config, Json, KeyName, NodeOfConfig, NodeUuid, StateDir, client
-
-if TYPE_CHECKING:
-    from peerkey_cli.importing import Target
+from peerkey_cli.options import (
+    Alias,
+    Api,
+    CertificateOut,
+    Config,
+    GivenLists,
+    Json,
+    KeyName,
+    NodeOfConfig,
+    NodeUuid,
+    StateDir,
+    Trusted,
+    client,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -28,20 +36,11 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     config: Config = None,
     node: NodeOfConfig = None,
     key: KeyName = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="Without --config: where the certificate goes."),
-    ] = None,
-    trust: Annotated[
-        list[Path] | None,
-        typer.Option("--trust", metavar="FILE", help="Without --config: trusted CAs; may be repeated."),
-    ] = None,
+    out: CertificateOut = None,
+    trust: Trusted = None,
     uuid: NodeUuid = None,
     alias: Alias = None,
-    crl: Annotated[
-        list[Path] | None,
-        typer.Option("--crl", metavar="FILE", help="A revocation list, PEM or DER; may be repeated."),
-    ] = None,
+    crl: GivenLists = None,
     json: Json = False,
     state_dir: StateDir = None,
     api: Api = None,
@@ -65,8 +64,10 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey_cli.schemas import Imported
     from peerkey_cli.state import StateDirectory, default_directory
     from peerkey_cli.terminal import say, say_json
+    from peerkey_cli.whose import Whose
 
-    target = _target(config, node, uuid=uuid, alias=alias, key=key, out=out, trust=trust or [])
+    whose = Whose(config, node, uuid, alias, key, out, trust or ())
+    target = whose.target(whose.plans())
     state = StateDirectory(state_dir or default_directory())
     ask = client(state_dir, api)
     audit = Audit(state, ask)
@@ -120,31 +121,3 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
 
 def _nothing_in_common() -> None:
     """Take what an authority has issued into service."""
-
-
-def _target(
-    config: Path | None,
-    node: str | None,
-    *,
-    uuid: UUID | None,
-    alias: str | None,
-    key: str | None,
-    out: Path | None,
-    trust: list[Path],
-) -> Target:
-    """Return whose certificate it is, from either set of options."""
-    from peerkey_cli.errors import WrongUsage
-    from peerkey_cli.importing import target_at, target_of
-    from peerkey_cli.plans import PlansReader
-
-    if config is not None:
-        if uuid or alias or key or out or trust:
-            message = (
-                "--uuid, --alias, --key, --out and --trust go without --config: the configuration says it all"
-            )
-            raise WrongUsage(message)
-        return target_of(PlansReader(config, [node] if node else ())(), node, config)
-    if node is not None or uuid is None or key is None or out is None or not trust:
-        message = "give --config FILE (and --node ROUTER/NODE), or all of --uuid, --key, --out and --trust"
-        raise WrongUsage(message)
-    return target_at(uuid, alias, key, out, trust)

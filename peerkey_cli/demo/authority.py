@@ -17,8 +17,11 @@ from typing import Any, Final
 from uuid import uuid4
 
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from peerkey.pki.identity import PeerIdentity
+from peerkey.pki.laboratory import Validity, revocation_list
 from peerkey.protocol.suites import Algorithm
 from peerkey_cli.key_types import KeyType
 from peerkey_cli.laboratory import directory as laboratory
@@ -30,6 +33,7 @@ from peerkey_cli.state import StateDirectory
 _ADDRESS: Final = "127.0.0.1"
 _CA_NAME: Final = "peerkey demonstration"
 _LIFETIME: Final = timedelta(days=90)
+_LIST_LASTS: Final = timedelta(days=1)
 _KEY: Final = KeyType.EC_P256
 
 
@@ -56,6 +60,19 @@ class DemoAuthority:
         """How many peerings there are."""
         return self.routers * (self.routers - 1) // 2
 
+    def revocation_list(self, number: int, *nodes: str) -> bytes:
+        """Return the CA's revocation list of this number, in DER: it names the certificates of ``nodes``."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        plans = PlansReader(self.file, list(nodes))() if nodes else ()
+        shown = (
+            x509.load_pem_x509_certificates(Path(plan.certificate.file or "").read_bytes()) for plan in plans
+        )
+        issuer = laboratory.opened(self.folder / "pki").issuer
+        made = revocation_list(
+            issuer, [chain[0].serial_number for chain in shown], number, Validity(now, now + _LIST_LASTS)
+        )
+        return made.public_bytes(Encoding.DER)
+
     def replace_certificate(self, node: str, lifetime: timedelta) -> datetime:
         """Give a node a new key and a certificate that ends after ``lifetime``; return when that is.
 
@@ -73,14 +90,21 @@ class DemoAuthority:
         return issued.not_after
 
 
-def lay_out(folder: Path, *, routers: int, paths: int, algorithm: Algorithm) -> DemoAuthority:
+def lay_out(
+    folder: Path, *, routers: int, paths: int, algorithm: Algorithm, crl: str = "", fail_hard: bool = False
+) -> DemoAuthority:
     """Make an authority of ``routers`` routers in ``folder``, which must not hold one yet.
+
+    ``crl`` is the URL where its CA's revocation list will be, if it is to publish any.
 
     :raises Misconfigured: ``folder`` holds an authority, or cannot be written to.
     """
     authority = DemoAuthority(folder, routers, paths)
     laboratory.init(folder / "pki", _CA_NAME, _KEY, lifetime=_LIFETIME)
-    document = {"authority": _settings(algorithm) | {"router": _routers(routers, paths)}}
+    settings = _settings(algorithm, fail_hard=fail_hard)
+    if crl:
+        settings["certificate-revocation"] = [{"url": crl, "polling-interval": 1, "backoff-interval": 1}]
+    document = {"authority": settings | {"router": _routers(routers, paths)}}
     text = yaml.safe_dump(document, sort_keys=False, width=100)
     write(authority.file, f"# Written by `peerkey demo`.\n{text}".encode(), PUBLIC, force=False)
     issue_for_fleet(
@@ -93,11 +117,11 @@ def lay_out(folder: Path, *, routers: int, paths: int, algorithm: Algorithm) -> 
     return authority
 
 
-def _settings(algorithm: Algorithm) -> dict[str, Any]:
+def _settings(algorithm: Algorithm, *, fail_hard: bool) -> dict[str, Any]:
     management: dict[str, Any] = {
         "peer-key-retransmit-interval": 5,
         "peer-key-timeout": 10,
-        "invalid-certificate-behavior": "fail-soft",
+        "invalid-certificate-behavior": "fail-hard" if fail_hard else "fail-soft",
         "key-exchange-algorithm": algorithm.exchange.value,
     }
     if algorithm.dh_bits:

@@ -70,14 +70,28 @@ def facts_of(fleet: Iterable[NodeStatus]) -> Facts:
     )
 
 
-def alarmed(fleet: Iterable[NodeStatus], node: str) -> frozenset[str]:
-    """Return the nodes whose alarms say that the certificate of ``node`` is bad: its own, and its peers'."""
+def alarmed(fleet: Iterable[NodeStatus], node: str, why: str = "expired") -> frozenset[str]:
+    """Return the nodes whose alarms say that the certificate of ``node`` is bad, as ``why`` says.
+
+    They are itself, and its peers.
+    """
     wanted = {f"certificate-bad:{node}", f"peer-certificate:{node}"}
     return frozenset(
         each.node
         for each in fleet
-        if any(alarm.identity in wanted and "expired" in alarm.message for alarm in each.alarms)
+        if any(alarm.identity in wanted and why in alarm.message for alarm in each.alarms)
     )
+
+
+def without_peerings(fleet: Iterable[NodeStatus], node: str) -> frozenset[str]:
+    """Return the peers of ``node`` with which it shares no key any more: neither end has one of any kind."""
+    keyed: dict[str, bool] = defaultdict(bool)
+    for each in fleet:
+        for peer in each.peers:
+            if node in {each.node, peer.peer}:
+                other = peer.peer if each.node == node else each.node
+                keyed[other] |= bool(peer.security.keys)
+    return frozenset(other for other, has_key in keyed.items() if not has_key)
 
 
 def _authenticated(peer: PeerStatus) -> bool:

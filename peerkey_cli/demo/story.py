@@ -1,7 +1,9 @@
 """The steps of a demonstration, each with what must have happened before the next.
 
-A fleet authenticates and keys itself; every key is rotated once; then one router gets a certificate that ends
-within seconds, its peers take it up without a restart, and when it has ended the alarm stands on both sides.
+A fleet authenticates and keys itself; every key is rotated once. Then the CA revokes the certificate of one
+router: its list arrives over HTTP, the alarm stands on both sides, and under fail-hard the router's peerings
+are gone. It gets another certificate, which ends within seconds; its peers take that up without a restart,
+and when it has ended the alarm stands on both sides again.
 What does not happen in time is a :exc:`DemoFailed`, which says what is missing.
 """
 
@@ -14,12 +16,12 @@ from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from actors.messages import GetFleet, Rekey, Reload
+from actors.messages import FetchLists, GetFleet, Rekey, Reload
 from peerkey.errors import PeerkeyError
-from peerkey.observe.events import PeerCertificateAccepted
+from peerkey.observe.events import CrlUpdated, PeerCertificateAccepted
 from peerkey.protocol.constants import ACTIVATION_DELAY
 from peerkey_cli.compose import composed
-from peerkey_cli.demo.facts import Facts, alarmed, facts_of
+from peerkey_cli.demo.facts import Facts, alarmed, facts_of, without_peerings
 from peerkey_cli.plans import PlansReader
 from runtime.errors import RuntimeFault
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from peerkey_cli.compose import Running
     from peerkey_cli.demo.authority import DemoAuthority
     from peerkey_cli.demo.display import Display
+    from peerkey_cli.demo.lists import ListServer
 
 T = TypeVar("T")
 
@@ -48,10 +51,23 @@ class DemoFailed(PeerkeyError):
 class Demonstration:
     """One demonstration on an authority that has been laid out."""
 
-    def __init__(self, authority: DemoAuthority, display: Display, timeout: timedelta) -> None:
-        """Show ``authority`` at work; everything must have happened ``timeout`` from now."""
+    def __init__(
+        self,
+        authority: DemoAuthority,
+        server: ListServer,
+        display: Display,
+        timeout: timedelta,
+        *,
+        fail_hard: bool,
+    ) -> None:
+        """Show ``authority`` at work; everything must have happened ``timeout`` from now.
+
+        ``server`` serves its CA's list; ``fail_hard`` says what it is configured to do.
+        """
         self._authority = authority
+        self._server = server
         self._display = display
+        self._fail_hard = fail_hard
         self._end = monotonic() + timeout.total_seconds()
 
     async def run(self) -> tuple[NodeStatus, ...]:
@@ -66,6 +82,7 @@ class Demonstration:
             took = timedelta(seconds=monotonic() - began)
             self._display.tell(f"Every peering was keyed {took.total_seconds():.1f} s after the start.")
             await self._rotate(running, keyed)
+            await self._revoke(running)
             return await self._expire(running, took)
 
     async def _key(self, running: Running) -> Facts:
@@ -105,6 +122,50 @@ class Demonstration:
             return True if in_use == peerings else None
 
         await self._until(running, rotated, "not every key has been rotated")
+
+    async def _revoke(self, running: Running) -> None:
+        """Revoke the certificate of one router at its CA; wait for the list and for what follows from it."""
+        authority, display = self._authority, self._display
+        node = f"router{authority.routers}/node0"
+        since = running.system.clock.wall()
+        self._server.publish(await asyncio.to_thread(authority.revocation_list, 2, node))
+        display.tell(f"The CA revokes the certificate of {node}. Every list is fetched again.")
+        running.authority.tell(FetchLists())
+
+        def arrived(_: tuple[NodeStatus, ...]) -> CrlUpdated | None:
+            return next(
+                (
+                    entry.event
+                    for entry in running.journal.recent()
+                    if entry.time >= since
+                    and isinstance(entry.event, CrlUpdated)
+                    and entry.event.success
+                    and entry.event.added_entries
+                ),
+                None,
+            )
+
+        update = await self._until(running, arrived, f"the list that names {node} has not arrived")
+        display.tell(
+            f"  {update.crl_url}: {update.size} bytes, {update.total_entries} revoked, "
+            f"{update.added_entries} of them new"
+        )
+
+        def acted(fleet: tuple[NodeStatus, ...]) -> str | None:
+            who = alarmed(fleet, node, "revoked")
+            gone = without_peerings(fleet, node) if self._fail_hard else frozenset[str]()
+            display.count("nodes that know it is revoked", len(who), authority.routers)
+            if self._fail_hard:
+                display.count("peerings gone", len(gone), authority.routers - 1)
+            done = len(who) == authority.routers
+            if not done or (self._fail_hard and len(gone) < authority.routers - 1):
+                return None
+            return next(
+                alarm.message for each in fleet for alarm in each.alarms if "revoked" in alarm.message
+            )
+
+        alarm = await self._until(running, acted, f"not every node has acted on the revocation of {node}")
+        display.tell(f"  {alarm}")
 
     async def _expire(self, running: Running, took: timedelta) -> tuple[NodeStatus, ...]:
         """Give one router a certificate that ends at once, and wait for the alarms on both sides."""

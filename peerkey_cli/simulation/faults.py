@@ -73,6 +73,35 @@ class FaultKind(StrEnum):
     REPLAY = "replay"
     #: An attacker sends what nobody has sent.
     FORGERY = "forgery"
+    #: The CA's list names the node's certificate for ever; a new certificate takes its place later.
+    CRL_REVOKED = "crl-revoked"
+    #: The CA's list names the node's certificate for a while.
+    CRL_HELD = "crl-held"
+    #: The server of the lists refuses, answers 500, answers nothing or breaks off: for one node, or for all.
+    CRL_SERVER_FAILS = "crl-server-fails"
+    #: It serves a forged list, one of another CA, an older one, garbage, or says that nothing has changed.
+    CRL_SERVER_LIES = "crl-server-lies"
+    #: The CA publishes no list for a while, and the one that is there goes stale.
+    CRL_STALE = "crl-stale"
+    #: An actor that has to do with lists raises: that of an address, or the index.
+    CRL_ACTOR_CRASH = "crl-actor-crash"
+    #: The process, or the power, fails in the middle of writing a list to the disk.
+    CRL_WRITE_CRASH = "crl-write-crash"
+
+
+#: What goes wrong with revocation lists. A run in which any of it may happen has a CA that publishes lists,
+#: and nodes that follow them; in any other the nodes follow none.
+LIST_KINDS: Final = frozenset(
+    {
+        FaultKind.CRL_REVOKED,
+        FaultKind.CRL_HELD,
+        FaultKind.CRL_SERVER_FAILS,
+        FaultKind.CRL_SERVER_LIES,
+        FaultKind.CRL_STALE,
+        FaultKind.CRL_ACTOR_CRASH,
+        FaultKind.CRL_WRITE_CRASH,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +200,13 @@ HABITS: Final = {
     FaultKind.REKEY: Habit(0.5),
     FaultKind.REPLAY: Habit(5),
     FaultKind.FORGERY: Habit(2),
+    FaultKind.CRL_REVOKED: Habit(0.1, 10 * _MINUTE, 6 * _HOUR),
+    FaultKind.CRL_HELD: Habit(0.1, 10 * _MINUTE, 6 * _HOUR),
+    FaultKind.CRL_SERVER_FAILS: Habit(0.3, _MINUTE, 6 * _HOUR),
+    FaultKind.CRL_SERVER_LIES: Habit(0.3, _MINUTE, 6 * _HOUR),
+    FaultKind.CRL_STALE: Habit(0.1, _HOUR, 12 * _HOUR),
+    FaultKind.CRL_ACTOR_CRASH: Habit(1),
+    FaultKind.CRL_WRITE_CRASH: Habit(0.3, _SECOND, 10 * _MINUTE),
 }
 
 
@@ -208,6 +244,11 @@ def schedule(
                 )
                 at += random.expovariate(rate)
     return tuple(sorted(faults, key=lambda fault: fault.at))
+
+
+def with_lists(kinds: Collection[FaultKind], schedule: Sequence[Fault] | None) -> bool:
+    """Tell whether anything about revocation lists may go wrong in a run of these kinds, or this schedule."""
+    return not LIST_KINDS.isdisjoint({*kinds, *(fault.kind for fault in schedule or ())})
 
 
 def _clock(at: timedelta) -> str:

@@ -35,6 +35,7 @@ from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
 from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
 from peerkey.testing.revocation import RevocationTable
+from peerkey_cli.simulation.fleet_lists import FleetLists, SiteLists, following
 from peerkey_cli.simulation.model import BOOT_AGAIN_AFTER
 from peerkey_cli.simulation.watch import Injected
 from peerkey_cli.simulation.watched import WatchedPeering
@@ -163,6 +164,8 @@ class Site:
         self._switch = asyncio.Lock()
         self._sealed: SealedStore | None = None
         self.files[_ROOT] = fleet.root_pem
+        #: What it has to do with revocation lists; ``None`` where it follows none.
+        self.lists = None if fleet.lists is None or not plan.trusted else self._follow(fleet.lists)
         self.certify()
 
     # --- looking ----------------------------------------------------------------------------------
@@ -211,6 +214,12 @@ class Site:
     def leaf(self) -> bytes:
         """The fingerprint of the certificate that it should show."""
         return b"" if self.issued is None else hashlib.sha256(self.issued.chain[0]).digest()
+
+    @property
+    def revoked(self) -> bool:
+        """Whether the CA's list names the certificate that it should show."""
+        lists, issued = self.fleet.lists, self.issued
+        return lists is not None and issued is not None and lists.authority.names_it(issued.certificate)
 
     def stored(self, peer: UUID) -> PeeringState | None:
         """Return what is durable of the peering with ``peer``."""
@@ -261,6 +270,8 @@ class Site:
         if self.machine.running:
             self.deaths["Power" if power else "Process"] += 1
         self.machine.kill(power=power)
+        if self.lists is not None:
+            self.lists.ended(power=power)
         self._touched()
 
     @asynccontextmanager
@@ -278,6 +289,8 @@ class Site:
         """Stop the process in good order, and start it again."""
         async with self._switch:
             await self.machine.stop(STOP_WITHIN)
+            if self.lists is not None:
+                self.lists.ended(power=False)
             self._touched()
         await self.boot()
 
@@ -298,6 +311,8 @@ class Site:
         """Kill the process and give the machine an empty disk."""
         self.kill(power=True)
         self.machine.replace_disk()
+        if self.lists is not None:
+            self.lists.lost()
         self._states.clear()
         self.fleet.watch.store_lost(self)
         self.fleet.watch.look()
@@ -353,6 +368,7 @@ class Site:
     async def _program(self, process: Process) -> None:
         """What a composition root does."""
         entropy = self.machine.random.randbytes
+        lists = None if self.lists is None else self.lists.begun(entropy)
         ports = self._ports = Ports(
             store=self._seal(process),
             wire=process.wire,
@@ -362,11 +378,13 @@ class Site:
             journal=self.journal,
             agreement=_agreement,
             peering=self._peering,
-            revocation=self.revocation,
+            revocation=self.revocation if lists is None else lists.known,
             refresh_revocation=self.lists_wanted.append,
             sync=self.fleet.sync,
         )
-        process.system.spawn(lambda: Authority(lambda: (self.plan,), ports), AUTHORITY, supervision=PATIENT)
+        process.system.spawn(
+            lambda: Authority(lambda: (self.plan,), ports, revocation=lists), AUTHORITY, supervision=PATIENT
+        )
 
     def _seal(self, process: Process) -> SealedStore:
         self._sealed = SealedStore(process.store, self._sealer())
@@ -410,14 +428,29 @@ class Site:
         self.fleet.watch.touched_all(self)
         self.fleet.watch.look()
 
+    def _follow(self, lists: FleetLists) -> SiteLists:
+        """Follow the CA's list, at the intervals of the configuration where it has any."""
+        self.base = self.plan = following(self.plan)
+        return SiteLists(lists, self)
+
 
 class Fleet:
     """All nodes, and the network between them."""
 
     def __init__(
-        self, plans: Sequence[NodePlan], random: Random, trace: Trace, watch: Watch, *, loss: float
+        self,
+        plans: Sequence[NodePlan],
+        random: Random,
+        trace: Trace,
+        watch: Watch,
+        *,
+        loss: float,
+        lists: bool = False,
     ) -> None:
-        """Make a machine for each plan, switched off. The network loses a share ``loss`` at all times."""
+        """Make a machine for each plan, switched off. The network loses a share ``loss`` at all times.
+
+        With ``lists``, the CA publishes revocation lists, and every node that trusts it follows them.
+        """
         self.random = random
         self.trace = trace
         self.watch = watch
@@ -439,6 +472,8 @@ class Fleet:
         self._keys = _FIRST_NODE_KEY
         self.root_pem = self._ca.root.certificate.public_bytes(Encoding.PEM)
         self.both_roots_pem = self.root_pem + self._new_ca.root.certificate.public_bytes(Encoding.PEM)
+        #: The CA's lists; ``None``: it publishes none.
+        self.lists = FleetLists(self._ca, self._new_ca, trace, watch) if lists else None
         self.sites = {plan.name: Site(self, _simulated(plan)) for plan in plans}
         self._by_uuid = {site.uuid: site for site in self.sites.values()}
         self._by_address = {address: site for site in self.sites.values() for address in site.addresses}

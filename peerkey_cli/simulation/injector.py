@@ -7,6 +7,7 @@ the same time is mended by the first that ends; :meth:`Injector.calm` mends what
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
@@ -15,7 +16,9 @@ from actors.messages import Rekey, ReleasePin
 from peerkey.config.plan import InvalidCertificateBehavior
 from peerkey.protocol.constants import PROTOCOL_VERSION
 from peerkey.protocol.segments import MAGIC
+from peerkey_cli.simulation import model
 from peerkey_cli.simulation.faults import Fault, FaultKind
+from peerkey_cli.simulation.list_faults import DELAY_NOTHING, bad_list
 from peerkey_cli.simulation.watch import Injected
 from runtime.wire.port import Address
 from runtime.wire.weather import FINE, Weather
@@ -99,13 +102,20 @@ class Injector:
         network.weather, network.gateway = FINE, None
         network.links.clear()
         self._translated.clear()
+        if fleet.lists is not None:
+            fleet.lists.calm()
         for site in fleet.sites.values():
             for address in site.addresses:
                 network.set_interface(address, up=True)
             _mend(site)
             site.machine.oscillator.offset = timedelta(0)
             site.plan = site.base
-            site.certify()
+            if site.lists is not None:
+                site.lists.calm()
+            if self._stays_revoked(site):
+                site.show_certificate()
+            else:
+                site.certify()
         for site in fleet.sites.values():
             await site.boot()
             await site.reload()
@@ -115,9 +125,18 @@ class Injector:
                     # Nobody vouches for a replaced certificate; an operator has to.
                     await site.ask(ReleasePin(str(peering.peer_uuid)))
 
+    def _stays_revoked(self, site: Site) -> bool:
+        """Tell whether nobody replaces a node's revoked certificate: chance says so, where it fails hard."""
+        return site.revoked and model.fails_hard(site.base) and bool(self._random.getrandbits(1))
+
     # --- each fault -------------------------------------------------------------------------------
 
     async def _carry(self, fault: Fault, site: Site) -> None:
+        lists = self._fleet.lists
+        with nullcontext() if lists is None or fault.kind in DELAY_NOTHING else lists.watch.trouble():
+            await self._carry_out(fault, site)
+
+    async def _carry_out(self, fault: Fault, site: Site) -> None:
         match fault.kind:
             case FaultKind.ACTOR_CRASH:
                 _crash_an_actor(site, fault.choice)
@@ -154,6 +173,16 @@ class Injector:
                 await site.ask(Rekey())
             case FaultKind.REPLAY | FaultKind.FORGERY:
                 self._attack(fault, site)
+            case (
+                FaultKind.CRL_REVOKED
+                | FaultKind.CRL_HELD
+                | FaultKind.CRL_SERVER_FAILS
+                | FaultKind.CRL_SERVER_LIES
+                | FaultKind.CRL_STALE
+                | FaultKind.CRL_ACTOR_CRASH
+                | FaultKind.CRL_WRITE_CRASH
+            ):
+                await bad_list(fault, site)
             case unreachable:
                 assert_never(unreachable)
 
@@ -353,6 +382,11 @@ async def _revoked(fault: Fault, site: Site) -> None:
     if site.issued is None:
         return
     certificate = site.issued.certificate
+    if site.lists is not None:
+        # What the nodes of this run know is on the CA's list.
+        kind = FaultKind.CRL_HELD if int(fault.choice * 6) % 2 else FaultKind.CRL_REVOKED
+        await bad_list(replace(fault, kind=kind), site)
+        return
     others = [each for each in site.fleet.sites.values() if each is not site]
     knowing = ([site], others, [site, *others])[int(fault.choice * 3)]
     for each in knowing:

@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from actors.authority import START_AGAIN_AFTER
-from actors.router_node import WATCH_INTERVAL
+from actors.certificate_watch import WATCH_INTERVAL
+from peerkey.config.plan import InvalidCertificateBehavior
 from peerkey.protocol.constants import (
     ACTIVATION_DELAY,
     ERASURE_DELAY,
@@ -22,8 +23,9 @@ from peerkey.protocol.constants import (
 from runtime.supervision import DEFAULT_SUPERVISION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from actors.crl.status import RevocationStatus
     from actors.messages import NodeStatus, PeerStatus
     from peerkey.config.plan import NodePlan, PeeringPlan
 
@@ -60,18 +62,27 @@ class KeyFacts:
     of_certificates_in_use: bool
 
 
-def expected(plans: Iterable[NodePlan]) -> tuple[Expected, ...]:
-    """Say what should be so, of each peering of each node whose peer is among ``plans`` too."""
+def expected(plans: Iterable[NodePlan], revoked: Collection[str] = ()) -> tuple[Expected, ...]:
+    """Say what should be so, of each peering of each node whose peer is among ``plans`` too.
+
+    ``revoked`` are the nodes whose certificates the CA's list names, and who :func:`fails_hard`.
+    """
     known = {plan.uuid: plan for plan in plans}
     return tuple(
-        _expected(plan, peering, known[peering.peer_uuid])
+        _expected(plan, peering, known[peering.peer_uuid], revoked)
         for plan in known.values()
         for peering in plan.peerings
         if peering.peer_uuid in known
     )
 
 
-def _expected(plan: NodePlan, peering: PeeringPlan, peer: NodePlan) -> Expected:
+def fails_hard(plan: NodePlan) -> bool:
+    """Tell whether a node gives up keys because of a certificate that its CA has revoked."""
+    hard = plan.policy.invalid_certificate_behavior is InvalidCertificateBehavior.FAIL_HARD
+    return hard and plan.enabled and bool(plan.trusted)
+
+
+def _expected(plan: NodePlan, peering: PeeringPlan, peer: NodePlan, revoked: Collection[str]) -> Expected:
     back = next((each for each in peer.peerings if each.peer_uuid == plan.uuid), None)
     mirrored = set() if back is None else {(path.peer, path.local) for path in back.paths}
     paths = frozenset(path.name for path in peering.paths if (path.local, path.peer) in mirrored)
@@ -88,6 +99,8 @@ def _expected(plan: NodePlan, peering: PeeringPlan, peer: NodePlan) -> Expected:
             ),
             ("peers are validated and no authority is trusted here", _trusts_nobody(plan)),
             ("peers are validated and no authority is trusted there", _trusts_nobody(peer)),
+            ("the certificate here is revoked", plan.name in revoked),
+            ("the certificate there is revoked", peer.name in revoked),
         )
         if holds
     ]
@@ -152,6 +165,28 @@ def differences(
             for alarm in status.alarms:
                 if alarm.source == name or alarm.source in known:
                     yield mine[0], f"everything is as it should be, and there is the alarm: {alarm.message}"
+
+
+def list_differences(
+    named: frozenset[int],
+    knows: Mapping[str, frozenset[int]],
+    statuses: Mapping[str, RevocationStatus | None],
+) -> Iterator[tuple[str, str]]:
+    """Compare what the CA's list should name with what each node knows, and with what it tells of lists.
+
+    Yields the node, and what is wrong there.
+    """
+    for node, known in knows.items():
+        if missing := sorted(named - known):
+            yield node, f"revoked, and not known to be: {missing}"
+        if extra := sorted(known - named):
+            yield node, f"not revoked, or released, and known to be: {extra}"
+        status = statuses[node]
+        if status is None:
+            yield node, "the node does not tell of revocations"
+            continue
+        for alarm in status.alarms:
+            yield node, f"lists are as they should be, and there is the alarm: {alarm.message}"
 
 
 def _not_as_keyed(

@@ -115,7 +115,8 @@ class _Run:
                 0, f"a mistake in the simulation itself: {context.get('exception')!r}"
             )
         )
-        fleet = Fleet(self._plans, random, trace, watch, loss=settings.loss)
+        lists = faults.with_lists(settings.kinds, settings.schedule)
+        fleet = Fleet(self._plans, random, trace, watch, loss=settings.loss, lists=lists)
         injector = Injector(fleet, random)
         settled: list[timedelta] = []
         story = loop.create_task(self._story(fleet, watch, injector, schedule, settled), name="story")
@@ -175,16 +176,18 @@ class _Run:
         await injector.calm()
         fleet.trace.note("fault", "all", "everything is put right")
         began = timedelta(seconds=loop.time())
-        wanted = model.expected(site.base for site in fleet.sites.values())
-        end = began + model.bound(site.base for site in fleet.sites.values())
+        plans = [site.base for site in fleet.sites.values()]
+        revoked = frozenset(site.name for site in fleet.sites.values() if site.revoked)
+        wanted = model.expected(plans, revoked)
+        end = began + model.bound(plans)
         wrong = await self._differences(fleet, watch, wanted)
         while wrong and timedelta(seconds=loop.time()) < end:
             await asyncio.sleep(_ASK_EVERY.total_seconds())
             wrong = await self._differences(fleet, watch, wanted)
         progress.cancel()
         if wrong:
-            want, what = wrong[0]
-            watch.fail(4, f"{what} ({end - began} after everything was put right)", want.node, want.peer)
+            nodes, what = wrong[0]
+            watch.fail(4, f"{what} ({end - began} after everything was put right)", *nodes)
         else:
             settled.append(timedelta(seconds=loop.time()) - began)
 
@@ -203,9 +206,20 @@ class _Run:
 
     async def _differences(
         self, fleet: Fleet, watch: Watch, wanted: tuple[model.Expected, ...]
-    ) -> list[tuple[model.Expected, str]]:
+    ) -> list[tuple[tuple[str, ...], str]]:
+        """Compare with the model; return what differs, each with the nodes concerned."""
         statuses = {name: await site.status() for name, site in fleet.sites.items()}
-        return list(model.differences(wanted, statuses, watch.key_facts()))
+        differing = model.differences(wanted, statuses, watch.key_facts())
+        wrong: list[tuple[tuple[str, ...], str]] = [
+            ((want.node, want.peer), what) for want, what in differing
+        ]
+        if fleet.lists is not None:
+            following = {name: site.lists for name, site in fleet.sites.items() if site.lists is not None}
+            told = {name: await lists.status() for name, lists in following.items()}
+            knows = {name: fleet.lists.watch.knows(name) for name in following}
+            named = fleet.lists.authority.names
+            wrong += (((node,), what) for node, what in model.list_differences(named, knows, told))
+        return wrong
 
     async def _progress(self) -> None:
         """Tell once a virtual hour how far the run has come."""

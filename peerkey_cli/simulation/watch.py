@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from peerkey.protocol.frame import Frame
     from peerkey_cli.simulation.fleet import Fleet, Site
+    from peerkey_cli.simulation.list_watch import ListWatch
     from peerkey_cli.simulation.trace import Trace
     from runtime.backends.sim import SimulatedSystem
     from runtime.events import RuntimeEvent
@@ -98,6 +99,10 @@ class Watch:
         #: The first violation, when there is one.
         self.found: asyncio.Future[Finding] = self._loop.create_future()
         self.steps = 0
+        #: Why peerings were removed while there was a bad certificate. A write may end after its actor has.
+        self._causes: dict[tuple[str, UUID], set[str]] = {}
+        #: Who watches what nodes know of revocations, where they follow lists.
+        self._lists: ListWatch | None = None
         #: The instant of the latest step, and how many there had been before it.
         self._instant, self._last_steps = self._loop.time(), 0
 
@@ -110,6 +115,14 @@ class Watch:
                     continue
                 pair = Pair(len(self._pairs), (site, other), Observer(_CLOCK_SLACK))
                 self._pairs[site.name, other.uuid] = self._pairs[other.name, site.uuid] = pair
+
+    def follow(self, lists: ListWatch) -> None:
+        """Let ``lists`` look after every step too."""
+        self._lists = lists
+
+    def causes(self, node: str, peer: UUID) -> set[str]:
+        """Return why the latest incarnation of a node removed its peering with ``peer``."""
+        return self._causes.setdefault((node, peer), set())
 
     def key_facts(self) -> dict[str, KeyFacts]:
         """Return what is known of every key that is stored now, by its id."""
@@ -211,6 +224,9 @@ class Watch:
             self._dirty.update((n, pair) for n, pair in self._unsettled.items() if site in pair.sites)
         elif actor is None:
             self.touched_all(site)
+        if self._lists is not None and site.lists is not None:
+            self._lists.look(site.name, serving=site.actor is not None)
+            self._lists.ask()
         self.look()
 
     def look(self) -> None:
@@ -293,6 +309,7 @@ def _due(system: SimulatedSystem, name: str, path: PeerPath) -> Instant | None:
 def sighting(site: Site, peer: UUID) -> Sighting:
     """Return what an observer may see of one end now."""
     stored = site.stored(peer)
+    for_cause = stored is not None and stored.removed in site.fleet.watch.causes(site.name, peer)
     actor = site.actor
     desk = None if actor is None else actor.desks.get(peer)
     if site.system is None or actor is None or desk is None or desk.closing:
@@ -306,6 +323,7 @@ def sighting(site: Site, peer: UUID) -> Sighting:
             paths={},
             wants_key=False,
             condemned=False,
+            removed_for_cause=for_cause,
         )
     peering, settled = desk.peering, desk.settled
     assert isinstance(peering, WatchedPeering)  # noqa: S101 - the fleet gave the node this factory
@@ -325,7 +343,7 @@ def sighting(site: Site, peer: UUID) -> Sighting:
         paths=paths,
         wants_key=settled and peering.wants_key,
         condemned=peering.condemned,
-        removed_for_cause=stored is not None and stored.removed in peering.causes,
+        removed_for_cause=for_cause,
         settled=settled,
         epoch=actor.epoch,
     )

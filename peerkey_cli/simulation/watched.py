@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.router_node import WATCH_INTERVAL
+from actors.certificate_watch import WATCH_INTERVAL
 from peerkey.moment import Instant, Moment
 from peerkey.protocol.peering import Peering
 from peerkey.protocol.phases import Phase
@@ -45,7 +45,8 @@ class WatchedPeering(Peering):
         #: The accepted key that waits for its use, and since when.
         self._waiting: tuple[bytes, Instant] | None = None
         #: Why the peering was removed while there was a bad certificate: what becomes durable may be late.
-        self.causes: set[str] = set()
+        self.causes = watch.causes(node, peer)
+        self.causes.clear()
         self._started = False
         #: The key that is answered and not confirmed, and since when it could have been given up.
         self._answered: tuple[bytes, Instant] | None = None

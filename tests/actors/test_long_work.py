@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from actors.certificate_watch import WatchDue
 from actors.desk import Desk
 from actors.keystores.file import KEYS_REMEMBERED, FileKeyStore
 from actors.messages import GetStatus
-from actors.router_node import DESCRIBED_AT_ONCE, PEERINGS_AT_ONCE, RouterNode, WatchDue
+from actors.node_status import DESCRIBED_AT_ONCE
+from actors.router_node import PEERINGS_AT_ONCE, RouterNode
 from peerkey.pki.certificate import parse_chain_untrusted
 from tests.support.fleet import SECOND, Fleet, eventually, uuid
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import structlog
 
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import Running, composed
@@ -61,6 +64,9 @@ def in_background(file: Path, state: Path) -> Iterator[Background]:
             up.set()
 
     thread = threading.Thread(target=run, name="composed system")
+    before = structlog.get_config()
+    # A command in the test's thread has standard output for its own document alone.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     thread.start()
     try:
         assert up.wait(WITHIN_SECONDS)
@@ -70,6 +76,7 @@ def in_background(file: Path, state: Path) -> Iterator[Background]:
     finally:
         stop.set()
         thread.join(WITHIN_SECONDS)
+        structlog.configure(**before)
     assert not thread.is_alive()
     if failed:
         raise failed[0]

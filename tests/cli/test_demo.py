@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+from cryptography import x509
 
 from actors.messages import NodeStatus, PathStatus, PeerStatus
 from peerkey.observe import alarms
@@ -20,7 +22,8 @@ from peerkey.protocol.peering import PeeringStatus
 from peerkey.protocol.suites.algorithm import ALL, Algorithm
 from peerkey_cli.demo.authority import free_ports, lay_out
 from peerkey_cli.demo.display import Lines
-from peerkey_cli.demo.facts import alarmed, facts_of
+from peerkey_cli.demo.facts import alarmed, facts_of, without_peerings
+from peerkey_cli.demo.lists import ListServer
 from peerkey_cli.plans import PlansReader
 from tests.cli.commands import document, peerkey
 
@@ -42,12 +45,20 @@ def test_a_fleet_keys_itself_rotates_and_raises_the_alarm(tmp_path: Path) -> Non
         "  paths in service: 6 of 6",
         "  new keys agreed: 3 of 3",
         "  rotated: 3 of 3",
+        "The CA revokes the certificate of router3/node0. Every list is fetched again.",
+        "  nodes that know it is revoked: 3 of 3",
         "  accepted by its peers: 2 of 2",
         "  nodes with the alarm: 3 of 3",
         "show peers security",
         "show alarms",
     ]
     assert [line for line in lines if line in told] == told
+    (list_came,) = [line for line in lines if ".crl: " in line]
+    assert re.fullmatch(
+        r"  http://127\.0\.0\.1:\d+/demonstration\.crl: \d+ bytes, 1 revoked, 1 of them new", list_came
+    )
+    assert any(line.startswith("  Peer `router3/node0` certificate is invalid: `revoked`") for line in lines)
+    assert not any(line.startswith("  peerings gone") for line in lines), "fail-soft keeps them"
     assert len([line for line in lines if re.search(r"router\d/node0 +router\d/node0 +wan\d ", line)]) == 12
     assert (
         len([line for line in lines if "Peer `router3/node0` certificate is invalid: `expired`" in line]) == 2
@@ -55,6 +66,46 @@ def test_a_fleet_keys_itself_rotates_and_raises_the_alarm(tmp_path: Path) -> Non
     assert any("certificates are expired: `router3/node0`" in line for line in lines)
     assert all(line.isprintable() for line in lines), "control codes in a pipe"
     assert document("config", "check", keep / "authority.yaml")["peerings"] == 3
+
+
+def test_under_fail_hard_a_revoked_router_loses_its_peerings(tmp_path: Path) -> None:
+    done = demo("--routers", "3", "--paths", "1", "--fail-hard", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    told = ["  nodes that know it is revoked: 3 of 3", "  peerings gone: 2 of 2"]
+    assert [line for line in done.stdout.splitlines() if line in told] == told
+
+
+def test_the_list_server_serves_one_list_and_is_gone_behind_its_block() -> None:
+    with ListServer() as server:
+        assert httpx.get(server.url).status_code == 404, "nothing is published yet"
+        server.publish(b"a list")
+        assert httpx.get(server.url).content == b"a list"
+        assert httpx.get(f"{server.url}.other").status_code == 404
+
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(server.url)
+
+
+def test_the_list_of_a_demonstration_names_the_certificates_that_it_should(tmp_path: Path) -> None:
+    algorithm = Algorithm.parse("ml-kem-768")
+    authority = lay_out(tmp_path, routers=2, paths=1, algorithm=algorithm, crl="http://127.0.0.1:9/a.crl")
+    shown = x509.load_pem_x509_certificates((tmp_path / "pki" / "router2-node0.pem").read_bytes())
+
+    nobody = x509.load_der_x509_crl(authority.revocation_list(1))
+    one = x509.load_der_x509_crl(authority.revocation_list(2, "router2/node0"))
+
+    assert list(nobody) == []
+    assert [each.serial_number for each in one] == [shown[0].serial_number]
+    assert one.issuer == shown[0].issuer
+
+
+def test_peerings_are_gone_only_when_neither_end_has_a_key_of_any_kind() -> None:
+    gone = without_peerings((node(A, B, None), node(B, A, None)), B)
+    one_end = without_peerings((node(A, B, "k1"), node(B, A, None)), B)
+    followed = without_peerings((node(A, B, None, "k2"), node(B, A, None)), B)
+
+    assert [set(each) for each in (gone, one_end, followed)] == [{A}, set(), set()]
 
 
 def test_what_has_not_happened_in_time_is_said_and_ends_with_1(tmp_path: Path) -> None:
@@ -168,6 +219,7 @@ def test_only_alarms_about_an_expired_certificate_count() -> None:
     )
 
     assert alarmed(fleet, B) == {A, B}
+    assert alarmed(fleet, B, "untrusted") == {"c"}
 
 
 def test_lines_tell_a_count_once_and_a_wait_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -226,7 +226,7 @@ def test_a_label_chooses_one_ca_of_several(routers: TwoRouters, old: Issued, ser
 def test_the_configuration_says_it_all(routers: TwoRouters, old: Issued, server: EstServer) -> None:
     file = routers.write("east", "east", **{"ca-profile": {"url": server.url}})
 
-    done = peerkey("enroll", file, "--state-dir", routers.folder / "state")
+    done = peerkey("enroll", "--config", file, "--state-dir", routers.folder / "state")
 
     assert done.exit_code == 0, done.stderr
 
@@ -249,28 +249,31 @@ def test_options_say_it_where_there_is_no_configuration(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "give FILE (and --node ROUTER/NODE), or all of --url, --uuid, --key, --out and --trust"),
-        (("--node", "east/node0"), "give FILE"),
-        (("{file}", "--uuid", str(EAST)), "go without FILE"),
-        (("{file}", "--node", "east/node0"), "has no url in ca-profile"),
-        (("{file}", "--node", "east/node0", "--url", "http://ca.example"), "begins with https://"),
-        (("{file}", "--node", "east/node0", "--url", "https://ca.example/est"), "https://HOST"),
         (
-            ("{file}", "--node", "east/node0", "--url", "https://u:p@ca.example"),
-            "the URL: an EST server has no",
+            (),
+            "give --config FILE (and --node ROUTER/NODE), or all of --url, --uuid, --key, --out and --trust",
         ),
-        (("{file}", "--url", "https://ca.example"), "choose one with --node"),
+        (("--node", "east/node0"), "give --config FILE"),
+        (("{config}", "--uuid", str(EAST)), "go without --config"),
+        (("{config}", "--node", "east/node0"), "has no url in ca-profile"),
+        (("{config}", "--node", "east/node0", "--url", "http://ca.example"), "begins with https://"),
+        (("{config}", "--node", "east/node0", "--url", "https://ca.example/est"), "https://HOST"),
+        (("{config}", "--node", "east/node0", "--url", "https://u:p@ca.example"), "an EST server has no"),
+        (("{config}", "--url", "https://ca.example"), "choose one with --node"),
         (
-            ("{file}", "--node", "east/node0", "--url", "https://ca.example", "--client-key", "k"),
-            "go together",
+            ("{config}", "--node", "east/node0", "--url", "https://ca.example", "--client-key", "k"),
+            "together",
         ),
-        (("{file}", "--node", "east/node0", "--url", "https://ca.example", "--password-file", "k"), "--user"),
+        (
+            ("{config}", "--node", "east/node0", "--url", "https://ca.example", "--password-file", "k"),
+            "--user",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_said_in_one_line(
     routers: TwoRouters, words: tuple[str, ...], said: str
 ) -> None:
-    done = peerkey("enroll", *(word.format(file=routers.file) for word in words))
+    done = peerkey("enroll", *(word.format(config=f"--config={routers.file}") for word in words))
 
     assert done.exit_code in {1, 2}
     assert said in done.stderr
@@ -311,7 +314,7 @@ def test_a_key_in_a_device_cannot_be_given_to_tls_and_the_line_says_what_can_be_
         "actors.keystores.stores.KeyStores.public_key", lambda *_: old.certificate.public_key()
     )
 
-    done = peerkey("enroll", file, "--state-dir", routers.folder / "state")
+    done = peerkey("enroll", "--config", file, "--state-dir", routers.folder / "state")
 
     assert done.exit_code == 1
     assert "tpm:east: TLS here cannot use a private key in a device" in done.stderr
@@ -551,7 +554,7 @@ def test_a_running_system_reads_the_new_certificate_and_records_the_enrolment(
     state = routers.folder / "state"
     file = routers.write("both", **{"ca-profile": {"url": server.url}})
     with in_background(file, state) as system:
-        done = peerkey("enroll", file, "--node", "east/node0", "--state-dir", state, "--json")
+        done = peerkey("enroll", "--config", file, "--node", "east/node0", "--state-dir", state, "--json")
 
         assert done.exit_code == 0, done.stderr
         assert json.loads(done.stdout)["reloaded"] is True
@@ -570,7 +573,15 @@ def enroll(routers: TwoRouters, server: EstServer | str, *words: object) -> Resu
     url = server if isinstance(server, str) else server.url
     chosen = () if "--url" in words else ("--url", url)
     return peerkey(
-        *("enroll", routers.file, "--node", "east/node0", "--state-dir", routers.folder / "state"),
+        *(
+            "enroll",
+            "--config",
+            routers.file,
+            "--node",
+            "east/node0",
+            "--state-dir",
+            routers.folder / "state",
+        ),
         *chosen,
         *words,
     )

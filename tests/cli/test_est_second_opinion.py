@@ -53,7 +53,9 @@ def test_both_clients_are_offered_the_same_cas(routers: TwoRouters, server: EstS
     out, ours = routers.folder / "theirs.pem", routers.folder / "ours.pem"
 
     strongswan(routers, server, "--estca", "--caout", out)
-    done = peerkey("enroll", routers.file, "--node", "east/node0", "--url", server.url, "--cacerts", ours)
+    done = peerkey(
+        "enroll", "--config", routers.file, "--node", "east/node0", "--url", server.url, "--cacerts", ours
+    )
 
     assert done.exit_code == 0, done.stderr
     theirs = {*certificates(out), *certificates(routers.folder / "theirs-1.pem")}
@@ -84,7 +86,7 @@ def test_a_request_of_ours_is_enrolled_by_the_other_client_and_imported_here(
     (folder / "whole.pem").write_bytes(first + (folder / "sub.pem").read_bytes())
     whole = peerkey("import", "certificate", folder / "whole.pem", *node, *state)
     assert whole.exit_code == 0, whole.stderr
-    ours = peerkey("enroll", routers.file, "--node", "east/node0", "--url", server.url, *state)
+    ours = peerkey("enroll", "--config", routers.file, "--node", "east/node0", "--url", server.url, *state)
     assert ours.exit_code == 0, ours.stderr
     by_password, by_certificate = server.enrolments()
     assert by_password.csr.public_key() == by_certificate.csr.public_key()
@@ -97,7 +99,7 @@ def test_both_clients_renew_a_certificate_with_itself(
 ) -> None:
     folder = routers.folder
     state = ("--state-dir", folder / "state")
-    ours = peerkey("enroll", routers.file, "--node", "east/node0", "--url", server.url, *state)
+    ours = peerkey("enroll", "--config", routers.file, "--node", "east/node0", "--url", server.url, *state)
     assert ours.exit_code == 0, ours.stderr
     (seen,) = server.enrolments()
     (folder / "again.csr").write_bytes(seen.csr.public_bytes(Encoding.PEM))

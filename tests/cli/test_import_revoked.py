@@ -128,7 +128,7 @@ def test_what_was_enrolled_is_asked_for_too(routers: TwoRouters, old: Issued) ->
         file = routers.write("both", **{"ca-profile": {"url": server.url}})
 
         refused = peerkey(
-            *("enroll", file, "--node", "east/node0", "--ca", routers.folder / "ca.pem"),
+            *("enroll", "--config", file, "--node", "east/node0", "--ca", routers.folder / "ca.pem"),
             *("--state-dir", routers.folder / "state"),
         )
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from actors.certificate_watch import WATCH_INTERVAL
 from actors.crl.index import RevocationPorts
 from actors.crl.status import GetRevocation, RevocationStatus
-from actors.router_node import WATCH_INTERVAL
 from peerkey.config.plan import RevocationSource
 from peerkey.observe.events import CrlUpdated, PeeringRemoved
 from peerkey.testing.ca import Issued

@@ -307,6 +307,27 @@ def test_a_disk_that_has_room_again_has_everything_within_ten_minutes_or_a_poll(
     play(world, scenario)
 
 
+def test_a_clock_that_was_set_back_makes_no_kept_list_one_of_the_future() -> None:
+    world = Revocations(NOW)
+    world.configure(URL)
+    world.serves(URL, listed(world, world.own.certificate))
+    play(world, nothing)
+    set_back = again(world)
+    set_back.fails(URL)
+    later = NOW + WEEK
+    made = revocation_list(
+        world.ca.intermediate, world.own.certificate, this_update=later, next_update=later + WEEK
+    )
+    set_back.shelf.kept[URL] = replace(
+        set_back.shelf.kept[URL], contents=(made.public_bytes(Encoding.DER),), fetched=later
+    )
+
+    async def scenario(world: Revocations, _: Ref, __: ActorSystem) -> None:
+        assert world.revoked(world.own)
+
+    play(set_back, scenario)
+
+
 # --- discovery -----------------------------------------------------------------------------------------
 
 

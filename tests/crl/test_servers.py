@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -180,6 +181,22 @@ async def test_a_large_list_is_judged_in_a_process_that_ends_with_it(tmp_path: P
         await told(world, index, path.as_uri(), REFUSED, "this is no revocation list")
         assert children() == []
         assert not list((tmp_path / "crl").glob("judging.*"))
+
+
+async def test_a_name_server_that_hangs_holds_up_no_list(tmp_path: Path) -> None:
+    answered = threading.Event()
+    path, world = tmp_path / "ca.crl", RealWorld(tmp_path)
+    path.write_bytes(listed(world))
+    world.configure(path.as_uri())
+    # More than there are threads: each of these waits for a name as asyncio lets it wait.
+    waiting = [asyncio.get_running_loop().run_in_executor(None, answered.wait) for _ in range(100)]
+    try:
+        async with LocalSystem() as system:
+            world.start(system)
+            await eventually(lambda: in_force(world))
+    finally:
+        answered.set()
+        await asyncio.gather(*waiting)
 
 
 # --- helpers --------------------------------------------------------------------------------------

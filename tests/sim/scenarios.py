@@ -58,6 +58,20 @@ SCENARIOS: Final = {
     "expiry": Scenario(frozenset({Kind.CERTIFICATE_EXPIRED, Kind.BEHAVIOR}), 1500, 30 * _MINUTE),
     "revocations": Scenario(frozenset({Kind.CERTIFICATE_REVOKED, Kind.BEHAVIOR}), 1500, 30 * _MINUTE),
     "distrust": Scenario(frozenset({Kind.CERTIFICATE_UNTRUSTED, Kind.BEHAVIOR}), 1500, 30 * _MINUTE),
+    "lists": Scenario(
+        frozenset(
+            {
+                Kind.CRL_REVOKED,
+                Kind.CRL_HELD,
+                Kind.CRL_SERVER_LIES,
+                Kind.CRL_STALE,
+                Kind.CRL_ACTOR_CRASH,
+                Kind.CRASH,
+            }
+        ),
+        40,
+        8 * 60 * _MINUTE,
+    ),
     "clocks": Scenario(frozenset({Kind.CLOCK_STEP}), 5000, 240 * _MINUTE),
 }
 

@@ -46,8 +46,8 @@ HARMLESS: Final = frozenset({"random.Random", "pathlib.PurePath", "pathlib.PureP
 #: The adapters, and what each may use.
 ADAPTERS: Final[dict[str, frozenset[str]]] = {
     # The network of revocation lists, their files, and a process for each large one of them.
-    "actors/crl/fetching.py": frozenset({"httpx", "io", "open", "os", "socket", "ssl", "to_thread"}),
-    "actors/crl/ingesting.py": frozenset({"pathlib", "shutil", "subprocess", "tempfile", "to_thread"}),
+    "actors/crl/fetching.py": frozenset({"httpx", "io", "open", "os", "run_in_executor", "socket", "ssl"}),
+    "actors/crl/ingesting.py": frozenset({"pathlib", "run_in_executor", "shutil", "subprocess", "tempfile"}),
     "actors/crl/judging.py": frozenset({"pathlib"}),
     "actors/crl/kept_lists.py": frozenset({"os", "pathlib", "secrets"}),
     # The link between the nodes of an HA router, and its key.
@@ -72,6 +72,7 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "runtime/store/disk.py": frozenset({"os"}),
     "runtime/store/schema.py": frozenset({"os", "pathlib", "sqlite3"}),
     "runtime/store/sqlite.py": frozenset({"pathlib", "queue", "sqlite3", "threading", "to_thread"}),
+    "runtime/threads.py": frozenset({"concurrent", "queue", "threading"}),
     "runtime/wire/interfaces.py": frozenset({"add_reader", "psutil", "socket"}),
     "runtime/wire/sockets.py": frozenset({"socket"}),
     "runtime/wire/udp.py": frozenset({"add_reader", "socket"}),
