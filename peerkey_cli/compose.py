@@ -26,7 +26,6 @@ from actors.crl.ingesting import ProcessIngester
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
 from actors.crl.messages import SourcePorts
-from actors.ha.ssh import SshTransport
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
 from actors.master_list_file import MasterListFile
@@ -46,7 +45,8 @@ from runtime.wire.udp import UdpWire
 
 if TYPE_CHECKING:
     from actors.authority import ReadPlans
-    from peerkey.config.plan import NodePlan
+    from actors.ha.transport import SyncEnd, Tell
+    from peerkey.config.plan import HaPlan, NodePlan
     from peerkey_cli.state import StateDirectory
     from runtime.ref import Ref
     from runtime.store.port import Store
@@ -103,7 +103,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             read_file=read_file,
             entropy=os.urandom,
             journal=journal,
-            sync=SshTransport(),
+            sync=_SshWhereWanted(),
         )
         known = KnownRevocations(MasterListFile(state.master_list))
         revocation = RevocationPorts(
@@ -131,6 +131,16 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             supervision=PATIENT,
         )
         yield Running(system, authority, crashes, journal, state, system.clock.wall(), keystore)
+
+
+class _SshWhereWanted:
+    """SSH for the pairs there are: who has none does not load it."""
+
+    def open(self, plan: HaPlan, tell: Tell) -> SyncEnd:
+        """See :class:`actors.ha.transport.SyncTransport`."""
+        from actors.ha.ssh import SshTransport
+
+        return SshTransport().open(plan, tell)
 
 
 async def _store(stack: AsyncExitStack, state: StateDirectory, keystore: KeyStores) -> Store:

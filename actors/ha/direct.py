@@ -35,8 +35,8 @@ class DirectSync:
         self._numbers = count(1)
         self._is_cut = False
         self._joined: set[_End] = set()
-        #: Which frames arrive; a test may lose some.
-        self.lets_through: Callable[[bytes], bool] = lambda _: True
+        #: Which frames of which sender arrive; a test may lose some.
+        self.lets_through: Callable[[HaPlan, bytes], bool] = lambda _sender, _frame: True
 
     def open(self, plan: HaPlan, tell: Tell) -> _End:
         """See :class:`~actors.ha.transport.SyncTransport`."""
@@ -103,7 +103,7 @@ class _End:
     def send(self, channel: int, data: bytes) -> None:
         """Let it arrive; where there is no room for it, the channel is lost."""
         other = self.other
-        if other is None or channel != self.channel or not self._network.lets_through(data):
+        if other is None or channel != self.channel or not self._network.lets_through(self.plan, data):
             return
         if not other.tell(ChannelData(channel, data)):
             self.lose("the mate does not keep up")

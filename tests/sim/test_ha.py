@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from actors.ha.messages import HaStatus
 from peerkey.config import load, plans
-from peerkey.config.plan import NodePlan
+from peerkey.config.plan import HaPlan, NodePlan
 from peerkey.ha.messages import Kind
 from peerkey.observe.events import (
     HaInStep,
@@ -152,7 +152,7 @@ def test_a_mate_that_holds_nothing_is_waited_for_as_long_as_the_peer_and_no_long
     async def look(fleet: Fleet) -> None:
         await at(50 * MINUTE)
         # Both hear each other, and neither is told any more what the other has stored.
-        fleet.sync.lets_through = lambda frame: frame[KIND] != Kind.ACK
+        fleet.sync.lets_through = lambda _, frame: frame[KIND] != Kind.ACK
         await at(HOUR + 10 * MINUTE)
         assert len(activations(fleet, ONE)) == 2
         (event,) = of_kind(fleet, ONE, HaKeyNotReplicated)
@@ -160,11 +160,30 @@ def test_a_mate_that_holds_nothing_is_waited_for_as_long_as_the_peer_and_no_long
         status = await told(fleet, ONE)
         assert [event.key_id] == key_ids(status)
         assert any(f"Key {event.index} with peer `branch/node0`" in text for text in alarms(status))
-        fleet.sync.lets_through = lambda _: True
+        fleet.sync.lets_through = everything
         fleet.sync.cut()
         fleet.sync.mend()
         await at(HOUR + 11 * MINUTE)
         assert alarms(await told(fleet, ONE)) == []
+
+    assert_well(play(look, HOUR + 12 * MINUTE))
+
+
+def test_a_link_that_carries_one_way_only_counts_as_down_at_both_ends_until_it_carries_both() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(2 * MINUTE)
+        fleet.sync.lets_through = lambda sender, _: sender.listens
+        await at(HOUR + 10 * MINUTE)
+        counts = [fleet.sites[node].journal.counts["key.activated"] for node in (ONE, TWO)]
+        assert counts == [2, 2]
+        assert (await mate(fleet, TWO)).taken_over
+        assert any("no HA link" in text for text in alarms(await told(fleet, TWO)))
+        fleet.sync.lets_through = everything
+        await at(HOUR + 11 * MINUTE)
+        for node in (ONE, TWO):
+            status = await mate(fleet, node)
+            assert (status.link, status.replicated, status.taken_over) == ("in-step", 1, False)
+            assert alarms(await told(fleet, node)) == []
 
     assert_well(play(look, HOUR + 12 * MINUTE))
 
@@ -246,6 +265,10 @@ def planned(text: str) -> tuple[NodePlan, ...]:
 
 def play(look: Beside, lasts: timedelta = 12 * MINUTE) -> Outcome:
     return simulate(planned(AUTHORITY), Settings(1, lasts, 0.0, schedule=()), beside=look)
+
+
+def everything(_sender: HaPlan, _frame: bytes) -> bool:
+    return True
 
 
 async def mate(fleet: Fleet, node: str) -> HaStatus:
