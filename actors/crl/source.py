@@ -133,8 +133,10 @@ class CrlSource(Actor):
                 self._freshen(now)
             case Came():
                 self._came(message, now)
-            case NotCome() | NotGood():
+            case NotCome():
                 self._not_come(message, now)
+            case NotGood():
+                self._not_good(message, now)
             case Good():
                 self._keep(message, now)
             case Kept():
@@ -214,19 +216,19 @@ class CrlSource(Actor):
                 self._begin_judging(wanted, answer, now)
 
     def _begin_judging(self, wanted: Wanted, answer: ListFetched, now: Moment) -> None:
-        judges = self._judges()
+        judges, circumstances = self._judges(), self._circumstances
         work = IngestWork(
             self._url,
             answer.content,
             tuple(self._lists.values()),
-            self._circumstances.known,
+            circumstances.known,
             judges,
             now.wall,
         )
         self.ctx.pipe(
             self._ports.ingester.ingest(work),
             lambda good: Good(wanted, answer, good, judges),
-            lambda error: NotGood(wanted, error),
+            lambda error: NotGood(wanted, error, circumstances),
             drain=False,
         )
 
@@ -241,6 +243,13 @@ class CrlSource(Actor):
                 self._failed(message.wanted, Trouble.REFUSED, str(error), now)
             case error:
                 raise error
+
+    def _not_good(self, message: NotGood, now: Moment) -> None:
+        """Have what was refused judged once more, if by others now: its authority was perhaps just seen."""
+        self._not_come(message, now)
+        if self._circumstances != message.circumstances:
+            self._polling.hasten()
+            self._look(now)
 
     def _failed(self, wanted: Wanted, trouble: Trouble, why: str, now: Moment) -> None:
         """Say why no list came; what is in use stays in use."""

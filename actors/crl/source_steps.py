@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from actors.crl.ingesting import GoodList, Judges
+    from actors.crl.messages import Circumstances
     from actors.crl.port import ListFetched, ListUnchanged
     from peerkey.pki.crl_polling import Wanted
 
@@ -60,6 +61,8 @@ class NotGood:
 
     wanted: Wanted
     error: Exception
+    #: What it was judged by, and beside.
+    circumstances: Circumstances
 
 
 @dataclass(frozen=True, slots=True)
