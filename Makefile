@@ -13,10 +13,10 @@ ARGS    ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt bench fuzz soak coverage clean
+.PHONY: help setup demo test check lint fmt bench fuzz soak ha-kills coverage clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## Make .venv and install everything into it
 
@@ -48,6 +48,9 @@ fuzz: $(VENV)/fuzz ## Look for new failures of protocol, HA pair, runtime and re
 
 soak: $(READY) ## Simulate fleets of random seeds until something is found or Ctrl-C; ARGS names seeds
 	@$(BIN)/python -m tests.sim.seeds $(ARGS)
+
+ha-kills: $(READY) ## Kill the nodes of an HA router a hundred times while it rekeys, and print what became of the keys (as root)
+	@PEERKEY_HA_KILLS=100 $(BIN)/python -m pytest tests/net/test_ha_kills.py --timeout=0 -s $(ARGS)
 
 coverage: $(READY) ## Run the tests and show, file by file, which lines no test reached
 	@$(BIN)/python -m coverage erase

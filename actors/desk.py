@@ -89,8 +89,11 @@ class Desk:
         version: int,
         examiner: Examiner,
         perform: Callable[[Desk, Effect], None],
+        replicate: Callable[[UUID, int, bytes | None], None],
     ) -> None:
         """Carry out what ``peering`` wants: writes here, everything else by ``perform``.
+
+        ``replicate`` is told of each version of the record that is durable, and (without content) of its end.
 
         ``number`` is this desk's alone within the node. ``version`` is that of the stored record the peering
         was built from, 0 where there is none.
@@ -113,6 +116,8 @@ class Desk:
         self._epoch = epoch
         self._version = version
         self._perform = perform
+        self._replicate = replicate
+        self._record = b""
         self._computing = False
         self._writing = False
         self._steps: deque[tuple[Step, Heavy]] = deque()
@@ -175,10 +180,16 @@ class Desk:
         """Go on behind a write that has succeeded."""
         self._version = version
         self._writing = False
+        record, self._record = self._record, b""
         if self.closing:
             self._delete_if_still()
         else:
+            self._replicate(self.peer, version, record)
             self._carry()
+
+    def closed(self) -> None:
+        """Take up that the record is gone."""
+        self._replicate(self.peer, self._version, None)
 
     def _go_on(self) -> None:
         while self._steps and not self._computing:
@@ -203,6 +214,7 @@ class Desk:
 
     def _write(self, record: bytes) -> None:
         self._writing = True
+        self._record = record
         peer, number = self.peer, self.number
         write = self._store.write(self._owner, self._epoch, record_name(peer), record, self._version)
         self._ctx.pipe(write, lambda version: Written(peer, number, version))

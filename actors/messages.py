@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from actors.ha.messages import HaStatus
 from peerkey.config.plan import NodePlan, PathPlan, Policy
 from peerkey.observe.alarms import Alarm
 from peerkey.protocol.frame import Frame
@@ -257,3 +258,5 @@ class NodeStatus:
     peers: tuple[PeerStatus, ...]
     alarms: tuple[Alarm, ...]
     rekey_interval_hours: float | None
+    #: ``None`` where the node has no mate.
+    ha: HaStatus | None = None

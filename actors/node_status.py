@@ -6,8 +6,8 @@ A machine that is on the executor is not looked at: its last status stands in.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from actors.desk import Desk
+    from actors.ha.messages import HaStatus
     from actors.node_certificates import NodeCertificates
     from peerkey.config.plan import NodePlan
     from peerkey.moment import Moment
@@ -44,12 +45,12 @@ class Question:
     unseen: deque[UUID]
     seen: list[Described] = field(default_factory=list)
 
-    def look(self, desks: Mapping[UUID, Desk], now: Moment) -> bool:
+    def look(self, describe: Callable[[UUID], Described | None]) -> bool:
         """Look at the next few peerings; tell whether all have been looked at."""
         for _ in range(min(len(self.unseen), DESCRIBED_AT_ONCE)):
-            desk = desks.get(self.unseen.popleft())
-            if desk is not None:
-                self.seen.append(described(desk, now))
+            seen = describe(self.unseen.popleft())
+            if seen is not None:
+                self.seen.append(seen)
         return not self.unseen
 
 
@@ -68,6 +69,11 @@ def node_status(
         alarms=tuple(found) if plan.enabled else (),
         rekey_interval_hours=None if interval is None else interval / timedelta(hours=1),
     )
+
+
+def with_mate(status: NodeStatus, ha: HaStatus) -> NodeStatus:
+    """Add what the link to the mate says."""
+    return replace(status, ha=ha, alarms=(*status.alarms, *ha.alarms))
 
 
 def described(desk: Desk, now: Moment) -> Described:

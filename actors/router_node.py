@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
@@ -21,6 +21,8 @@ from uuid import UUID
 
 from actors.certificate_watch import CertificateWatch, DatesDue, InForce, WatchDue
 from actors.desk import Closed, Desk, StepDone, Written, is_peering, record_name
+from actors.ha.messages import MateNews
+from actors.ha.replication import MateDue, Replication
 from actors.identity import Credentials, load
 from actors.messages import (
     AnswerFrame,
@@ -31,6 +33,7 @@ from actors.messages import (
     FrameArrived,
     GetStatus,
     ListsWanted,
+    NodeStatus,
     PathReport,
     PathStarted,
     ProbeWanted,
@@ -41,7 +44,7 @@ from actors.messages import (
     SendProbe,
 )
 from actors.node_certificates import NodeCertificates
-from actors.node_status import Question, node_status
+from actors.node_status import Described, Question, described, node_status, with_mate
 from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
 from actors.revocation_check import RECORD as CHECK_RECORD
@@ -59,6 +62,7 @@ from runtime.actor import Actor, Terminated
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
+    from actors.ha.transport import SyncTransport
     from actors.identity import ReadFile
     from actors.intake import Intake
     from actors.journal import Journal
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.frame import Frame
+    from runtime.actor import ReplyToken
     from runtime.ref import Ref
     from runtime.store.port import Store
     from runtime.wire.port import Wire
@@ -106,6 +111,8 @@ class Ports:
     #: Has the lists fetched again, soon: every ``revocation-check-interval`` a node asks for it. It returns
     #: at once and raises nothing; what a server can bear is for whoever fetches to weigh.
     refresh_revocation: Callable[[ListsWanted], None] = lambda _wanted: None
+    #: How the nodes of an HA router reach each other; without it none does.
+    sync: SyncTransport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,14 @@ class Loaded:
 
     plan: NodePlan
     credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class MateAnswered:
+    """The link has said how it stands, or has not: an operator can be answered."""
+
+    token: ReplyToken
+    status: NodeStatus
 
 
 #: Something to be done later, in the order in which it was put off.
@@ -175,6 +190,15 @@ class RouterNode(Actor):
         for orphan in records.values():
             if is_peering(orphan.name) and orphan.name not in wanted:
                 await ports.store.delete(self._owner, self._epoch, orphan.name, orphan.version)
+        self._mate = Replication(
+            self.ctx,
+            owner=self._owner,
+            epoch=self._epoch,
+            store=ports.store,
+            transport=ports.sync,
+            entropy=ports.entropy,
+            journal=ports.journal,
+        )
         now = moment(self.ctx.clock)
         self._watch = CertificateWatch(
             self.ctx,
@@ -189,9 +213,12 @@ class RouterNode(Actor):
         self._watch.judge_own(now)
         for plan in self._plan.peerings:
             record = records.get(record_name(plan.peer_uuid))
+            if record is not None and self._plan.ha is not None:
+                self._mate.stored(plan.peer_uuid, record.epoch, record.version, record.value)
             self._open(plan, record.value if record else None, record.version if record else 0, now)
             # Others have their turn between any two of what may be hundreds.
             await asyncio.sleep(0)
+        self._mate.configure(self._plan)
         self._all_judged(now)
 
     def receive(self, message: object) -> None:
@@ -216,15 +243,15 @@ class RouterNode(Actor):
                 self._time_has_come(message, now)
             case CheckStored(version):
                 self._watch.check_stored(version)
+            case MateNews() | MateDue() | MateAnswered():
+                self._about_mate(message)
             case Configure(plan):
                 self._load(plan)
             case Loaded(plan, credentials):
                 self._loaded(plan, credentials, now)
             case Rekey() | ReleasePin():
                 self.ctx.reply(self._ordered(message, now))
-            case GetStatus():
-                self._describe(Question(self.ctx.reply_token(), deque(self._desks)), now)
-            case Question():
+            case GetStatus() | Question():
                 self._describe(message, now)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
@@ -243,6 +270,7 @@ class RouterNode(Actor):
             entropy=self._ports.entropy,
             epoch=self._epoch,
             state=state,
+            mate=self._mate.of(plan.peer_uuid),
         )
         paths = Paths(
             self.ctx,
@@ -264,6 +292,7 @@ class RouterNode(Actor):
             version=version,
             examiner=examiner,
             perform=self._perform,
+            replicate=self._mate.written,
         )
         paths.configure(plan.paths, self._plan.policy, enabled=self._plan.enabled)
         self._run(plan.peer_uuid, lambda peering: peering.start(now), heavy=_always)
@@ -418,6 +447,7 @@ class RouterNode(Actor):
     def _loaded(self, plan: NodePlan, credentials: Credentials, now: Moment) -> None:
         """Take up a plan with what was read for it: the node at once, its peerings some at a time."""
         self._plan = self._watch.plan = plan
+        self._mate.configure(plan)
         self._certificates.take(plan, credentials)
         self._watch.judge_own(now)
         wanted = {peering.peer_uuid: peering for peering in plan.peerings}
@@ -473,6 +503,7 @@ class RouterNode(Actor):
         desk = self._desks.get(peer)
         if desk is None or desk.number != number:
             return
+        desk.closed()
         del self._desks[peer]
         for plan in self._plan.peerings:
             if plan.peer_uuid == peer:
@@ -533,12 +564,45 @@ class RouterNode(Actor):
 
     # --- what an operator asks ----------------------------------------------------------------------
 
-    def _describe(self, question: Question, now: Moment) -> None:
+    def _describe(self, question: GetStatus | Question, now: Moment) -> None:
         """Look at some peerings, and answer once all have been looked at."""
-        if question.look(self._desks, now):
-            question.token.reply(node_status(self._plan, self._certificates, question.seen, now))
+        if isinstance(question, GetStatus):
+            question = Question(self.ctx.reply_token(), deque(self._desks))
+        if question.look(lambda peer: self._described(peer, now)):
+            self._answer(question.token, node_status(self._plan, self._certificates, question.seen, now))
         else:
             self.ctx.set_timer(("status", id(question)), timedelta(0), question)
+
+    def _described(self, peer: UUID, now: Moment) -> Described | None:
+        """Look at one peering, if there still is one."""
+        desk = self._desks.get(peer)
+        if desk is None:
+            return None
+        seen = described(desk, now)
+        return replace(seen, alarms=(*seen.alarms, *self._mate.alarms(peer, seen.status)))
+
+    def _answer(self, token: ReplyToken, status: NodeStatus) -> None:
+        """Answer, where there is a mate with what its link says."""
+        asked = self._mate.status()
+        if asked is None:
+            token.reply(status)
+        else:
+            self.ctx.pipe(
+                asked,
+                lambda ha: MateAnswered(token, with_mate(status, ha)),
+                lambda _: MateAnswered(token, status),
+            )
+
+    def _about_mate(self, message: MateNews | MateDue | MateAnswered) -> None:
+        match message:
+            case MateNews():
+                self._mate.heard(message)
+            case MateDue():
+                self._mate.tell_again()
+            case MateAnswered(token, status):
+                token.reply(status)
+            case unreachable:
+                assert_never(unreachable)
 
     def _ordered(self, order: Rekey | ReleasePin, now: Moment) -> int:
         """Do what an operator wants with every peer, or with those of one name; return with how many."""

@@ -157,6 +157,55 @@ PEER_AUTHENTICATIONS: Final = Metric(
     "What became of peers' certificates: accepted, refused, went-bad or recovered, and why.",
     "show events",
 )
+HA_LINK_UP: Final = Metric(
+    "peerkey_ha_link_up",
+    Kind.GAUGE,
+    ("node",),
+    "1 where the mate has greeted and is heard, else 0.",
+    "show security key-status",
+)
+HA_LEADER: Final = Metric(
+    "peerkey_ha_leader",
+    Kind.GAUGE,
+    ("node",),
+    "1 where the node leads its router, else 0.",
+    "show security key-status",
+)
+HA_RECORDS: Final = Metric(
+    "peerkey_ha_records",
+    Kind.GAUGE,
+    ("node", "state"),
+    "Key records of the node: replicated or lagging; and copies of its mate's.",
+    "show security key-status",
+)
+HA_TAKEN_OVER: Final = Metric(
+    "peerkey_ha_taken_over",
+    Kind.GAUGE,
+    ("node",),
+    "1 while the node seals with its mate's keys, else 0.",
+    "show security key-status",
+)
+HA_LINKS: Final = Metric(
+    "peerkey_ha_links_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "What became of links to the mate: up, down or refused.",
+    "show events",
+)
+HA_TAKEOVERS: Final = Metric(
+    "peerkey_ha_takeovers_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "The mate's keys: taken-over and released.",
+    "show events",
+)
+HA_KEYS_NOT_REPLICATED: Final = Metric(
+    "peerkey_ha_keys_not_replicated_total",
+    Kind.COUNTER,
+    ("node", "result"),
+    "Keys that came into use before the mate held them (result is used).",
+    "show events",
+)
 ACTORS: Final = Metric("peerkey_actors", Kind.GAUGE, ("state",), "Actors by state.", "show actors")
 ACTOR_CRASHES: Final = Metric(
     "peerkey_actor_crashes_total", Kind.COUNTER, (), "Crashes of actors in this process.", "show actors"
@@ -187,6 +236,13 @@ CATALOGUE: Final = (
     CRL_NEXT_UPDATE,
     REVOKED,
     PEER_AUTHENTICATIONS,
+    HA_LINK_UP,
+    HA_LEADER,
+    HA_RECORDS,
+    HA_TAKEN_OVER,
+    HA_LINKS,
+    HA_TAKEOVERS,
+    HA_KEYS_NOT_REPLICATED,
     ACTORS,
     ACTOR_CRASHES,
     DEAD_LETTERS,

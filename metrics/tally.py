@@ -15,6 +15,9 @@ from metrics.catalogue import (
     CRL_FETCHES,
     CRL_INGESTIONS,
     CSRS,
+    HA_KEYS_NOT_REPLICATED,
+    HA_LINKS,
+    HA_TAKEOVERS,
     PEER_AUTHENTICATIONS,
     PEER_CERTIFICATE_FAULTS,
     REVOCATION_CHECKS,
@@ -97,6 +100,25 @@ def counted(event: events.Event) -> tuple[Metric, str] | None:
             return None
 
 
+def of_a_pair(event: events.Event) -> tuple[Metric, str] | None:
+    """Return what an event of an HA pair is counted as, and with which result; ``None`` where it is none."""
+    match event:
+        case events.HaLinkUp():
+            return HA_LINKS, "up"
+        case events.HaLinkDown():
+            return HA_LINKS, "down"
+        case events.HaRefused():
+            return HA_LINKS, "refused"
+        case events.HaTakeover():
+            return HA_TAKEOVERS, "taken-over"
+        case events.HaReleased():
+            return HA_TAKEOVERS, "released"
+        case events.HaKeyNotReplicated():
+            return HA_KEYS_NOT_REPLICATED, "used"
+        case _:
+            return None
+
+
 class Tally:
     """Counts events."""
 
@@ -106,7 +128,7 @@ class Tally:
 
     def add(self, node: str, event: events.Event) -> None:
         """Count an event of ``node``, if it is one that is counted."""
-        found = counted(event)
+        found = counted(event) or of_a_pair(event)
         if found is not None:
             metric, result = found
             self._count(metric, node, result)

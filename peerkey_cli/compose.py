@@ -26,6 +26,7 @@ from actors.crl.ingesting import ProcessIngester
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
 from actors.crl.messages import SourcePorts
+from actors.ha.ssh import SshTransport
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
 from actors.master_list_file import MasterListFile
@@ -102,6 +103,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             read_file=read_file,
             entropy=os.urandom,
             journal=journal,
+            sync=SshTransport(),
         )
         known = KnownRevocations(MasterListFile(state.master_list))
         revocation = RevocationPorts(

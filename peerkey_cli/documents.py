@@ -69,6 +69,12 @@ def key_status(fleet: Iterable[NodeStatus], now: datetime) -> schemas.KeyStatus:
     return schemas.KeyStatus(time=now, nodes=tuple(_node_key_status(node, now) for node in fleet))
 
 
+def ha(fleet: Iterable[NodeStatus], now: datetime) -> schemas.HaNodes:
+    """Return how each node that has a mate stands with it."""
+    found = tuple(each for node in fleet if (each := _ha(node)) is not None)
+    return schemas.HaNodes(time=now, nodes=found)
+
+
 def alarm_id(node: str, alarm: Alarm) -> str:
     """Return what names an alarm: the same for as long as its cause lasts, also over a restart."""
     return f"{node}:{sha256(alarm.identity.encode()).hexdigest()[:_ID_DIGITS]}"
@@ -292,6 +298,7 @@ def _node_key_status(node: NodeStatus, now: datetime) -> schemas.NodeKeyStatus:
         key_change_error="; ".join(
             f"{peer.peer}: {peer.key_change_error}" for peer in each if peer.key_change_error
         ),
+        ha=_ha(node),
         peers=each,
     )
 
@@ -308,4 +315,38 @@ def _peer_key_status(peer: PeerStatus, now: datetime) -> schemas.PeerKeyStatus:
         key_change_count=security.key_changes,
         key_change_error=security.last_error,
         keys=_keys(peer),
+    )
+
+
+def _ha(node: NodeStatus) -> schemas.Ha | None:
+    status = node.ha
+    if status is None:
+        return None
+    names = {peer.uuid: peer.peer for peer in node.peers}
+    return schemas.Ha(
+        node=node.node,
+        uuid=node.uuid,
+        mate=status.mate,
+        mate_uuid=status.mate_uuid,
+        role=status.role.value,
+        term=status.term,
+        link=status.link,
+        link_error=status.link_error,
+        records=status.records,
+        replicated=status.replicated,
+        lag=status.lag,
+        copies=status.copies,
+        taken_over=status.taken_over,
+        silent_seconds=status.silent_seconds,
+        keys=tuple(
+            schemas.HaKey(
+                peer=names.get(key.peer_uuid, key.peer_uuid),
+                peer_uuid=key.peer_uuid,
+                role=key.role,
+                index=key.index,
+                key_id=key.key_id,
+                seals=key.seals,
+            )
+            for key in status.keys
+        ),
     )

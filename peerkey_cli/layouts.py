@@ -167,7 +167,7 @@ def key_status(document: schemas.KeyStatus, colours: bool) -> list[str]:
             ("Key Change Count", node.key_change_count),
             ("Key Change Error", node.key_change_error or "N/A"),
         )
-        lines += ["", *block(f"{name}.{router}", fields, colours=colours)]
+        lines += ["", *block(f"{name}.{router}", (*fields, *_ha_fields(node.ha)), colours=colours)]
         titles = ("Peer", "Rekey Index", "Last Rekey", "Next Rekey", "Key Change Count", "Key Change Error")
         rows = [
             (
@@ -181,7 +181,26 @@ def key_status(document: schemas.KeyStatus, colours: bool) -> list[str]:
             for peer in node.peers
         ]
         lines += ["", *table(titles, rows, colours=colours)] if rows else []
+        if node.ha is not None and node.ha.keys:
+            taken = [(key.peer, key.role, key.index, key.key_id, key.seals) for key in node.ha.keys]
+            heads = ("Taken Over From Mate", "Role", "Key Index", "Key Id", "Seals")
+            lines += ["", *table(heads, taken, colours=colours)]
     return lines
+
+
+def _ha_fields(ha: schemas.Ha | None) -> tuple[tuple[str, object], ...]:
+    """Return the lines about the mate, for a node that has one."""
+    if ha is None:
+        return ()
+    return (
+        ("HA Role", ha.role),
+        ("HA Mate", ha.mate),
+        ("HA Link", ha.link if not ha.link_error else f"{ha.link} ({ha.link_error})"),
+        ("HA Records Replicated", f"{ha.replicated} of {ha.records}"),
+        ("HA Lag", ha.lag),
+        ("HA Copies Held", ha.copies),
+        ("HA Taken Over", ha.taken_over),
+    )
 
 
 def alarms(document: schemas.Alarms, colours: bool) -> list[str]:

@@ -65,6 +65,18 @@ class PrivateKeyCreated(Document):
     node_uuid: str
 
 
+class HaKeyCreated(Document):
+    """``create ha-key``."""
+
+    time: Time
+    file: str
+    public_key: str
+    fingerprint: str
+    replaced: bool
+    node: str
+    node_uuid: str
+
+
 class PrivateKeyDeleted(Document):
     """``delete private-key``."""
 
@@ -198,6 +210,44 @@ class PeersCertificate(Document):
     peers: tuple[PeerCertificates, ...]
 
 
+class HaKey(Document):
+    """A key of the mate's that is taken over, by what names it. Never the key."""
+
+    peer: str
+    peer_uuid: str
+    role: str
+    index: int
+    key_id: str
+    seals: bool
+
+
+class Ha(Document):
+    """What one node of an HA router says of the pair."""
+
+    node: str
+    uuid: str
+    mate: str
+    mate_uuid: str
+    role: Literal["Active Leader", "Redundant Peer", "Inactive"]
+    term: int
+    link: Literal["down", "greeting", "resynchronising", "in-step"]
+    link_error: str
+    records: int
+    replicated: int
+    lag: int
+    copies: int
+    taken_over: bool
+    silent_seconds: float
+    keys: tuple[HaKey, ...]
+
+
+class HaNodes(Document):
+    """``GET /v1/ha``: every node here that has a mate."""
+
+    time: Time
+    nodes: tuple[Ha, ...]
+
+
 class PeerKeyStatus(Document):
     """When one peering rekeys."""
 
@@ -223,6 +273,7 @@ class NodeKeyStatus(Document):
     next_rekey: Time | None
     key_change_count: int
     key_change_error: str
+    ha: Ha | None = None
     peers: tuple[PeerKeyStatus, ...]
 
 

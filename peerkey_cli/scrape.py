@@ -17,12 +17,13 @@ from actors.crl.port import shown
 from actors.crl.status import RevocationStatus
 from metrics import catalogue
 from metrics.exporter import CONTENT_TYPE, exposition
+from peerkey.ha.messages import Role
 from peerkey_cli.api.routes import fleet_of, revocation_of
 from peerkey_cli.versions import own_version
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from actors.messages import NodeStatus
     from metrics.exporter import Samples
@@ -95,7 +96,30 @@ def revocation_samples(status: RevocationStatus, now: datetime) -> Samples:
     }
 
 
-def fleet_samples(fleet: Iterable[NodeStatus]) -> Samples:
+def ha_samples(fleet: Iterable[NodeStatus]) -> Samples:
+    """Return what the nodes say that have a mate."""
+    up: dict[tuple[str, ...], float] = {}
+    leads: dict[tuple[str, ...], float] = {}
+    records: dict[tuple[str, ...], float] = {}
+    taken: dict[tuple[str, ...], float] = {}
+    for node in fleet:
+        ha = node.ha
+        if ha is not None:
+            up[node.node,] = ha.link in {"resynchronising", "in-step"}
+            leads[node.node,] = ha.role is Role.LEADER
+            records[node.node, "replicated"] = ha.replicated
+            records[node.node, "lagging"] = ha.records - ha.replicated
+            records[node.node, "copies"] = ha.copies
+            taken[node.node,] = ha.taken_over
+    return {
+        catalogue.HA_LINK_UP: up,
+        catalogue.HA_LEADER: leads,
+        catalogue.HA_RECORDS: records,
+        catalogue.HA_TAKEN_OVER: taken,
+    }
+
+
+def fleet_samples(fleet: Collection[NodeStatus]) -> Samples:
     """Return what the nodes say."""
     peerings: Counter[tuple[str, ...]] = Counter()
     paths: Counter[tuple[str, ...]] = Counter()
@@ -115,6 +139,7 @@ def fleet_samples(fleet: Iterable[NodeStatus]) -> Samples:
         if node.certificate is not None:
             expiry[name,] = datetime.fromisoformat(node.certificate.not_after).timestamp()
     return {
+        **ha_samples(fleet),
         catalogue.PEERINGS: peerings,
         catalogue.PATHS: paths,
         catalogue.KEYS: keys,

@@ -7,6 +7,8 @@ each and a bare 24 does not say whether it is hours.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Any, Final, Literal
@@ -29,6 +31,13 @@ UINT32_MAX: Final = 2**32 - 1
 
 MAX_FILE_NAME: Final = 1_024
 MAX_URL: Final = 2_048
+
+#: The type of the SSH keys of an HA pair, as OpenSSH writes it (RFC 8709).
+SSH_KEY_TYPE: Final = "ssh-ed25519"
+#: What follows it before the base64 is decoded: length and name of the type, length of the key.
+_SSH_KEY_HEAD: Final = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
+_ED25519_BYTES: Final = 32
+MAX_SSH_KEY: Final = 1_024
 
 #: A PEM bundle of a few hundred certificates.
 MAX_PEM: Final = 1_000_000
@@ -123,6 +132,22 @@ def _file_name(text: str) -> str:
     return text
 
 
+def _ssh_public_key(text: str) -> str:
+    """Return an Ed25519 public key in OpenSSH's form, type and base64, without the comment."""
+    words = text.split()
+    if len(words) < len(("type", "base64")) or words[0] != SSH_KEY_TYPE:
+        raise fault(
+            "is not a public key in OpenSSH's form: ssh-ed25519 AAAA..., as `peerkey create ha-key` prints it"
+        )
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+    except binascii.Error:
+        blob = b""
+    if not blob.startswith(_SSH_KEY_HEAD) or len(blob) != len(_SSH_KEY_HEAD) + _ED25519_BYTES:
+        raise fault("is not an Ed25519 public key; it was cut or changed")
+    return f"{SSH_KEY_TYPE} {base64.b64encode(blob).decode()}"
+
+
 def _certificates(text: str) -> str:
     """Accept text that has a certificate in PEM; whether it can be used is not decided here."""
     if "-----BEGIN CERTIFICATE-----" not in text:
@@ -188,6 +213,13 @@ ListUrl = Annotated[
     }),
 ]  # fmt: skip
 FileName = Annotated[StrictStr, Field(min_length=1, max_length=MAX_FILE_NAME), AfterValidator(_file_name)]
+SshPublicKey = Annotated[
+    StrictStr, Field(max_length=MAX_SSH_KEY), AfterValidator(_ssh_public_key),
+    WithJsonSchema({
+        "type": "string", "pattern": f"^\\s*{SSH_KEY_TYPE}\\s+AAAA", "maxLength": MAX_SSH_KEY,
+        "x-allowed": "an Ed25519 public key in OpenSSH's form",
+    }),
+]  # fmt: skip
 Pem = Annotated[StrictStr, Field(max_length=MAX_PEM), AfterValidator(_certificates)]
 
 #: "uint value of 0-720" and "1-720 or never": 0 and ``never`` both mean that there is no rekeying.

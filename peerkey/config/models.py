@@ -34,6 +34,7 @@ from peerkey.config.fields import (
     RekeyHours,
     RetransmitSeconds,
     RevocationCheckHours,
+    SshPublicKey,
     Uint32Seconds,
     Url,
 )
@@ -41,6 +42,9 @@ from peerkey.config.plan import InvalidCertificateBehavior, ValidationMode
 
 #: "BFD runs on UDP port 1280"; peerkey listens where operators already let its predecessor through.
 DEFAULT_PORT = 1_280
+
+#: The number of the wire's port, over TCP: an HA pair speaks to itself beside its peers.
+DEFAULT_SYNC_PORT = 1_280
 
 #: RFC 8200: every IPv6 link carries 1,280 bytes, so that nothing depends on fragmentation.
 DEFAULT_MTU = 1_280
@@ -190,6 +194,21 @@ class NetworkInterface(Container):
     """Largest IP packet that the paths of this interface may send, headers included."""
 
 
+class HaSync(Container):
+    """Where a node of an HA router meets the other one, over SSH: both nodes have it, or neither."""
+
+    address: Address
+    """IPv4 or IPv6 address of this node on the network between the two."""
+    port: Port = DEFAULT_SYNC_PORT
+    """TCP port. The node with the higher UUID listens there."""
+    public_key: SshPublicKey
+    """Public key of this node's SSH key, as `peerkey create ha-key` prints it. The other node accepts no
+    other."""
+    private_key_file: FileName | None = None
+    """File of the SSH key, for its owner alone, relative to the configuration file. Default:
+    ROUTER-NODE.ha.key."""
+
+
 class Node(Container):
     """A node of a router: one, or two in an HA router, each with its own certificate and key."""
 
@@ -203,6 +222,8 @@ class Node(Container):
     """Container for the place of the node's private key."""
     network_interface: Annotated[tuple[NetworkInterface, ...], Field(max_length=MAX_INTERFACES)] = ()
     """Where the node listens."""
+    ha_sync: HaSync | None = None
+    """Container for the link to the other node of an HA router. Without it no key is replicated."""
 
 
 class PeerNode(Container):

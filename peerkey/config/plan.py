@@ -140,6 +140,24 @@ class PeeringPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class HaPlan:
+    """The other node of an HA router, and how the two meet (``ha-sync``)."""
+
+    mate: str
+    mate_uuid: UUID
+    #: TCP addresses of this node and of its mate.
+    local: Endpoint
+    remote: Endpoint
+    #: Ed25519 public keys in OpenSSH's form, without a comment: each end accepts that of the other alone.
+    public_key: str
+    mate_public_key: str
+    #: File of this node's SSH key.
+    key_file: str
+    #: Whether this end listens, and the other connects: it has the higher UUID.
+    listens: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NodePlan:
     """Everything that one node of one router needs to know."""
 
@@ -166,6 +184,8 @@ class NodePlan:
     policy: Policy
     #: ``None`` where no CA has a URL.
     enrollment: EnrollmentPlan | None = None
+    #: ``None`` where the router has one node, or its two are not joined.
+    ha: HaPlan | None = None
 
     @property
     def name(self) -> str:

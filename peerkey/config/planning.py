@@ -14,6 +14,7 @@ from peerkey.config.plan import (
     CertificateSource,
     Endpoint,
     EnrollmentPlan,
+    HaPlan,
     InterfacePlan,
     NodePlan,
     PathPlan,
@@ -102,7 +103,26 @@ class _Planner:
             peerings=tuple(peering for peer in router.peer for peering in self._peerings(router, node, peer)),
             policy=self.policy,
             enrollment=self.enrollment,
+            ha=self._ha(router, node),
         )
+
+    def _ha(self, router: Router, node: Node) -> HaPlan | None:
+        """Return how a node meets the other one of its router."""
+        own = node.ha_sync
+        for other in router.node:
+            if own is not None and other is not node and other.ha_sync is not None:
+                there = other.ha_sync
+                return HaPlan(
+                    mate=other.name,
+                    mate_uuid=other.uuid,
+                    local=Endpoint(own.address, own.port),
+                    remote=Endpoint(there.address, there.port),
+                    public_key=own.public_key,
+                    mate_public_key=there.public_key,
+                    key_file=self._beside(ha_key_file(router, node)),
+                    listens=node.uuid > other.uuid,
+                )
+        return None
 
     def _peerings(self, router: Router, node: Node, peer: Peer) -> list[PeeringPlan]:
         """Return one peering for each node of ``peer`` to which ``node`` has a path."""
@@ -176,6 +196,12 @@ def certificate_file(router: Router, node: Node) -> str | None:
     """Return the node's certificate file as written, or its default; ``None`` if its text is given."""
     written = node.client_certificate
     return written.file or (None if written.content else f"{router.name}-{node.name}.pem")
+
+
+def ha_key_file(router: Router, node: Node) -> str:
+    """Return the file of the node's SSH key as written, or its default."""
+    written = node.ha_sync.private_key_file if node.ha_sync is not None else None
+    return written or f"{router.name}-{node.name}.ha.key"
 
 
 def key_name(router: Router, node: Node, base: PurePath) -> str:

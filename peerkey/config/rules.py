@@ -15,7 +15,7 @@ from peerkey.config.est_url import est_url
 from peerkey.config.fields import UUID_PATTERN
 from peerkey.config.models import PeerNode
 from peerkey.config.plan import Endpoint
-from peerkey.config.planning import certificate_file, key_name
+from peerkey.config.planning import certificate_file, ha_key_file, key_name
 from peerkey.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def check(authority: Authority, report: Report) -> None:
     for router in authority.router:
         for node in router.node:
             _endpoints(node, report)
+        _pair(router, report)
 
 
 def _unique_names(authority: Authority, report: Report) -> None:
@@ -131,6 +132,9 @@ def _files(authority: Authority, report: Report) -> None:
             if len(places) > 1:
                 report.at(key, places[1], f"{places[0]!r} is given too; a private key is in one place")
             _file(key_name(router, node, PurePath()), router, node, owners, report, key, places[-1:])
+            if node.ha_sync is not None:
+                ha_key = ha_key_file(router, node)
+                _file(ha_key, router, node, owners, report, node.ha_sync, ("private_key_file",))
 
 
 def _file(
@@ -247,3 +251,35 @@ def _endpoints(node: Node, report: Report) -> None:
                 )
                 break
         others.append((interface.name, interface.address))
+
+
+def _pair(router: Router, report: Report) -> None:
+    """Report a link between the two nodes of a router that has one end, or whose ends cannot meet.
+
+    "Keys can be safely exchanged between nodes as the HA sync interfaces are connected point to point."
+    """
+    joined = [node for node in router.node if node.ha_sync is not None]
+    if not joined or not report.whole(router.name):
+        return
+    if len(router.node) == 1:
+        report.at(joined[0], "ha_sync", "needs a second node; the router has one")
+        return
+    for node in router.node:
+        if node.ha_sync is None:
+            line = joined[0].section.value_places["ha-sync"].line
+            message = (
+                f"has no ha-sync, which {joined[0].name} has in line {line}; both nodes have it, or neither"
+            )
+            report.at(node, None, message)
+        elif node.ha_sync.address in ANY:
+            message = f"{node.ha_sync.address} is no address that the other node could connect to"
+            report.at(node.ha_sync, "address", message)
+    first, second = router.node[0].ha_sync, router.node[-1].ha_sync
+    if first is None or second is None:
+        return
+    if first.public_key == second.public_key:
+        line = first.section.value_places["public-key"].line
+        report.at(second, "public_key", f"is that of the other node, in line {line}; every node has its own")
+    if (first.address, first.port) == (second.address, second.port):
+        line = first.section.place.line
+        report.at(second, "address", f"is that of the other node, in line {line}; change address or port")

@@ -130,6 +130,11 @@ def _shows(running: Running, times: AlarmTimes) -> APIRouter:
         """Return when each node and each peering rekeys."""
         return documents.key_status(await fleet_of(running), now())
 
+    @router.get("/ha")
+    async def ha() -> schemas.HaNodes:
+        """Return how each node of an HA router stands with its mate, and which keys it has taken over."""
+        return documents.ha(await fleet_of(running), now())
+
     @router.get("/alarms")
     async def alarms() -> schemas.Alarms:
         """Return what is wrong now."""

@@ -78,6 +78,25 @@ def private_key(
     typer.echo(f"  node         {made.node_uuid}")
 
 
+@_group.command("ha-key")
+def ha_key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration.", readable=False)],
+    node: Annotated[str, typer.Option("--node", metavar="ROUTER/NODE", help="The node of an HA router.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a key that is there.")] = False,
+    state_dir: StateDir = None,
+    json: Json = False,
+) -> None:
+    """Make the SSH key of a node's HA link, and print the line of its public key for the configuration."""
+    from peerkey_cli.ha_keys import create_ha_key
+    from peerkey_cli.state import StateDirectory, default_directory
+
+    made = create_ha_key(file, node, StateDirectory(state_dir or default_directory()), replace=force)
+    if json:
+        typer.echo(made.model_dump_json(indent=2))
+    else:
+        typer.echo(made.public_key)
+
+
 @_group.command("certificate-request")
 def certificate_request(  # noqa: PLR0913, PLR0917 - the options of the command
     config: Config = None,

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from actors.authority import Authority
 from actors.desk import is_peering, record_name
+from actors.ha.direct import DirectSync
 from actors.journal import MemoryJournal
 from actors.messages import GetFleet, ListsWanted, NodeStatus, Reload
 from actors.names import AUTHORITY, node_actor
@@ -379,6 +380,7 @@ class Site:
             peering=self._peering,
             revocation=self.revocation if lists is None else lists.known,
             refresh_revocation=self.lists_wanted.append,
+            sync=self.fleet.sync,
         )
         process.system.spawn(
             lambda: Authority(lambda: (self.plan,), ports, revocation=lists), AUTHORITY, supervision=PATIENT
@@ -458,6 +460,8 @@ class Fleet:
             remembered=_RECORDED,
         )
         self.network.on_sent = self._sent
+        #: Joins the two nodes of each HA router.
+        self.sync = DirectSync()
         self.network.on_delivered = self._delivered
         self._ca = TestCA(
             "simulation", now=BEGINNING, root_key=numbered_key(1), intermediate_key=numbered_key(2)

@@ -233,6 +233,7 @@ def test_the_api_describes_itself_and_says_that_it_is_well(keyed: Background) ->
         "/v1/release-pin",
         "/v1/reload",
         "/v1/audit",
+        "/v1/ha",
         "/v1/certificates",
         "/v1/certificates/crl",
         "/v1/peers/certificate",

@@ -29,6 +29,7 @@ DOCUMENTS = {
     "peerkey show events": schemas.Events,
     "peerkey show actors": schemas.Actors,
     "peerkey create private-key": schemas.PrivateKeyCreated,
+    "peerkey create ha-key": schemas.HaKeyCreated,
     "peerkey delete private-key": schemas.PrivateKeyDeleted,
     "peerkey rekey": schemas.Rekeyed,
     "peerkey release-pin": schemas.PinReleased,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from actors.ha.messages import HaStatus, TakenKey
 from actors.journal import Entry
 from actors.messages import NodeStatus, PathStatus, PeerStatus
+from peerkey.ha.messages import Role
 from peerkey.observe import alarms
 from peerkey.observe.events import KeyActivated, PathOutOfService, PeeringFailed
 from peerkey.protocol.peering import PeeringStatus
@@ -165,6 +168,42 @@ def test_show_peers_certificate_has_a_block_for_each_path() -> None:
  Peer Cert:          N/A
 """
     )
+
+
+def test_show_security_key_status_shows_the_mate_of_a_node_and_the_keys_that_were_taken_over() -> None:
+    ha = HaStatus(
+        mate="east/node1",
+        mate_uuid="m",
+        role=Role.LEADER,
+        term=3,
+        link="down",
+        link_error="cannot connect",
+        records=2,
+        replicated=1,
+        lag=1,
+        copies=1,
+        taken_over=True,
+        silent_seconds=2.5,
+        keys=(
+            TakenKey("v", "current", 61, "00", seals=True),
+            TakenKey("w", "previous", 60, "01", seals=False),
+        ),
+    )
+    document = documents.key_status([replace(node(), ha=ha)], NOW)
+    text = shown(layouts.key_status(document, colours=False))
+    assert [line.split(":")[1].strip() for line in text.splitlines() if line.startswith(" HA ")] == [
+        "Active Leader",
+        "east/node1",
+        "down (cannot connect)",
+        "1 of 2",
+        "1",
+        "1",
+        "True",
+    ]
+    assert [line.split() for line in text.splitlines()[-2:]] == [
+        ["branch/node0", "current", "61", "00", "True"],
+        ["w", "previous", "60", "01", "False"],
+    ]
 
 
 def test_show_security_key_status_has_a_block_for_each_node_and_a_row_for_each_peer() -> None:

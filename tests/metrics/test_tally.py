@@ -18,6 +18,12 @@ from peerkey.observe.events import (
     CsrFailed,
     CsrGenerated,
     Event,
+    HaKeyNotReplicated,
+    HaLinkDown,
+    HaLinkUp,
+    HaRefused,
+    HaReleased,
+    HaTakeover,
     PathInService,
     PeerCertificateAccepted,
     PeerCertificateRecovered,
@@ -148,3 +154,26 @@ def test_each_node_has_its_own_count() -> None:
 
     assert 'peerkey_certificate_import_total{node="east/node0",result="success"} 2.0' in page
     assert 'peerkey_certificate_import_total{node="west/node0",result="success"} 1.0' in page
+
+
+@pytest.mark.parametrize(
+    ("event", "sample"),
+    [
+        (HaLinkUp("hub/node1"), 'peerkey_ha_links_total{node="hub/node0",result="up"} 1'),
+        (HaLinkDown("hub/node1", "why"), 'peerkey_ha_links_total{node="hub/node0",result="down"} 1'),
+        (
+            HaRefused("hub/node1", "wrong-node", "why", by_mate=True),
+            'peerkey_ha_links_total{node="hub/node0",result="refused"} 1',
+        ),
+        (HaTakeover("hub/node1", 7), 'peerkey_ha_takeovers_total{node="hub/node0",result="taken-over"} 1'),
+        (HaReleased("hub/node1"), 'peerkey_ha_takeovers_total{node="hub/node0",result="released"} 1'),
+        (
+            HaKeyNotReplicated("branch/node0", 3, "ab"),
+            'peerkey_ha_keys_not_replicated_total{node="hub/node0",result="used"} 1',
+        ),
+    ],
+)
+def test_what_happens_to_a_pair_is_counted(event: Event, sample: str) -> None:
+    tally = Tally()
+    tally.add("hub/node0", event)
+    assert sample in exposition(tally.samples()).decode()

@@ -146,6 +146,8 @@ class Router:
     file: Path
     state: Path
     process: subprocess.Popen[bytes] | None = None
+    #: Which node of the file it runs, where that has several.
+    node: str = ""
 
     @property
     def log(self) -> Path:
@@ -154,7 +156,9 @@ class Router:
 
     def start(self) -> None:
         """Start the router."""
-        arguments = ("run", str(self.file), "--state-dir", str(self.state))
+        arguments = ["run", str(self.file), "--state-dir", str(self.state)]
+        if self.node:
+            arguments += ["--node", self.node]
         self.process = self.host.peerkey(*arguments, log=self.log)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:

@@ -1,0 +1,167 @@
+"""What a node and its mate know of each other's keys, from the node's side.
+
+:class:`Replication` is told of every record that the node has written, passes it on to the link, and answers
+the one question that the machines have: whether a key may be used yet. A node without a mate has one too; it
+does nothing, and every key may be used.
+
+What the link has no room for waits here, the latest of each record, and is told again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, final
+
+from actors.desk import record_name
+from actors.ha.link import LINK_MAILBOX, HaSyncLink
+from actors.ha.messages import GetHaStatus, MateNews, RecordChanged
+from peerkey.ha.messages import Version
+from peerkey.ha.view import MateView
+from peerkey.observe import alarms
+from peerkey.secret import Secret
+from runtime.supervision import PATIENT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+    from uuid import UUID
+
+    from actors.ha.messages import HaStatus
+    from actors.ha.transport import SyncTransport
+    from actors.journal import Journal
+    from actors.messages import PeerStatus
+    from peerkey.config.plan import HaPlan, NodePlan
+    from peerkey.ha.view import RecordView
+    from peerkey.protocol.core import Entropy
+    from runtime.actor import Context
+    from runtime.ref import Ref
+    from runtime.store.port import Store
+
+#: When a link whose mailbox was full is told again.
+TELL_AGAIN_AFTER: Final = timedelta(milliseconds=50)
+#: How long the link may take to say how it stands. It never blocks.
+_ANSWER_WITHIN: Final = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class MateDue:
+    """The link had no room for what changed; it is due again."""
+
+
+@final
+class Replication:
+    """The mate of one node, if it has one."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        owner: str,
+        epoch: int,
+        store: Store,
+        transport: SyncTransport | None,
+        entropy: Entropy,
+        journal: Journal,
+    ) -> None:
+        """Begin without a mate. ``owner`` has the node's records in the store, written under ``epoch``."""
+        self._ctx = ctx
+        self._owner, self._epoch, self._store = owner, epoch, store
+        self._transport, self._entropy, self._journal = transport, entropy, journal
+        self._view = MateView()
+        self._plan: NodePlan | None = None
+        self._ha: HaPlan | None = None
+        self._link: Ref | None = None
+        self._links = 0
+        self._untold: dict[str, RecordChanged] = {}
+
+    def configure(self, plan: NodePlan) -> None:
+        """Link the node to the mate of ``plan``: anew where it is another one, and to none without."""
+        ha = plan.ha if plan.enabled and self._transport is not None else None
+        self._plan = plan
+        if ha == self._ha:
+            return
+        if self._link is not None:
+            self._ctx.stop(self._link)
+            self._link = None
+        self._ha = ha
+        self._view.up = False
+        self._untold.clear()
+        if ha is not None and self._transport is not None:
+            self._start(plan, ha, self._transport)
+
+    def _start(self, plan: NodePlan, ha: HaPlan, transport: SyncTransport) -> None:
+        self._links += 1
+        node, journal, entropy = self._ctx.ref, self._journal, self._entropy
+        owner, epoch, store = self._owner, self._epoch, self._store
+        self._link = self._ctx.spawn(
+            lambda: HaSyncLink(
+                node=node,
+                plan=plan,
+                ha=ha,
+                owner=owner,
+                epoch=epoch,
+                store=store,
+                transport=transport,
+                entropy=entropy,
+                journal=journal,
+            ),
+            # One that is stopped keeps its name until it has ended.
+            "ha-sync" if self._links == 1 else f"ha-sync-{self._links}",
+            supervision=PATIENT,
+            mailbox=LINK_MAILBOX,
+        )
+
+    # --- records ----------------------------------------------------------------------------------
+
+    def of(self, peer: UUID) -> RecordView:
+        """Return what the peering with ``peer`` may ask."""
+        return self._view.of(record_name(peer))
+
+    def stored(self, peer: UUID, epoch: int, number: int, record: bytes) -> None:
+        """Take up a record that was there at the start; the link reads it itself."""
+        self._view.written(record_name(peer), Version(epoch, number), record)
+
+    def written(self, peer: UUID, number: int, record: bytes | None) -> None:
+        """Pass on that a record is durable in its version ``number``, or (without content) gone."""
+        if self._link is None:
+            return
+        name, version = record_name(peer), Version(self._epoch, number)
+        self._view.written(name, version, record)
+        self._untold[name] = RecordChanged(name, version, None if record is None else Secret(record))
+        self.tell_again()
+
+    def tell_again(self) -> None:
+        """Tell the link what it has not been told."""
+        if self._link is None:
+            return
+        for name, changed in list(self._untold.items()):
+            if not self._link.offer(changed):
+                self._ctx.set_timer("mate", TELL_AGAIN_AFTER, MateDue())
+                return
+            del self._untold[name]
+
+    def heard(self, news: MateNews) -> None:
+        """Take up what the link says of the mate."""
+        if self._link is None:
+            return
+        self._view.up = news.up
+        for name, version in news.held:
+            if version is None:
+                self._view.lacks(name)
+            else:
+                self._view.held(name, version)
+
+    # --- what an operator is shown ----------------------------------------------------------------
+
+    def status(self) -> Awaitable[HaStatus] | None:
+        """Ask the link how it stands, if there is one."""
+        return None if self._link is None else self._link.ask(GetHaStatus(), _ANSWER_WITHIN)
+
+    def alarms(self, peer: UUID, status: PeerStatus) -> Iterator[alarms.Alarm]:
+        """Tell of a key in use that the mate lacks while there is a link; without one, that is the alarm."""
+        if self._ha is None or self._plan is None or not self._view.up:
+            return
+        for role, index, key_id in status.security.keys:
+            if role == "current" and not self._view.holds(record_name(peer), bytes.fromhex(key_id)):
+                mate = f"{self._plan.router}/{self._ha.mate}"
+                yield alarms.ha_key_not_replicated(self._plan.name, mate, status.peer, index)

@@ -1,0 +1,274 @@
+"""An HA router in virtual time: whole nodes, each on its own machine, and the link between two of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from actors.ha.messages import HaStatus
+from peerkey.config import load, plans
+from peerkey.config.plan import NodePlan
+from peerkey.ha.messages import Kind
+from peerkey.observe.events import (
+    HaInStep,
+    HaKeyNotReplicated,
+    HaLinkDown,
+    HaRefused,
+    HaReleased,
+    HaTakeover,
+    KeyActivated,
+)
+from peerkey_cli.simulation.fleet import Fleet
+from peerkey_cli.simulation.run import Beside, Outcome, simulate
+from peerkey_cli.simulation.settings import Settings
+from tests.support.story import MINUTE, SECOND, alarms, at, events, key_ids, told
+
+ONE, TWO, BRANCH = "hub/node0", "hub/node1", "branch/node0"
+KEYS = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD",
+)
+AUTHORITY = f"""
+authority:
+  name: ha
+  enhanced-security-key-management: true
+  security-key-management:
+    peer-key-rekey-interval: 1
+    peer-key-retransmit-interval: 5
+    peer-key-timeout: 30
+    key-exchange-algorithm: ml-kem
+  trusted-ca-certificate: [{{name: root, file: ca.pem}}]
+  router:
+    - name: hub
+      peer-validation: true
+      node:
+        - name: node0
+          uuid: d66887a3-a556-4782-952b-f8818ec8d8bc
+          network-interface: [{{name: wan0, address: 10.0.0.1}}]
+          ha-sync: {{address: 10.9.0.1, public-key: {KEYS[0]}}}
+        - name: node1
+          uuid: e66887a3-a556-4782-952b-f8818ec8d8bc
+          network-interface: [{{name: wan0, address: 10.0.0.2}}]
+          ha-sync: {{address: 10.9.0.2, public-key: {KEYS[1]}}}
+      peer:
+        - name: branch
+          path:
+            - {{node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}}
+            - {{node: node1, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}}
+    - name: branch
+      peer-validation: true
+      node:
+        - name: node0
+          uuid: 877f77b2-2c5c-4316-b266-f24a7a44668e
+          network-interface: [{{name: wan0, address: 10.0.0.3}}]
+      peer:
+        - name: hub
+          path:
+            - {{node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}}
+            - {{node: node0, network-interface: wan0, peer-node: node1, peer-network-interface: wan0}}
+"""
+HOUR = 60 * MINUTE
+#: Where a frame of the link has its kind: behind the length, the head of the array and the version.
+KIND = 6
+
+
+def test_the_nodes_of_a_pair_hold_each_others_keys_and_one_of_them_leads() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(MINUTE)
+        first, second = await mate(fleet, ONE), await mate(fleet, TWO)
+        assert [each.link for each in (first, second)] == ["in-step"] * 2
+        assert [each.role for each in (first, second)] == ["Active Leader", "Redundant Peer"]
+        assert [(each.records, each.replicated, each.lag, each.copies) for each in (first, second)] == [
+            (1, 1, 0, 1)
+        ] * 2
+        assert not first.taken_over
+        assert first.keys == ()
+        assert alarms(await told(fleet, ONE)) == alarms(await told(fleet, TWO)) == []
+
+    assert_well(play(look))
+
+
+def test_a_node_that_dies_is_taken_over_within_three_seconds_and_its_peer_does_not_rekey() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(2 * MINUTE)
+        (key,) = key_ids(await told(fleet, ONE))
+        changes = len(activations(fleet, BRANCH))
+        async with fleet.sites[ONE].held_off():
+            await at(2 * MINUTE + 3 * SECOND)
+            status = await mate(fleet, TWO)
+            assert status.taken_over
+            assert [(taken.key_id, taken.role, taken.seals) for taken in status.keys] == [
+                (key, "current", True)
+            ]
+            assert status.link == "down"
+            assert any("no HA link" in text for text in alarms(await told(fleet, TWO)))
+            assert status.role == "Active Leader" if status.term > 1 else status.role
+            await at(10 * MINUTE)
+        await at(11 * MINUTE)
+        back = await mate(fleet, TWO)
+        assert (back.link, back.taken_over) == ("in-step", False)
+        assert key_ids(await told(fleet, ONE)) == [key]
+        assert len(activations(fleet, BRANCH)) == changes
+        kinds = [type(event) for _, event in events(fleet, TWO)]
+        assert kinds.count(HaTakeover) == kinds.count(HaReleased) == 1
+        assert alarms(await told(fleet, TWO)) == []
+
+    assert_well(play(look), deaths=frozenset({"Process"}))
+
+
+def test_a_successor_is_used_once_the_mate_holds_it() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(HOUR + 10 * MINUTE)
+        assert len(activations(fleet, ONE)) == 2
+        assert not of_kind(fleet, ONE, HaKeyNotReplicated)
+        status = await mate(fleet, TWO)
+        assert status.lag == 0
+
+    assert_well(play(look, HOUR + 11 * MINUTE))
+
+
+def test_with_the_link_cut_a_node_goes_on_alone_says_so_and_catches_up() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(50 * MINUTE)
+        fleet.sync.cut()
+        await at(HOUR + 10 * MINUTE)
+        assert len(activations(fleet, ONE)) == 2, "nobody waits for a mate that cannot be reached"
+        assert any("no HA link" in text for text in alarms(await told(fleet, ONE)))
+        assert any("is out of date" in text for text in alarms(await told(fleet, ONE)))
+        assert (await mate(fleet, ONE)).replicated == 0
+        fleet.sync.mend()
+        await at(HOUR + 10 * MINUTE + 10 * SECOND)
+        status = await mate(fleet, ONE)
+        assert (status.link, status.replicated, status.lag) == ("in-step", 1, 0)
+        assert alarms(await told(fleet, ONE)) == []
+        assert len(of_kind(fleet, ONE, HaLinkDown)) == 1
+        assert len(of_kind(fleet, ONE, HaInStep)) == 2
+
+    assert_well(play(look, HOUR + 11 * MINUTE))
+
+
+def test_a_mate_that_holds_nothing_is_waited_for_as_long_as_the_peer_and_no_longer() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(50 * MINUTE)
+        # Both hear each other, and neither is told any more what the other has stored.
+        fleet.sync.lets_through = lambda frame: frame[KIND] != Kind.ACK
+        await at(HOUR + 10 * MINUTE)
+        assert len(activations(fleet, ONE)) == 2
+        (event,) = of_kind(fleet, ONE, HaKeyNotReplicated)
+        assert isinstance(event, HaKeyNotReplicated)
+        status = await told(fleet, ONE)
+        assert [event.key_id] == key_ids(status)
+        assert any(f"Key {event.index} with peer `branch/node0`" in text for text in alarms(status))
+        fleet.sync.lets_through = lambda _: True
+        fleet.sync.cut()
+        fleet.sync.mend()
+        await at(HOUR + 11 * MINUTE)
+        assert alarms(await told(fleet, ONE)) == []
+
+    assert_well(play(look, HOUR + 12 * MINUTE))
+
+
+def test_a_flapping_link_loses_nothing_and_nothing_goes_back() -> None:
+    async def look(fleet: Fleet) -> None:
+        for second in range(20 * 60, 80 * 60, 7):
+            await at(second * SECOND)
+            fleet.sync.cut()
+            await at((second + 3) * SECOND)
+            fleet.sync.mend()
+        await at(HOUR + 25 * MINUTE)
+        for node in (ONE, TWO):
+            status = await mate(fleet, node)
+            assert (status.link, status.replicated, status.lag) == ("in-step", 1, 0)
+            # Told of so many links that its journal has forgotten the first key.
+            assert fleet.sites[node].journal.counts["key.activated"] == 2
+
+    assert_well(play(look, HOUR + 26 * MINUTE))
+
+
+def test_both_nodes_that_are_killed_again_and_again_never_cause_a_rekey() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(2 * MINUTE)
+        for turn in range(20):
+            node = (ONE, TWO)[turn % 2]
+            async with fleet.sites[node].held_off():
+                await at((3 + turn) * MINUTE - 30 * SECOND)
+            await at((3 + turn) * MINUTE)
+        await at(30 * MINUTE)
+        assert [len(activations(fleet, node)) for node in (ONE, TWO, BRANCH)] == [1, 1, 2]
+        assert [(await mate(fleet, node)).link for node in (ONE, TWO)] == ["in-step"] * 2
+
+    assert_well(play(look, 31 * MINUTE), deaths=frozenset({"Process"}))
+
+
+def test_a_mate_of_another_router_is_refused_with_the_alarm_that_names_it() -> None:
+    first, second, branch = planned(AUTHORITY)
+    other = replace(second, authority="another")
+
+    async def look(fleet: Fleet) -> None:
+        await at(MINUTE)
+        (refused,) = of_kind(fleet, ONE, HaRefused)
+        assert isinstance(refused, HaRefused)
+        assert refused.reason == "another-router"
+        assert any(
+            "a node of router hub of authority another" in text for text in alarms(await told(fleet, ONE))
+        )
+        assert (await mate(fleet, ONE)).copies == 0
+
+    assert_the_link_alone_is_wrong((first, other, branch), look)
+
+
+def test_a_wrong_key_is_refused_with_the_alarm_that_names_it_at_both_ends() -> None:
+    first, second, branch = planned(AUTHORITY)
+    assert first.ha is not None
+    stranger = replace(first, ha=replace(first.ha, public_key=KEYS[2]))
+
+    async def look(fleet: Fleet) -> None:
+        await at(MINUTE)
+        (refused,) = of_kind(fleet, TWO, HaRefused)
+        assert isinstance(refused, HaRefused)
+        assert (refused.reason, refused.by_mate) == ("wrong-client-key", False)
+        (there,) = of_kind(fleet, ONE, HaRefused)
+        assert isinstance(there, HaRefused)
+        assert there.by_mate
+        assert any("is not the configured one" in text for text in alarms(await told(fleet, TWO)))
+        assert any("wrong-client-key" in text for text in alarms(await told(fleet, ONE)))
+
+    assert_the_link_alone_is_wrong((stranger, second, branch), look)
+
+
+# --- helpers --------------------------------------------------------------------------------------
+
+
+def planned(text: str) -> tuple[NodePlan, ...]:
+    return plans(load(text, "ha.yaml").authority, "/etc/peerkey")
+
+
+def play(look: Beside, lasts: timedelta = 12 * MINUTE) -> Outcome:
+    return simulate(planned(AUTHORITY), Settings(1, lasts, 0.0, schedule=()), beside=look)
+
+
+async def mate(fleet: Fleet, node: str) -> HaStatus:
+    status = (await told(fleet, node)).ha
+    assert status is not None
+    return status
+
+
+def of_kind(fleet: Fleet, node: str, kind: type) -> list[object]:
+    return [event for _, event in events(fleet, node) if isinstance(event, kind)]
+
+
+def activations(fleet: Fleet, node: str) -> list[object]:
+    return of_kind(fleet, node, KeyActivated)
+
+
+def assert_well(outcome: Outcome, deaths: frozenset[str] = frozenset()) -> None:
+    assert outcome.finding is None, "\n".join(outcome.trace)
+    assert set(outcome.deaths) == deaths
+
+
+def assert_the_link_alone_is_wrong(fleet: tuple[NodePlan, ...], look: Beside) -> None:
+    outcome = simulate(fleet, Settings(1, 2 * MINUTE, 0.0, schedule=()), beside=look)
+    assert not outcome.deaths
+    assert outcome.finding is not None
+    assert "has no HA link" in outcome.finding.what
