@@ -50,6 +50,7 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "actors/crl/ingesting.py": frozenset({"pathlib", "run_in_executor", "shutil", "subprocess", "tempfile"}),
     "actors/crl/judging.py": frozenset({"pathlib"}),
     "actors/crl/kept_lists.py": frozenset({"os", "pathlib", "secrets"}),
+    "actors/crl/reading.py": frozenset({"io"}),
     "actors/journal.py": frozenset({"pathlib"}),
     "actors/keystores/file.py": frozenset({"os", "pathlib", "secrets"}),
     "actors/keystores/identity_file.py": frozenset({"pathlib", "uuid.uuid4"}),
