@@ -51,9 +51,9 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "actors/crl/judging.py": frozenset({"pathlib"}),
     "actors/crl/kept_lists.py": frozenset({"os", "pathlib", "secrets"}),
     "actors/crl/reading.py": frozenset({"io"}),
+    # The link between the nodes of an HA router, and its key.
     "actors/ha/ssh.py": frozenset({"pathlib", "to_thread"}),
     "actors/ha/ssh_keys.py": frozenset({"pathlib"}),
-    # The link between the nodes of an HA router, and its key.
     "actors/journal.py": frozenset({"pathlib"}),
     "actors/keystores/file.py": frozenset({"os", "pathlib", "secrets"}),
     "actors/keystores/identity_file.py": frozenset({"pathlib", "uuid.uuid4"}),
