@@ -9,8 +9,8 @@ because one of them has not come back yet. It survives its death by reading conf
 its sources, which end with it, re-read their lists from the disk.
 
 Desired state is who wants what (:class:`~peerkey.pki.list_subscriptions.Subscriptions`); actual state is the
-sources that live. What they report is merged by one piece of work at a time; what is reported meanwhile waits
-for the next, so that fifty lists which come at once are merged twice and not fifty times.
+sources that live. What they report is merged by one piece of work at a time, and what is reported meanwhile
+waits for the next: lists that are judged faster than they are merged are merged together.
 """
 
 from __future__ import annotations
