@@ -6,7 +6,7 @@ A machine that is on the executor is not looked at: its last status stands in.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -45,12 +45,12 @@ class Question:
     unseen: deque[UUID]
     seen: list[Described] = field(default_factory=list)
 
-    def look(self, describe: Callable[[UUID], Described | None]) -> bool:
+    def look(self, desks: Mapping[UUID, Desk], now: Moment) -> bool:
         """Look at the next few peerings; tell whether all have been looked at."""
         for _ in range(min(len(self.unseen), DESCRIBED_AT_ONCE)):
-            seen = describe(self.unseen.popleft())
-            if seen is not None:
-                self.seen.append(seen)
+            desk = desks.get(self.unseen.popleft())
+            if desk is not None:
+                self.seen.append(described(desk, now))
         return not self.unseen
 
 
@@ -71,9 +71,9 @@ def node_status(
     )
 
 
-def with_mate(status: NodeStatus, ha: HaStatus) -> NodeStatus:
-    """Add what the link to the mate says."""
-    return replace(status, ha=ha, alarms=(*status.alarms, *ha.alarms))
+def with_mate(status: NodeStatus, ha: HaStatus, lacking: tuple[alarms.Alarm, ...]) -> NodeStatus:
+    """Add what the link to the mate says, and the alarms for keys that the mate lacks."""
+    return replace(status, ha=ha, alarms=(*status.alarms, *ha.alarms, *lacking))
 
 
 def described(desk: Desk, now: Moment) -> Described:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
@@ -47,7 +47,7 @@ from actors.messages import (
     SendProbe,
 )
 from actors.node_certificates import NodeCertificates
-from actors.node_status import Described, Question, described, node_status, with_mate
+from actors.node_status import Question, node_status, with_mate
 from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
 from actors.revocation_check import RECORD as CHECK_RECORD
@@ -571,30 +571,23 @@ class RouterNode(Actor):
         """Look at some peerings, and answer once all have been looked at."""
         if isinstance(question, GetStatus):
             question = Question(self.ctx.reply_token(), deque(self._desks))
-        if question.look(lambda peer: self._described(peer, now)):
+        if question.look(self._desks, now):
             self._answer(question.token, node_status(self._plan, self._certificates, question.seen, now))
         else:
             self.ctx.set_timer(("status", id(question)), timedelta(0), question)
-
-    def _described(self, peer: UUID, now: Moment) -> Described | None:
-        """Look at one peering, if there still is one."""
-        desk = self._desks.get(peer)
-        if desk is None:
-            return None
-        seen = described(desk, now)
-        return replace(seen, alarms=(*seen.alarms, *self._mate.alarms(peer, seen.status)))
 
     def _answer(self, token: ReplyToken, status: NodeStatus) -> None:
         """Answer, where there is a mate with what its link says."""
         asked = self._mate.status()
         if asked is None:
             token.reply(status)
-        else:
-            self.ctx.pipe(
-                asked,
-                lambda ha: MateAnswered(token, with_mate(status, ha)),
-                lambda _: MateAnswered(token, status),
-            )
+            return
+        lacking = tuple(self._mate.alarms(status.peers))
+        self.ctx.pipe(
+            asked,
+            lambda ha: MateAnswered(token, with_mate(status, ha, lacking)),
+            lambda _: MateAnswered(token, status),
+        )
 
     def _about_mate(self, message: MateNews | MateDue | MateAnswered) -> None:
         match message:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, final
+from uuid import UUID
 
 from actors.desk import record_name
 from actors.ha.link import LINK_MAILBOX, HaSyncLink
@@ -23,8 +24,7 @@ from peerkey.secret import Secret
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
-    from uuid import UUID
+    from collections.abc import Awaitable, Iterable, Iterator
 
     from actors.ha.messages import HaStatus
     from actors.ha.transport import SyncTransport
@@ -157,11 +157,13 @@ class Replication:
         """Ask the link how it stands, if there is one."""
         return None if self._link is None else self._link.ask(GetHaStatus(), _ANSWER_WITHIN)
 
-    def alarms(self, peer: UUID, status: PeerStatus) -> Iterator[alarms.Alarm]:
-        """Tell of a key in use that the mate lacks while there is a link; without one, that is the alarm."""
+    def alarms(self, peers: Iterable[PeerStatus]) -> Iterator[alarms.Alarm]:
+        """Tell of keys in use that the mate lacks while there is a link; without one, that is the alarm."""
         if self._ha is None or self._plan is None or not self._view.up:
             return
-        for role, index, key_id in status.security.keys:
-            if role == "current" and not self._view.holds(record_name(peer), bytes.fromhex(key_id)):
-                mate = f"{self._plan.router}/{self._ha.mate}"
-                yield alarms.ha_key_not_replicated(self._plan.name, mate, status.peer, index)
+        mate = f"{self._plan.router}/{self._ha.mate}"
+        for peer in peers:
+            name = record_name(UUID(peer.uuid))
+            for role, index, key_id in peer.security.keys:
+                if role == "current" and not self._view.holds(name, bytes.fromhex(key_id)):
+                    yield alarms.ha_key_not_replicated(self._plan.name, mate, peer.peer, index)
