@@ -17,6 +17,7 @@ actor                   one per               owns
 ``intake``             how much traffic may be under way, so that control messages find room
 ``node_status``        what an operator is shown of a node
 ``node_certificates``  a node's own certificate and trust, and what judges those of its peers
+``certificate_watch``  when a node looks at certificates again, its own and its peers'
 ``revocation_check``   when a node's own certificate was checked last, over restarts
 ``renewals``           which nodes have their certificate renewed
 ``work``               work on the executor that waits for its turn

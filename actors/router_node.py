@@ -4,6 +4,9 @@ It guarantees what ``protocol.md`` section 6 says: nothing signed or MACed leave
 depends on is stored under this incarnation's epoch. After a crash it reads identity and key rings
 back; its peers notice nothing. What is stored of a peer that is not configured any more is deleted.
 
+When certificates are looked at again is :mod:`actors.certificate_watch`'s business; what follows for each
+peering is this actor's, a few peerings at a time.
+
 Its paths are its children. They hold no key; every frame that proves something is made and checked
 here, by the :class:`~peerkey.protocol.peering.Peering` machine of the peer concerned.
 """

@@ -41,6 +41,7 @@ from actors.crl.port import (
     ListUnchanged,
     shown,
 )
+from actors.crl.reading import read_in_pieces
 from actors.crl.unpacking import ACCEPTED, Unpackable, unpacker
 from peerkey.pki.crl_polling import Validators
 from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
@@ -324,7 +325,7 @@ def _read(request: ListRequest, limit: int) -> ListFetched | ListUnchanged:
             found = Validators(etag=f"{state.st_mtime_ns}-{state.st_size}-{state.st_ino}")
             if found == request.validators:
                 return ListUnchanged()
-            content = file.read(limit + 1)
+            content = read_in_pieces(file, limit + 1)
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
         raise FetchFailed(FetchFault.FILE, request.url, why) from error

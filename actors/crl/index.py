@@ -9,21 +9,28 @@ because one of them has not come back yet. It survives its death by reading conf
 its sources, which end with it, re-read their lists from the disk.
 
 Desired state is who wants what (:class:`~peerkey.pki.list_subscriptions.Subscriptions`); actual state is the
-sources that live. What they report is merged by one piece of work at a time; what is reported meanwhile waits
-for the next, so that fifty lists which come at once are merged twice and not fifty times.
+sources that live. What they report is merged by one piece of work at a time, and what is reported meanwhile
+waits for the next: lists that are judged faster than they are merged are merged together.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from hashlib import sha256
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
 from actors.crl.discovery import Installed, Named, installed, seen
-from actors.crl.ingesting import GoodList, Judges
+from actors.crl.index_steps import (
+    CertificatesRead,
+    ConfigurationRead,
+    LookDue,
+    Merged,
+    PatienceEnded,
+    TellAgain,
+)
+from actors.crl.ingesting import Judges
 from actors.crl.messages import (
     Circumstances,
     FetchNow,
@@ -33,7 +40,9 @@ from actors.crl.messages import (
     Subscribed,
 )
 from actors.crl.port import shown
+from actors.crl.publishing import published
 from actors.crl.source import MAXIMUM_SIGNERS, CrlSource
+from actors.crl.spelling import actor_name, spelled, spelled_or_none
 from actors.crl.status import GetRevocation, RevocationStatus, alarms_of
 from actors.messages import CertificatesSeen, FetchLists, ListsWanted, RevocationChanged
 from actors.names import AUTHORITY
@@ -41,9 +50,6 @@ from actors.work import computed
 from peerkey.errors import Unavailable
 from peerkey.observe.events import CrlUnsupported
 from peerkey.pki.crl_polling import Intervals
-from peerkey.pki.list_addresses import normal
-from peerkey.pki.list_facts import ListFacts
-from peerkey.pki.list_merging import Held
 from peerkey.pki.list_subscriptions import MAXIMUM_SOURCES, Subscription, Subscriptions
 from runtime.actor import Actor, Terminated
 from runtime.supervision import PATIENT
@@ -64,27 +70,6 @@ PATIENCE: Final = timedelta(seconds=10)
 #: When an authority whose mailbox was full is told again.
 TELL_AGAIN_AFTER: Final = timedelta(milliseconds=100)
 
-#: Of an address in the name of its actor, and of the digest that tells it from another that begins alike.
-_NAME_CHARACTERS: Final = 80
-_DIGEST_CHARACTERS: Final = 12
-
-#: What stands for the lists of addresses that have not come back yet.
-_BEFORE: Final = ListFacts(
-    source="",
-    issuer="",
-    authority="",
-    series=(b"", b"", b"before"),
-    number=None,
-    base=None,
-    this_update=datetime.min,  # noqa: DTZ901 - it is compared with nothing
-    next_update=None,
-    size=0,
-    digest=b"",
-    total=0,
-    added=0,
-    removed=0,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class RevocationPorts:
@@ -93,44 +78,6 @@ class RevocationPorts:
     source: SourcePorts
     known: KnownRevocations
     read_file: ReadFile
-
-
-# --- what it tells itself -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LookDue:
-    """It is time to see who wants what."""
-
-
-@dataclass(frozen=True, slots=True)
-class PatienceEnded:
-    """Whoever has not come back by now is not waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationRead:
-    """The configuration and what its files say were read again."""
-
-    plans: tuple[NodePlan, ...] = field(repr=False)
-    found: Installed
-
-
-@dataclass(frozen=True, slots=True)
-class CertificatesRead:
-    """Certificates of peers were read."""
-
-    found: tuple[Named, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """The master list was merged and is in force."""
-
-
-@dataclass(frozen=True, slots=True)
-class TellAgain:
-    """The authority had no room for the word that something has changed."""
 
 
 class RevocationIndex(Actor):
@@ -268,7 +215,7 @@ class RevocationIndex(Actor):
     def _configured(self, plans: tuple[NodePlan, ...], found: Installed) -> None:
         """Take up what the configuration says."""
         sources = [
-            (_spelled(each.url), Intervals(each.polling_interval, each.backoff_interval))
+            (spelled(each.url), Intervals(each.polling_interval, each.backoff_interval))
             for plan in plans
             for each in plan.revocation
         ]
@@ -347,7 +294,7 @@ class RevocationIndex(Actor):
         index, ports = self.ctx.ref, self._ports.source
         ref = self.ctx.spawn(
             lambda: CrlSource(url, self._wanted[url], self._circumstances(), index, ports),
-            _actor_name(url),
+            actor_name(url),
             supervision=PATIENT,
         )
         self._sources[url] = ref
@@ -391,12 +338,8 @@ class RevocationIndex(Actor):
         if url in self._doubtful and not report.lists:
             self._subscriptions.forget(url)
         self._doubtful.discard(url)
-        deltas = tuple(
-            spelled
-            for good in report.lists
-            for spelled in map(_spelled_or_none, good.facts.freshest)
-            if spelled
-        )
+        freshest = (each for good in report.lists for each in good.facts.freshest)
+        deltas = tuple(each for each in map(spelled_or_none, freshest) if each)
         self._subscriptions.lists_name(url, deltas)
         if self._subscriptions.wanted(self.ctx.clock.wall()).keys() != self._wanted.keys():
             self._reconcile()
@@ -432,7 +375,7 @@ class RevocationIndex(Actor):
             return
         self._merged, self._merging = now, True
         lists = tuple(good for each in reports for good in each.lists)
-        self.ctx.pipe(computed(self.ctx, _published, self._ports.known, lists, beside), lambda _: Merged())
+        self.ctx.pipe(computed(self.ctx, published, self._ports.known, lists, beside), lambda _: Merged())
 
     def _tell(self) -> None:
         """Tell the authority, and through it every node."""
@@ -452,30 +395,3 @@ class RevocationIndex(Actor):
         return RevocationStatus(
             known.generation, known.total, sources, tuple(alarms_of(sources, limits, now))
         )
-
-
-def _published(known: KnownRevocations, lists: tuple[GoodList, ...], beside: bool) -> None:  # noqa: FBT001
-    """Merge lists; ``beside`` what is known already, where some have not come back."""
-    held = [good.held() for good in lists]
-    before = known.current
-    if beside and before is not None:
-        held.append(Held(_BEFORE, before))
-    known.publish(held)
-
-
-def _spelled(url: str) -> str:
-    """Return the operator's address in the spelling that certificates' are brought to."""
-    return _spelled_or_none(url) or url
-
-
-def _spelled_or_none(url: str) -> str | None:
-    try:
-        return normal(url)
-    except ValueError:
-        return None
-
-
-def _actor_name(url: str) -> str:
-    """Return a name of an actor in which an operator finds the address, and which is that address's alone."""
-    digest = sha256(url.encode()).hexdigest()[:_DIGEST_CHARACTERS]
-    return f"{shown(url).replace('/', '~')[:_NAME_CHARACTERS]}#{digest}"

@@ -25,6 +25,7 @@ from typing import Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from actors.crl.port import KeptLists
+from actors.crl.reading import read_in_pieces
 from actors.keystores.private_files import sync_directory
 from peerkey.errors import Unavailable
 from peerkey.pki.crl_polling import Validators
@@ -90,11 +91,13 @@ class KeptFiles:
                     return None
                 digest = file.readline(_MAXIMUM_HEAD_BYTES)
                 head_line = file.readline(_MAXIMUM_HEAD_BYTES)
-                content = file.read()
-        head = _read_head(head_line)
-        if digest != _digest(head_line, content) or head is None or head.url != url:
+                head = _read_head(head_line)
+                if head is None or head.url != url:
+                    return None
+                parts = tuple(read_in_pieces(file, length) for length in (*head.lengths, *head.signers))
+                more = file.read(1)
+        if more or digest != _digest(head_line, *parts):
             return None
-        parts = tuple(_cut(content, (*head.lengths, *head.signers)))
         count = len(head.lengths)
         validators = Validators(head.etag, head.last_modified)
         return KeptLists(url, parts[:count], validators, head.fetched, head.until, parts[count:])
@@ -165,10 +168,3 @@ def _read_head(line: bytes) -> _Head | None:
         return _Head.model_validate_json(line)
     except ValidationError:
         return None
-
-
-def _cut(content: bytes, lengths: tuple[int, ...]) -> Iterator[bytes]:
-    at = 0
-    for length in lengths:
-        yield content[at : at + length]
-        at += length

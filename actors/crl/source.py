@@ -11,13 +11,12 @@ Everybody who wants the list shares this actor: the index starts it for the firs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from actors.crl.ingesting import GoodList, IngestWork, Judges
+from actors.crl.keeping import digest_of, loaded, saved
 from actors.crl.messages import (
     Circumstances,
     FetchNow,
@@ -27,6 +26,18 @@ from actors.crl.messages import (
     Subscribed,
 )
 from actors.crl.port import FetchFailed, KeptLists, ListFetched, ListRequest, ListUnchanged, shown
+from actors.crl.series import Series, series_of, with_newest
+from actors.crl.source_steps import (
+    Came,
+    Good,
+    JudgedAgain,
+    KeepDue,
+    Kept,
+    LookDue,
+    NotCome,
+    NotGood,
+    ReportDue,
+)
 from actors.crl.status import SourceStatus, Trouble
 from actors.crl.telling import update_event
 from actors.names import AUTHORITY
@@ -34,11 +45,10 @@ from actors.time import moment
 from actors.work import computed
 from peerkey.errors import Unavailable
 from peerkey.pki.crl_polling import NO_VALIDATORS, Polling
-from peerkey.pki.list_ingestion import MAXIMUM_SERIES, ListRefused
+from peerkey.pki.list_ingestion import ListRefused
 from runtime.actor import Actor
 
 if TYPE_CHECKING:
-    from actors.crl.port import ListKeeper
     from actors.crl.telling import Stage
     from peerkey.moment import Moment
     from peerkey.pki.crl_polling import Wanted
@@ -61,84 +71,6 @@ MAXIMUM_SIGNERS: Final = 64
 
 #: Bytes of which a number between 0 and 1 is made.
 _LUCK_BYTES: Final = 4
-
-
-# --- what it tells itself -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LookDue:
-    """It is time to look whether something is due."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeepDue:
-    """What is kept beside the lists has changed for a while."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportDue:
-    """The index had no room for a report."""
-
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """An answer came."""
-
-    wanted: Wanted
-    answer: ListFetched | ListUnchanged
-    #: SHA-256 of what came; empty where nothing did.
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class NotCome:
-    """None came."""
-
-    wanted: Wanted
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True)
-class Good:
-    """What came counts."""
-
-    wanted: Wanted
-    fetched: ListFetched
-    good: GoodList
-    judges: Judges
-
-
-@dataclass(frozen=True, slots=True)
-class NotGood:
-    """What came does not count, or could not be judged."""
-
-    wanted: Wanted
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What counts has been written, or could not be."""
-
-    error: str
-    #: What the writing was for; ``None`` where nothing waits behind it.
-    behind: Good | None
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedAgain:
-    """What was kept, judged by whom we trust now."""
-
-    judges: Judges
-    #: SHA-256 of all that was to be judged, and what of it counts.
-    digests: frozenset[bytes] = field(repr=False)
-    lists: tuple[GoodList, ...] = field(repr=False)
-    refused: str
-
-
-#: Issuer, key and scope of a list, and whether it is complete: lists of one series replace each other.
-Series: TypeAlias = "tuple[tuple[bytes, bytes, bytes], bool]"
 
 
 class CrlSource(Actor):
@@ -201,8 +133,10 @@ class CrlSource(Actor):
                 self._freshen(now)
             case Came():
                 self._came(message, now)
-            case NotCome() | NotGood():
+            case NotCome():
                 self._not_come(message, now)
+            case NotGood():
+                self._not_good(message, now)
             case Good():
                 self._keep(message, now)
             case Kept():
@@ -247,7 +181,7 @@ class CrlSource(Actor):
         answer = await self._ports.fetcher.fetch(request)
         if isinstance(answer, ListUnchanged):
             return answer, b""
-        return answer, await computed(self.ctx, _digest, answer.content)
+        return answer, await computed(self.ctx, digest_of, answer.content)
 
     def _freshen(self, now: Moment) -> None:
         """Fetch the list for a node that wants it fresh, unless it is: a hundred nodes ask in turn."""
@@ -282,19 +216,19 @@ class CrlSource(Actor):
                 self._begin_judging(wanted, answer, now)
 
     def _begin_judging(self, wanted: Wanted, answer: ListFetched, now: Moment) -> None:
-        judges = self._judges()
+        judges, circumstances = self._judges(), self._circumstances
         work = IngestWork(
             self._url,
             answer.content,
             tuple(self._lists.values()),
-            self._circumstances.known,
+            circumstances.known,
             judges,
             now.wall,
         )
         self.ctx.pipe(
             self._ports.ingester.ingest(work),
             lambda good: Good(wanted, answer, good, judges),
-            lambda error: NotGood(wanted, error),
+            lambda error: NotGood(wanted, error, circumstances),
             drain=False,
         )
 
@@ -309,6 +243,13 @@ class CrlSource(Actor):
                 self._failed(message.wanted, Trouble.REFUSED, str(error), now)
             case error:
                 raise error
+
+    def _not_good(self, message: NotGood, now: Moment) -> None:
+        """Have what was refused judged once more, if by others now: its authority was perhaps just seen."""
+        self._not_come(message, now)
+        if self._circumstances != message.circumstances:
+            self._polling.hasten()
+            self._look(now)
 
     def _failed(self, wanted: Wanted, trouble: Trouble, why: str, now: Moment) -> None:
         """Say why no list came; what is in use stays in use."""
@@ -329,7 +270,7 @@ class CrlSource(Actor):
 
     def _keep(self, behind: Good | None, now: Moment) -> None:
         """Write what counts to the disk; what comes after it waits behind the writing."""
-        lists = self._lists if behind is None else _with(self._lists, behind)
+        lists = self._lists if behind is None else with_newest(self._lists, behind.good)
         if not lists:
             return
         digests = tuple(good.facts.digest for good in lists.values())
@@ -342,7 +283,7 @@ class CrlSource(Actor):
             (self._judged_by if behind is None else behind.judges).seen,
         )
         self.ctx.pipe(
-            computed(self.ctx, _saved, self._ports.keeper, kept, digests), lambda error: Kept(error, behind)
+            computed(self.ctx, saved, self._ports.keeper, kept, digests), lambda error: Kept(error, behind)
         )
 
     def _kept(self, message: Kept, now: Moment) -> None:
@@ -354,7 +295,7 @@ class CrlSource(Actor):
 
     def _in_use(self, good: Good, now: Moment) -> None:
         """Put a list in use that has been kept, as far as it could be."""
-        self._lists = _with(self._lists, good)
+        self._lists = with_newest(self._lists, good.good)
         self._judged_by = good.judges
         self._validators = good.fetched.validators
         self._polling.fetched(self._validators, self._next_update(), now, luck=self._luck())
@@ -403,7 +344,7 @@ class CrlSource(Actor):
 
     async def _judge_kept(self, judges: Judges, digests: frozenset[bytes]) -> JudgedAgain:
         """Judge those lists again; one that could not be kept cannot be, and is fetched instead."""
-        contents = await computed(self.ctx, _loaded, self._ports.keeper, self._url, digests)
+        contents = await computed(self.ctx, loaded, self._ports.keeper, self._url, digests)
         return await self._judge(judges, contents, digests)
 
     async def _judge(
@@ -423,7 +364,7 @@ class CrlSource(Actor):
             except ListRefused as error:
                 refused = error.text
             else:
-                good[_series(found)] = found
+                good[series_of(found)] = found
         return JudgedAgain(judges, digests, tuple(good.values()), refused)
 
     def _judged_again(self, outcome: JudgedAgain, now: Moment) -> None:
@@ -437,7 +378,7 @@ class CrlSource(Actor):
     def _take_judged(self, outcome: JudgedAgain) -> None:
         """Let count what still does."""
         self._judged_by = outcome.judges
-        judged = {_series(good): good for good in outcome.lists}
+        judged = {series_of(good): good for good in outcome.lists}
         # What has come meanwhile stands beside it.
         since = {each: good for each, good in self._lists.items() if good.facts.digest not in outcome.digests}
         self._lists = {**judged, **since}
@@ -488,48 +429,3 @@ class CrlSource(Actor):
     def _luck(self) -> float:
         """Draw a number between 0 and 1."""
         return int.from_bytes(self._ports.entropy(_LUCK_BYTES), "big") / 256**_LUCK_BYTES
-
-
-def _digest(content: bytes) -> bytes:
-    return sha256(content).digest()
-
-
-def _series(good: GoodList) -> Series:
-    return good.facts.series, good.facts.base is None
-
-
-def _with(lists: Mapping[Series, GoodList], good: Good) -> dict[Series, GoodList]:
-    """Return the lists with one more, or in the place of the one that it replaces, as the newest."""
-    series = _series(good.good)
-    others = {each: value for each, value in lists.items() if each != series}
-    # Beyond the bound the one goes that has been there for longest.
-    for oldest in list(others)[: max(0, len(others) + 1 - MAXIMUM_SERIES)]:
-        del others[oldest]
-    return {**others, series: good.good}
-
-
-def _saved(keeper: ListKeeper, kept: KeptLists, digests: tuple[bytes, ...]) -> str:
-    """Keep the lists of these digests: the one that is given, and of those before what still counts.
-
-    Return why that was not possible, or nothing.
-    """
-    try:
-        there = {_digest(content): content for content in kept.contents}
-        if there.keys() != set(digests):
-            before = keeper.load(kept.url)
-            there |= {_digest(content): content for content in (before.contents if before else ())}
-        contents = tuple(there[digest] for digest in digests if digest in there)
-        keeper.save(replace(kept, contents=contents))
-    except Unavailable as fault:
-        return str(fault)
-    return ""
-
-
-def _loaded(keeper: ListKeeper, url: str, digests: frozenset[bytes]) -> tuple[bytes, ...]:
-    """Return the kept lists of these digests, or all without any, as far as they can be read."""
-    try:
-        kept = keeper.load(url)
-    except Unavailable:
-        return ()
-    contents = kept.contents if kept else ()
-    return tuple(content for content in contents if not digests or _digest(content) in digests)

@@ -126,8 +126,9 @@ class Injector:
                     await site.ask(ReleasePin(str(peering.peer_uuid)))
 
     def _stays_revoked(self, site: Site) -> bool:
-        """Tell whether nobody replaces a node's revoked certificate: chance says so, where it fails hard."""
-        return site.revoked and model.fails_hard(site.base) and bool(self._random.getrandbits(1))
+        """Tell whether nobody replaces a node's revoked certificate: chance says so, where all fail hard."""
+        hard = all(model.fails_hard(each.base) for each in self._fleet.sites.values())
+        return site.revoked and hard and bool(self._random.getrandbits(1))
 
     # --- each fault -------------------------------------------------------------------------------
 

@@ -77,9 +77,12 @@ def expected(plans: Iterable[NodePlan], revoked: Collection[str] = ()) -> tuple[
 
 
 def fails_hard(plan: NodePlan) -> bool:
-    """Tell whether a node gives up keys because of a certificate that its CA has revoked."""
+    """Tell whether a node gives up keys because of a revoked certificate, its own or a peer's.
+
+    One that validates no peers keeps its key with a peer whose farewell it has not heard.
+    """
     hard = plan.policy.invalid_certificate_behavior is InvalidCertificateBehavior.FAIL_HARD
-    return hard and plan.enabled and bool(plan.trusted)
+    return hard and plan.enabled and plan.peer_validation and bool(plan.trusted)
 
 
 def _expected(plan: NodePlan, peering: PeeringPlan, peer: NodePlan, revoked: Collection[str]) -> Expected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from actors.crl import source as source_module
-from actors.crl.index import PATIENCE
+from actors.crl.index import PATIENCE, RevocationPorts
+from actors.crl.ingesting import GoodList, IngestWork, InlineIngester
 from actors.crl.port import FetchFailed, FetchFault
 from actors.crl.source import KEEP_AFTER
 from actors.messages import CertificatesSeen, FetchLists, RevocationChanged
@@ -449,6 +451,24 @@ def test_a_list_of_an_authority_that_only_a_peer_has_shown_counts_once_it_was_se
     play(world, scenario)
 
 
+def test_an_authority_that_is_seen_while_its_list_is_judged_is_not_too_late() -> None:
+    world = Slow(NOW)
+    hidden = world.ca.authority("hidden", issuer=world.ca.root)
+    peer = world.ca.issue(UUID(int=9), issuer=hidden)
+    world.configure(URL, backoff=HOUR)
+    world.serves(
+        URL, revocation_list(hidden, peer.certificate, this_update=NOW - HOUR, next_update=NOW + WEEK)
+    )
+
+    async def scenario(world: Revocations, index: Ref, system: ActorSystem) -> None:
+        # The judgement that is under way does not know the authority.
+        index.tell(CertificatesSeen(frozenset({peer.chain})))
+        await pass_time(3 * Slow.TAKES)
+        assert world.revoked(peer)
+
+    play(world, scenario)
+
+
 def test_a_list_leads_to_its_delta_which_adds_and_releases() -> None:
     world = Revocations(NOW)
     held, late = world.ca.issue(UUID(int=7)), world.ca.issue(UUID(int=8))
@@ -777,6 +797,23 @@ def test_a_failed_fetch_shows_no_password_of_an_address() -> None:
 
 
 # --- helpers -------------------------------------------------------------------------------------------
+
+
+class Slow(Revocations):
+    """A world in which judging takes its time, as it does with a large list."""
+
+    TAKES = timedelta(seconds=9)
+
+    @property
+    def ports(self) -> RevocationPorts:
+        ports = super().ports
+        return replace(ports, source=replace(ports.source, ingester=SlowIngester()))
+
+
+class SlowIngester(InlineIngester):
+    async def ingest(self, work: IngestWork) -> GoodList:
+        await asyncio.sleep(Slow.TAKES.total_seconds())
+        return await super().ingest(work)
 
 
 def play(world: Revocations, scenario: Scenario) -> None:

@@ -8,11 +8,19 @@ from datetime import timedelta
 
 import pytest
 
+from actors.crl.status import RevocationStatus
 from actors.messages import NodeStatus, PathStatus, PeerStatus
 from peerkey.config.plan import NodePlan
-from peerkey.observe.alarms import Alarm, node_not_running, peer_unreachable
+from peerkey.observe.alarms import Alarm, crl_stale, node_not_running, peer_unreachable
 from peerkey.protocol.peering import PeeringStatus
-from peerkey_cli.simulation.model import KeyFacts, bound, differences, expected
+from peerkey_cli.simulation.model import (
+    KeyFacts,
+    bound,
+    differences,
+    expected,
+    fails_hard,
+    list_differences,
+)
 from tests.sim.authorities import planned
 
 EAST, WEST = "east/node0", "west/node0"
@@ -67,6 +75,44 @@ def test_a_configuration_that_cannot_be_keyed_says_why(
     assert not here.keyed
     assert why in here.why
     assert here.paths == frozenset()
+
+
+def test_whoever_fails_hard_has_no_key_with_a_revoked_certificate() -> None:
+    r1, r2, r3 = planned("hard")
+
+    wanted = expected((r1, r2, r3), revoked={r2.name})
+
+    assert {(each.node, each.peer): each.why for each in wanted if not each.keyed} == {
+        (r1.name, r2.name): "the certificate there is revoked",
+        (r2.name, r1.name): "the certificate here is revoked",
+        (r2.name, r3.name): "the certificate here is revoked",
+        (r3.name, r2.name): "the certificate there is revoked",
+    }
+    assert [fails_hard(planned(name)[0]) for name in ("hard", "pair", "pinned")] == [True, False, False]
+
+
+def test_each_difference_between_the_list_and_what_a_node_knows_is_named() -> None:
+    alarm = crl_stale("authority", ["http://crl"])
+    well = RevocationStatus()
+
+    found = [
+        list(list_differences(frozenset({1, 2}), {EAST: known}, {EAST: status}))
+        for known, status in (
+            (frozenset({1, 2}), well),
+            (frozenset({1}), well),
+            (frozenset({1, 2, 3}), well),
+            (frozenset({1, 2}), None),
+            (frozenset({1, 2}), replace(well, alarms=(alarm,))),
+        )
+    ]
+
+    assert found == [
+        [],
+        [(EAST, "revoked, and not known to be: [2]")],
+        [(EAST, "not revoked, or released, and known to be: [3]")],
+        [(EAST, "the node does not tell of revocations")],
+        [(EAST, f"lists are as they should be, and there is the alarm: {alarm.message}")],
+    ]
 
 
 def test_of_two_rekey_intervals_the_shorter_counts_and_none_means_for_ever() -> None:

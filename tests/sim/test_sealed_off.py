@@ -50,6 +50,7 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "actors/crl/ingesting.py": frozenset({"pathlib", "run_in_executor", "shutil", "subprocess", "tempfile"}),
     "actors/crl/judging.py": frozenset({"pathlib"}),
     "actors/crl/kept_lists.py": frozenset({"os", "pathlib", "secrets"}),
+    "actors/crl/reading.py": frozenset({"io"}),
     # The link between the nodes of an HA router, and its key.
     "actors/ha/ssh.py": frozenset({"pathlib", "to_thread"}),
     "actors/ha/ssh_keys.py": frozenset({"pathlib"}),
