@@ -220,6 +220,73 @@ def test_both_nodes_that_are_killed_again_and_again_never_cause_a_rekey() -> Non
     assert_well(play(look, 31 * MINUTE), deaths=frozenset({"Process"}))
 
 
+def test_a_link_that_crashes_reads_the_store_again_and_nobody_rekeys() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(2 * MINUTE)
+        keys = key_ids(await told(fleet, ONE))
+        system = fleet.sites[ONE].system
+        assert system is not None
+        system.crash(system.ref("authority/hub.node0/ha-sync"), RuntimeError("a test"))
+        await at(3 * MINUTE)
+        for node in (ONE, TWO):
+            status = await mate(fleet, node)
+            assert (status.link, status.replicated, status.copies) == ("in-step", 1, 1)
+        assert key_ids(await told(fleet, ONE)) == keys
+
+    assert set(play(look).deaths) == {"Crashed", "Restarted"}
+
+
+def test_a_pair_is_made_and_parted_by_reloads_and_no_key_changes() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(2 * MINUTE)
+        keys = [key_ids(await told(fleet, node)) for node in (ONE, TWO)]
+        joined = {node: fleet.sites[node].plan for node in (ONE, TWO)}
+        for node, plan in joined.items():
+            fleet.sites[node].plan = replace(plan, ha=None)
+            await fleet.sites[node].reload()
+        await at(3 * MINUTE)
+        assert [(await told(fleet, node)).ha for node in (ONE, TWO)] == [None, None]
+        assert [alarms(await told(fleet, node)) for node in (ONE, TWO)] == [[], []]
+        for node, plan in joined.items():
+            fleet.sites[node].plan = plan
+            await fleet.sites[node].reload()
+        await at(4 * MINUTE)
+        assert [(await mate(fleet, node)).link for node in (ONE, TWO)] == ["in-step", "in-step"]
+        assert [key_ids(await told(fleet, node)) for node in (ONE, TWO)] == keys
+
+    assert_well(play(look))
+
+
+def test_neither_what_is_stored_of_a_mate_nor_what_is_shown_or_sent_holds_a_key() -> None:
+    sent: list[bytes] = []
+
+    def seen(_sender: HaPlan, frame: bytes) -> bool:
+        sent.append(frame)
+        return True
+
+    async def look(fleet: Fleet) -> None:
+        fleet.sync.lets_through = seen
+        await at(2 * MINUTE)
+        async with fleet.sites[ONE].held_off():
+            await at(3 * MINUTE)
+            state = fleet.sites[ONE].stored(fleet.sites[BRANCH].uuid)
+            shown = repr(await told(fleet, TWO)) + repr(events(fleet, TWO))
+            (owner, name) = f"mate:{fleet.sites[ONE].uuid}", f"copy:peering:{fleet.sites[BRANCH].uuid}"
+            copy = fleet.sites[TWO].machine.disk.acknowledged.read(owner, name)
+        assert state is not None
+        assert state.ring.current is not None
+        assert copy is not None
+        assert state.ring.current.key_id.hex() in shown
+        for kept in (state.ring.current.peer_key, state.ring.current.probe):
+            assert kept.reveal() not in copy.value
+            assert not any(kept.reveal() in frame for frame in sent)
+            assert kept.reveal().hex() not in shown
+            assert repr(kept.reveal()) not in shown
+
+    assert_well(play(look), deaths=frozenset({"Process"}))
+    assert sent
+
+
 def test_a_mate_of_another_router_is_refused_with_the_alarm_that_names_it() -> None:
     first, second, branch = planned(AUTHORITY)
     other = replace(second, authority="another")
