@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from actors.ha.messages import HaStatus
+from actors.ha.transport import ChannelData, Word
 from peerkey.config import load, plans
 from peerkey.config.plan import HaPlan, NodePlan
 from peerkey.ha.messages import Kind
@@ -69,8 +70,8 @@ authority:
             - {{node: node0, network-interface: wan0, peer-node: node1, peer-network-interface: wan0}}
 """
 HOUR = 60 * MINUTE
-#: Where a frame of the link has its kind: behind the length, the head of the array and the version.
-KIND = 6
+#: Where a frame of the link has its version and its kind: behind the length and the head of the array.
+VERSION, KIND = 5, 6
 
 
 def test_the_nodes_of_a_pair_hold_each_others_keys_and_one_of_them_leads() -> None:
@@ -302,6 +303,32 @@ def test_a_mate_of_another_router_is_refused_with_the_alarm_that_names_it() -> N
         assert (await mate(fleet, ONE)).copies == 0
 
     assert_the_link_alone_is_wrong((first, other, branch), look)
+
+
+def test_a_mate_of_another_version_is_refused_with_the_alarm_that_names_both() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(MINUTE)
+        async with fleet.sites[TWO].held_off():
+            other = fleet.sites[TWO].plan.ha
+            assert other is not None
+
+            def echo(word: Word) -> bool:
+                if isinstance(word, ChannelData):
+                    end.send(word.channel, word.data[:VERSION] + b"\x07" + word.data[KIND:])
+                return True
+
+            end = fleet.sync.open(other, echo)
+            end.attempt()
+            await at(2 * MINUTE)
+            (refused,) = of_kind(fleet, ONE, HaRefused)
+            assert isinstance(refused, HaRefused)
+            assert refused.reason == "unsupported-version"
+            assert any("unsupported-version" in text for text in alarms(await told(fleet, ONE)))
+            end.close()
+        await at(3 * MINUTE)
+        assert alarms(await told(fleet, ONE)) == []
+
+    assert_well(play(look), deaths=frozenset({"Process"}))
 
 
 def test_a_wrong_key_is_refused_with_the_alarm_that_names_it_at_both_ends() -> None:
