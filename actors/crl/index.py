@@ -315,6 +315,7 @@ class RevocationIndex(Actor):
 
     def _drop(self, url: str) -> None:
         """Give up what is kept of an address that nobody wants."""
+        self._ports.source.memory.pop(url, None)
         self.ctx.pipe(
             computed(self.ctx, self._ports.source.keeper.drop, url), lambda _: None, self._not_dropped
         )

@@ -26,6 +26,9 @@ class SourcePorts:
     ingester: ListIngester
     journal: Journal
     entropy: Entropy
+    #: The lists of each address that count, for whoever takes the place of an actor that dies while the disk
+    #: has refused to keep them. As many addresses as are followed; it ends with the process.
+    memory: dict[str, tuple[GoodList, ...]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from peerkey.pki.list_ingestion import MAXIMUM_SERIES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from actors.crl.ingesting import GoodList
 
 #: Issuer, key and scope of a list, and whether it is complete: lists of one series replace each other.
@@ -17,6 +19,16 @@ Series: TypeAlias = "tuple[tuple[bytes, bytes, bytes], bool]"
 def series_of(good: GoodList) -> Series:
     """Return which lists this one replaces, and is replaced by."""
     return good.facts.series, good.facts.base is None
+
+
+def newer(one: GoodList, other: GoodList) -> GoodList:
+    """Return the newer of two lists of a series; ``one`` where neither is."""
+
+    def age(good: GoodList) -> tuple[datetime, int]:
+        facts = good.facts
+        return facts.this_update, -1 if facts.number is None else facts.number
+
+    return max((one, other), key=age)
 
 
 def with_newest(lists: Mapping[Series, GoodList], good: GoodList) -> dict[Series, GoodList]:

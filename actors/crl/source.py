@@ -26,7 +26,7 @@ from actors.crl.messages import (
     Subscribed,
 )
 from actors.crl.port import FetchFailed, KeptLists, ListFetched, ListRequest, ListUnchanged, shown
-from actors.crl.series import Series, series_of, with_newest
+from actors.crl.series import Series, newer, series_of, with_newest
 from actors.crl.source_steps import (
     Came,
     Good,
@@ -113,6 +113,10 @@ class CrlSource(Actor):
             # Who was known to sign lists then may not have been seen again yet.
             self._judged_by = replace(self._judged_by, seen=kept.signers)
             self._take_judged(await self._judge(self._judges(), kept.contents, frozenset()))
+        # What the disk has refused to keep is not forgotten with the actor that has died.
+        for good in self._ports.memory.get(self._url, ()):
+            series = series_of(good)
+            self._lists[series] = newer(self._lists.get(series, good), good)
         self._report()
         self._look(moment(self.ctx.clock))
 
@@ -403,7 +407,7 @@ class CrlSource(Actor):
             entries=sum(good.facts.total for good in self._lists.values()),
             next_poll=None if wait is None else now.wall + wait,
         )
-        lists = tuple(self._lists.values())
+        lists = self._ports.memory[self._url] = tuple(self._lists.values())
         if not self._index.offer(SourceReport(self._url, lists, self._status)):
             self.ctx.set_timer("report", REPORT_AGAIN_AFTER, ReportDue())
 

@@ -700,6 +700,28 @@ def test_a_death_is_survived_from_the_disk_and_nothing_is_forgotten_meanwhile(vi
     play(world, scenario)
 
 
+@pytest.mark.parametrize("victim", ["index", "source"])
+def test_what_a_full_disk_has_refused_is_not_forgotten_with_the_actor_that_dies(victim: str) -> None:
+    world = Revocations(NOW)
+    world.configure(URL)
+    world.serves(URL, listed(world, world.own.certificate))
+    world.shelf.full = world.master.full = True
+
+    async def scenario(world: Revocations, index: Ref, system: ActorSystem) -> None:
+        assert world.revoked(world.own)
+        assert world.shelf.kept == {}
+        world.fails(URL)
+        name = next(actor.name for actor in system.actors() if actor.kind == "CrlSource")
+        system.crash(index if victim == "index" else system.ref(name), MemoryError())
+        for _ in range(100):
+            await pass_time(SECOND / 10)
+            assert world.revoked(world.own)
+        assert system.info().restarts == 1
+        assert (await source_of(index)).entries == 1
+
+    play(world, scenario)
+
+
 def test_a_source_that_cannot_come_back_takes_nothing_away_and_holds_up_no_other() -> None:
     before = Revocations(NOW)
     other = before.ca.issue(UUID(int=9))

@@ -211,7 +211,7 @@ def _file(name: str, path: Path) -> CertificateSource:
     return CertificateSource(name, str(path), None, ValidationMode.STRICT)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 90.0) -> None:
     """Wait until something holds that the actors bring about in their own time."""
     async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110 - nobody tells a test what actors do in their own time

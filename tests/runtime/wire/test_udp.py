@@ -300,6 +300,6 @@ def open_descriptors() -> int:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - only the kernel knows when
             await asyncio.sleep(0.001)
