@@ -6,6 +6,7 @@ actor                   one per               owns
 ``Authority``           process of a fleet    the desired state; starts, watches, reconciles the router nodes
 ``RouterNode``          router node           identity, trust, and the ``Peering`` machine of every peer
 ``PeerPath``            path to a peer node   the ``Path`` machine and one endpoint of a wire
+``HaSyncLink``          node of a pair        the link to the mate, and the copies of its key rings
 ``CertificateRenewal``  router node           when its certificate is renewed, and what became of that
 ``RevocationIndex``     process of a fleet    which revocation lists are wanted, and all of them merged
 ``CrlSource``           address of a list     polling, fetching, and the last good lists of that address
@@ -20,6 +21,7 @@ actor                   one per               owns
 ``certificate_watch``  when a node looks at certificates again, its own and its peers'
 ``revocation_check``   when a node's own certificate was checked last, over restarts
 ``renewals``           which nodes have their certificate renewed
+``whole_files``        files that appear whole or not at all
 ``work``               work on the executor that waits for its turn
 ``time``               the two clocks of a system as one moment
 ``identity``           a node's certificate, key and trust, as read from where the configuration says

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 from typing import TYPE_CHECKING, Final
 
-from actors.keystores.private_files import sync_directory
+from actors.whole_files import remove_drafts, write_whole
 from peerkey.errors import Unavailable
 from peerkey.pki.master_list import MasterList
 
@@ -61,22 +60,10 @@ class MasterListFile:
             Unavailable: the disk. The old list is still there.
         """
         path = self._path
-        draft = path.with_name(f"{_draft_prefix(path)}{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-            for left in path.parent.glob(f"{_draft_prefix(path)}*"):
-                left.unlink(missing_ok=True)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    for piece in pieces:
-                        file.write(piece)
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
-            sync_directory(path.parent)
+            remove_drafts(path)
+            write_whole(path, pieces, _MODE)
         except OSError as fault:
             message = f"{path}: cannot be written: {fault.strerror}"
             raise Unavailable(message) from fault
@@ -85,7 +72,3 @@ class MasterListFile:
             message = f"{path}: somebody has removed it"
             raise Unavailable(message)
         return published
-
-
-def _draft_prefix(path: Path) -> str:
-    return f".{path.name}."

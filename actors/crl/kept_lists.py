@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -26,7 +25,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, Valid
 
 from actors.crl.port import KeptLists
 from actors.crl.reading import read_in_pieces
-from actors.keystores.private_files import sync_directory
+from actors.whole_files import remove_drafts, write_whole
 from peerkey.errors import Unavailable
 from peerkey.pki.crl_polling import Validators
 from peerkey.pki.list_frame import MAXIMUM_LIST_BYTES
@@ -116,24 +115,10 @@ class KeptFiles:
         head_line = head.model_dump_json().encode() + b"\n"
         parts = (*kept.contents, *kept.signers)
         path = self._path(kept.url)
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         with _disk(path):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for left in self._directory.glob(f".{path.name}.*"):
-                left.unlink(missing_ok=True)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(_digest(head_line, *parts))
-                    file.write(head_line)
-                    for part in parts:
-                        file.write(part)
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
-            sync_directory(self._directory)
+            remove_drafts(path)
+            write_whole(path, (_digest(head_line, *parts), head_line, *parts), _MODE)
 
     def drop(self, url: str) -> None:
         """See :meth:`actors.crl.port.ListKeeper.drop`."""

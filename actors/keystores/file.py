@@ -28,7 +28,8 @@ from actors.keystores.generation import generate
 from actors.keystores.held import held
 from actors.keystores.passwords import KEY_PASSPHRASE, password
 from actors.keystores.port import KeyExists, NoSuchKey
-from actors.keystores.private_files import read_private, sync_directory, write_private
+from actors.keystores.private_files import read_private, write_private
+from actors.whole_files import sync_directory
 from peerkey.errors import Misconfigured
 from peerkey.protocol.suites import Signer, signer_for
 from peerkey.secret import Secret

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from typing import TYPE_CHECKING, Final
 
+from actors.whole_files import write_whole
 from peerkey.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
@@ -51,23 +51,9 @@ def write_private(path: Path, content: bytes, *, replace: bool) -> None:
         Unavailable: it cannot be written.
 
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if replace:
-                draft.replace(path)
-            else:
-                # Unlike a renaming, a link fails where the name is taken.
-                path.hardlink_to(draft)
-        finally:
-            draft.unlink(missing_ok=True)
-        sync_directory(path.parent)
+        write_whole(path, (content,), _MODE, replace=replace)
     except FileExistsError:
         if path.parent.is_dir():
             raise
@@ -76,12 +62,3 @@ def write_private(path: Path, content: bytes, *, replace: bool) -> None:
     except OSError as fault:
         message = f"{path}: cannot be written: {fault.strerror}"
         raise Unavailable(message) from fault
-
-
-def sync_directory(path: Path) -> None:
-    """Make what was linked, renamed or removed in a directory survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

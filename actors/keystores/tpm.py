@@ -32,8 +32,9 @@ from tpm2_pytss.tsskey import TSSPrivKey
 
 from actors.keystores.held import HeldEcKey, HeldRsaKey, remote_signer
 from actors.keystores.port import KeyExists, NoSuchKey
-from actors.keystores.private_files import read_private, sync_directory, write_private
+from actors.keystores.private_files import read_private, write_private
 from actors.keystores.pss import encode
+from actors.whole_files import sync_directory
 from peerkey.config.key_names import Tpm, parse_tpm
 from peerkey.errors import Misconfigured, Unavailable
 from peerkey.pki.key_types import KeyType

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from actors.whole_files import write_whole
 from peerkey.errors import Misconfigured
 
 #: A private key: for its owner alone.
@@ -36,38 +36,15 @@ def write(path: Path, content: bytes, mode: int, *, force: bool) -> None:
 
     :raises Misconfigured: it cannot be written; or it exists, and ``force`` is false.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         _make_directory(path)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if force:
-                draft.replace(path)
-            else:
-                # Unlike a renaming, a link fails where the name is taken.
-                path.hardlink_to(draft)
-        finally:
-            draft.unlink(missing_ok=True)
-        _sync(path.parent)
+        write_whole(path, (content,), mode, replace=force)
     except FileExistsError:
         refuse_existing([path], force=False)
         raise
     except OSError as fault:
         message = f"{path}: cannot be written: {fault.strerror}"
         raise Misconfigured(message) from fault
-
-
-def _sync(directory: Path) -> None:
-    """Let the name of a file in ``directory`` survive a power cut, as its content does."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _make_directory(path: Path) -> None:

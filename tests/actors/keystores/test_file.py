@@ -98,7 +98,7 @@ def test_a_failed_replacement_leaves_the_former_key_and_no_draft(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("actors.keystores.private_files.os.fsync", full)
+        patch.setattr("actors.whole_files.os.fsync", full)
         with pytest.raises(Unavailable, match="No space left"):
             store.create(str(path), KeyType.EC_P256, replace=True)
 
