@@ -36,13 +36,7 @@ def peers_security(document: schemas.PeersSecurity, colours: bool) -> list[str]:
     for peer in document.peers:
         for path in peer.paths:
             fields = (
-                ("Peer", peer.peer),
-                ("Node", peer.node),
-                ("Network Interface", path.interface),
-                ("Destination", path.remote),
-                ("Status", path.status),
-                ("Hostname", _NO_HOSTNAME),
-                ("Path Mtu", path.mtu),
+                *_path_fields(peer, path),
                 ("Security Status", peer.security_status),
                 ("Key Index", _or_none(peer.key_index)),
                 ("Peer Ki", _or_none(peer.peer_key_index)),
@@ -55,19 +49,26 @@ def peers_security(document: schemas.PeersSecurity, colours: bool) -> list[str]:
     return lines
 
 
+def _path_fields(peer: schemas.Peer, path: schemas.Path) -> tuple[tuple[str, object], ...]:
+    """Return how the block of a path begins."""
+    return (
+        ("Peer", peer.peer),
+        ("Node", peer.node),
+        ("Network Interface", path.interface),
+        ("Destination", path.remote),
+        ("Status", path.status),
+        ("Hostname", _NO_HOSTNAME),
+        ("Path Mtu", path.mtu),
+    )
+
+
 def peers_certificate(document: schemas.PeersCertificate, colours: bool) -> list[str]:
     """Return ``show peers certificate``: a block for each path."""
     lines = ["✔ Retrieving peer paths..."]
     for peer in document.peers:
         for path in peer.paths:
             fields = (
-                ("Peer", peer.peer),
-                ("Node", peer.node),
-                ("Network Interface", path.interface),
-                ("Destination", path.remote),
-                ("Status", path.status),
-                ("Hostname", _NO_HOSTNAME),
-                ("Path Mtu", path.mtu),
+                *_path_fields(peer, path),
                 ("Local Cert", _in_a_line(peer.local_certificate)),
                 ("Peer Cert", _in_a_line(peer.peer_certificate)),
             )
