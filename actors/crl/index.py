@@ -80,6 +80,21 @@ class RevocationPorts:
     read_file: ReadFile
 
 
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What a master list is made of: nothing is merged twice."""
+
+    #: SHA-256 of the lists.
+    digests: tuple[bytes, ...]
+    #: The addresses that have not come back yet.
+    awaited: frozenset[str]
+    #: Whether what was known before stands beside the lists.
+    beside: bool
+    #: Whether it is written: not before all of its lists are. The next process would find it naming
+    #: certificates that no list names which it has, and forget them.
+    durable: bool
+
+
 class RevocationIndex(Actor):
     """All addresses of one process."""
 
@@ -110,8 +125,8 @@ class RevocationIndex(Actor):
         self._told_unsupported: OrderedDict[str, None] = OrderedDict()
         self._merging = False
         self._merge_again = False
-        #: Of the lists in the master list, by address.
-        self._merged: dict[str, tuple[bytes, ...]] | None = None
+        #: What the master list was made of.
+        self._merged: Merge | None = None
         #: Whether the configuration is being read, must be read again then, and whether fetching was ordered.
         self._reading = self._read_once_more = self._ordered = False
         self._fault = ""
@@ -130,7 +145,8 @@ class RevocationIndex(Actor):
         plans = self._plans()
         self._configured(plans, await computed(self.ctx, installed, plans, self._ports.read_file))
         self._settled = self._trust_read
-        self._awaited = {url for url, _ in kept} & set(self._wanted)
+        # Where it cannot be told of which addresses lists are kept, it may be of any.
+        self._awaited = set(self._wanted) if self._fault else {url for url, _ in kept} & set(self._wanted)
         for url, _ in kept:
             if url not in self._wanted:
                 self._drop(url)
@@ -335,7 +351,8 @@ class RevocationIndex(Actor):
         if url not in self._wanted:
             return
         self._reports[url] = report
-        self._awaited.discard(url)
+        if report.lists or not report.status.disk_error:
+            self._awaited.discard(url)
         if url in self._doubtful and not report.lists:
             self._subscriptions.forget(url)
         self._doubtful.discard(url)
@@ -368,15 +385,18 @@ class RevocationIndex(Actor):
         if self._awaited and self._patient:
             return
         reports = [self._reports[url] for url in self._wanted if url in self._reports]
-        now = {each.url: tuple(good.facts.digest for good in each.lists) for each in reports if each.lists}
-        beside = bool(self._awaited) or not self._settled
-        if beside:
-            now[""] = tuple(sorted(url.encode() for url in self._awaited))
-        if now == self._merged and not self._ports.known.fault:
+        now = Merge(
+            tuple(good.facts.digest for each in reports for good in each.lists),
+            frozenset(self._awaited),
+            beside=bool(self._awaited) or not self._settled,
+            durable=not any(each.lists and each.status.disk_error for each in reports),
+        )
+        if now == self._merged and not (now.durable and self._ports.known.fault):
             return
         self._merged, self._merging = now, True
         lists = tuple(good for each in reports for good in each.lists)
-        self.ctx.pipe(computed(self.ctx, published, self._ports.known, lists, beside), lambda _: Merged())
+        work = computed(self.ctx, published, self._ports.known, lists, now.beside, now.durable)
+        self.ctx.pipe(work, lambda _: Merged())
 
     def _tell(self) -> None:
         """Tell the authority, and through it every node."""

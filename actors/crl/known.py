@@ -90,22 +90,29 @@ class KnownRevocations:
                 if found is not None and found.generation > self._generation:
                     self._take(found)
 
-    def publish(self, lists: Iterable[Held]) -> None:
+    def publish(self, lists: Iterable[Held], *, durable: bool = True) -> None:
         """Merge lists and put them in the place of what is known. It takes its time, and waits for the disk.
 
         Where it cannot be written it is known all the same, in the memory of this process: what is revoked
-        must not depend on a full disk.
+        must not depend on a full disk. Where it is not to be ``durable`` it is known there alone.
         """
         held = tuple(lists)
         with self._turn:
             generation = self._generation + 1
-            try:
-                found = self._file.publish(publish(held, generation))
-                self.fault = ""
-            except Unavailable as fault:
-                self.fault = str(fault)
+            found = self._written(held, generation) if durable else None
+            if found is None:
                 found = MasterList(b"".join(publish(held, generation)))
             self._take(found)
+
+    def _written(self, held: tuple[Held, ...], generation: int) -> MasterList | None:
+        """Put the master list on the disk and return it; ``None`` where the disk refuses, which says why."""
+        try:
+            found = self._file.publish(publish(held, generation))
+        except Unavailable as fault:
+            self.fault = str(fault)
+            return None
+        self.fault = ""
+        return found
 
     def _take(self, found: MasterList) -> None:
         self._list = found

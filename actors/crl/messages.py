@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from actors.crl.ingesting import GoodList, Judges
+from actors.crl.remembered import Remembered
 from actors.crl.status import SourceStatus
 
 if TYPE_CHECKING:
@@ -26,9 +27,8 @@ class SourcePorts:
     ingester: ListIngester
     journal: Journal
     entropy: Entropy
-    #: The lists of each address that count, for whoever takes the place of an actor that dies while the disk
-    #: has refused to keep them. As many addresses as are followed; it ends with the process.
-    memory: dict[str, tuple[GoodList, ...]] = field(default_factory=dict, repr=False)
+    #: By address, what outlives its actor.
+    memory: dict[str, Remembered] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,18 @@ _BEFORE: Final = ListFacts(
 )
 
 
-def published(known: KnownRevocations, lists: tuple[GoodList, ...], beside: bool) -> None:  # noqa: FBT001
-    """Merge lists; ``beside`` what is known already, where some have not come back."""
+def published(
+    known: KnownRevocations,
+    lists: tuple[GoodList, ...],
+    beside: bool,  # noqa: FBT001
+    durable: bool,  # noqa: FBT001
+) -> None:
+    """Merge lists; ``beside`` what is known already, where some have not come back.
+
+    Where it is not to be ``durable``, the one on the disk stays as it is.
+    """
     held = [good.held() for good in lists]
     before = known.current
     if beside and before is not None:
         held.append(Held(_BEFORE, before))
-    known.publish(held)
+    known.publish(held, durable=durable)

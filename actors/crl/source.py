@@ -26,6 +26,7 @@ from actors.crl.messages import (
     Subscribed,
 )
 from actors.crl.port import FetchFailed, KeptLists, ListFetched, ListRequest, ListUnchanged, shown
+from actors.crl.remembered import Remembered
 from actors.crl.series import Series, newer, series_of, with_newest
 from actors.crl.source_steps import (
     Came,
@@ -58,7 +59,8 @@ if TYPE_CHECKING:
 
 #: How often it is looked whether something is due although nothing says so: wall clocks are stepped.
 LOOK_AGAIN_AFTER: Final = timedelta(minutes=10)
-#: How long changes of what is kept beside a list are gathered before the file is written again.
+#: How long changes of what is kept beside a list are gathered before the file is written again, and when what
+#: the disk has refused is tried again.
 KEEP_AFTER: Final = timedelta(minutes=1)
 #: How long a list is fresh for whoever wants a fresh one.
 FRESH: Final = timedelta(hours=1)
@@ -91,8 +93,12 @@ class CrlSource(Actor):
         self._index = index
         self._ports = ports
         self._polling = Polling(subscription.intervals)
-        #: The lists that count, the newest last. What they were read from is on the disk alone.
+        #: The lists that count, the newest last. What they were read from is on the disk, or remembered.
         self._lists: dict[Series, GoodList] = {}
+        self._memory = ports.memory.setdefault(url, Remembered())
+        #: Whether a writing is under way, and what waits for its end to be written.
+        self._writing = False
+        self._waiting: Good | None = None
         self._validators = NO_VALIDATORS
         self._status = SourceStatus(url, subscription.origin, self._polling.state)
         #: Whether the lists are being judged again, and by whom they were judged.
@@ -103,10 +109,13 @@ class CrlSource(Actor):
 
     async def started(self) -> None:
         """Serve what was kept, then poll."""
+        memory = self._memory
         try:
             kept = await computed(self.ctx, self._ports.keeper.load, self._url)
         except Unavailable as fault:
-            kept, self._status = None, replace(self._status, disk_error=str(fault))
+            kept, memory.error = None, str(fault)
+        else:
+            memory.error = memory.error if memory.unkept else ""
         if kept is not None:
             self._status = replace(self._status, fetched=kept.fetched, confirmed=kept.fetched)
             self._validators = kept.validators
@@ -114,9 +123,11 @@ class CrlSource(Actor):
             self._judged_by = replace(self._judged_by, seen=kept.signers)
             self._take_judged(await self._judge(self._judges(), kept.contents, frozenset()))
         # What the disk has refused to keep is not forgotten with the actor that has died.
-        for good in self._ports.memory.get(self._url, ()):
+        for good in memory.lists:
             series = series_of(good)
             self._lists[series] = newer(self._lists.get(series, good), good)
+        if memory.unkept:
+            self.ctx.set_timer("keep", KEEP_AFTER, KeepDue())
         self._report()
         self._look(moment(self.ctx.clock))
 
@@ -205,7 +216,7 @@ class CrlSource(Actor):
             case ListFetched(content, validators):
                 known = {good.facts.digest for good in self._lists.values()}
                 trusted = self._circumstances.judges.trusted
-                kept = not self._status.disk_error
+                kept = not self._memory.error
                 if message.digest in known and self._judged_by.trusted == trusted and kept:
                     self._validators = validators
                     self._polling.fetched(validators, self._next_update(), now, luck=self._luck())
@@ -277,25 +288,46 @@ class CrlSource(Actor):
         lists = self._lists if behind is None else with_newest(self._lists, behind.good)
         if not lists:
             return
+        if self._writing:
+            self._waiting = behind or self._waiting
+            self.ctx.set_timer("keep", KEEP_AFTER, KeepDue())
+            return
+        self._writing = True
+        memory = self._memory
+        memory.writings += 1
         digests = tuple(good.facts.digest for good in lists.values())
+        refused = (*memory.unkept.values(), *(() if behind is None else (behind,)))
         kept = KeptLists(
             self._url,
-            () if behind is None else (behind.fetched.content,),
+            tuple(each.fetched.content for each in refused),
             self._validators if behind is None else behind.fetched.validators,
             now.wall if behind is not None else self._status.fetched or now.wall,
             self._subscription.until,
             (self._judged_by if behind is None else behind.judges).seen,
         )
         self.ctx.pipe(
-            computed(self.ctx, saved, self._ports.keeper, kept, digests), lambda error: Kept(error, behind)
+            computed(self.ctx, saved, self._ports.keeper, kept, digests, memory.writings, memory),
+            lambda error: Kept(error, behind),
         )
 
     def _kept(self, message: Kept, now: Moment) -> None:
-        """Go on behind a writing."""
-        self._status = replace(self._status, disk_error=message.error)
+        """Go on behind a writing, and try again later what was refused: its server may not give it again."""
+        self._writing = False
+        if message.error:
+            self._memory.refused(message.behind, message.error)
+            self.ctx.set_timer("keep", KEEP_AFTER, KeepDue())
+        else:
+            self._memory.kept()
         if message.behind is not None:
             self._in_use(message.behind, now)
+        if message.error:
+            # The server would say "unchanged" of what is perhaps gone.
+            self._validators = NO_VALIDATORS
+            self._polling.holds(self._validators, self._next_update())
         self._report()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._keep(waiting, now)
 
     def _in_use(self, good: Good, now: Moment) -> None:
         """Put a list in use that has been kept, as far as it could be."""
@@ -347,8 +379,9 @@ class CrlSource(Actor):
         return replace(judges, seen=seen[:MAXIMUM_SIGNERS])
 
     async def _judge_kept(self, judges: Judges, digests: frozenset[bytes]) -> JudgedAgain:
-        """Judge those lists again; one that could not be kept cannot be, and is fetched instead."""
-        contents = await computed(self.ctx, loaded, self._ports.keeper, self._url, digests)
+        """Judge those lists again; one that is gone from the disk cannot be, and is fetched instead."""
+        unkept = tuple(each.fetched.content for each in self._memory.unkept.values())
+        contents = await computed(self.ctx, loaded, self._ports.keeper, self._url, digests, unkept)
         return await self._judge(judges, contents, digests)
 
     async def _judge(
@@ -406,9 +439,10 @@ class CrlSource(Actor):
             latest=latest,
             entries=sum(good.facts.total for good in self._lists.values()),
             next_poll=None if wait is None else now.wall + wait,
+            disk_error=self._memory.error,
         )
-        lists = self._ports.memory[self._url] = tuple(self._lists.values())
-        if not self._index.offer(SourceReport(self._url, lists, self._status)):
+        self._memory.counting(self._lists.values())
+        if not self._index.offer(SourceReport(self._url, self._memory.lists, self._status)):
             self.ctx.set_timer("report", REPORT_AGAIN_AFTER, ReportDue())
 
     def _journal(self, now: Moment, wanted: Wanted, stage: Stage, changes: tuple[int, int] = (0, 0)) -> None:

@@ -69,6 +69,7 @@ class NotGood:
 class Kept:
     """What counts has been written, or could not be."""
 
+    #: Why not; empty where it was.
     error: str
     #: What the writing was for; ``None`` where nothing waits behind it.
     behind: Good | None

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 BOOT_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: What a full set of short waits comes to: latencies, supervision of paths, gathering.
 _SHORT_WAITS: Final = timedelta(seconds=30)
+_REVOKED_THERE: Final = "the certificate there is revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class Expected:
     algorithm: str
     #: No key is older than this; ``None``: keys are never replaced.
     oldest_key: timedelta | None
+    #: Whether nothing stands against a key but that the certificate which the peer shows is revoked. Who has
+    #: not been shown it, and has another one that is good, need not give up a key.
+    revoked_there: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def _expected(plan: NodePlan, peering: PeeringPlan, peer: NodePlan, revoked: Col
             ("peers are validated and no authority is trusted here", _trusts_nobody(plan)),
             ("peers are validated and no authority is trusted there", _trusts_nobody(peer)),
             ("the certificate here is revoked", plan.name in revoked),
-            ("the certificate there is revoked", peer.name in revoked),
+            (_REVOKED_THERE, peer.name in revoked),
         )
         if holds
     ]
@@ -113,6 +117,7 @@ def _expected(plan: NodePlan, peering: PeeringPlan, peer: NodePlan, revoked: Col
         peer.name,
         keyed=not reasons,
         why="; ".join(reasons),
+        revoked_there=reasons == [_REVOKED_THERE],
         paths=frozenset() if reasons else paths,
         algorithm=peering.algorithm_name,
         oldest_key=None if interval is None else interval + bound((plan, peer)),
@@ -145,8 +150,13 @@ def differences(
     wanted: Sequence[Expected],
     statuses: Mapping[str, NodeStatus | None],
     keys: Mapping[str, KeyFacts],
+    not_shown: Collection[tuple[str, str]] = (),
 ) -> Iterator[tuple[Expected, str]]:
-    """Compare with what the nodes say, and with what is known of the keys that they name by their ids."""
+    """Compare with what the nodes say, and with what is known of the keys that they name by their ids.
+
+    ``not_shown`` are the pairs of a node and its peer where the node has another certificate of the peer in
+    force than the peer shows now, and the CA's list does not name it.
+    """
     peers = {
         (name, peer.peer): peer
         for name, status in statuses.items()
@@ -159,7 +169,9 @@ def differences(
             yield want, "the node does not answer, or does not know of the peering"
         elif want.keyed:
             yield from ((want, what) for what in _not_as_keyed(want, here, there, keys))
-        elif here.security.key_index is not None:
+        elif here.security.key_index is not None and not (
+            want.revoked_there and (want.node, want.peer) in not_shown
+        ):
             yield want, f"there is a key although {want.why}"
     for name, status in statuses.items():
         mine = [want for want in wanted if want.node == name]

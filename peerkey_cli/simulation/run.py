@@ -209,7 +209,11 @@ class _Run:
     ) -> list[tuple[tuple[str, ...], str]]:
         """Compare with the model; return what differs, each with the nodes concerned."""
         statuses = {name: await site.status() for name, site in fleet.sites.items()}
-        differing = model.differences(wanted, statuses, watch.key_facts())
+        not_shown = frozenset[tuple[str, str]]()
+        if fleet.lists is not None:
+            authority = fleet.lists.authority
+            not_shown = watch.not_shown(lambda certificate: not authority.names_it(certificate))
+        differing = model.differences(wanted, statuses, watch.key_facts(), not_shown)
         wrong: list[tuple[tuple[str, ...], str]] = [
             ((want.node, want.peer), what) for want, what in differing
         ]

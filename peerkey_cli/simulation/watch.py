@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography import x509
+
 from actors.messages import AnnounceThis, AnswerFrame, SendFrame, SendProbe
 from actors.peer_path import ASK_TIMER, DUE_TIMER, PeerPath
 from actors.router_node import RouterNode
@@ -30,6 +32,7 @@ from runtime.errors import ChildFailed, StaleEpoch, StoreUnavailable, WireUnavai
 from runtime.events import Crashed, Failed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from peerkey.protocol.frame import Frame
@@ -137,6 +140,20 @@ class Watch:
                     key_id = key.key_id.hex()
                     found[key_id] = KeyFacts(now - self._keys_seen.get(key_id, now), in_use)
         return found
+
+    def not_shown(self, good: Callable[[x509.Certificate], bool]) -> frozenset[tuple[str, str]]:
+        """Return who has another certificate of whom in force than is shown now, and it is a ``good`` one."""
+        found: set[tuple[str, str]] = set()
+        for pair in self._pairs.values():
+            for site in pair.sites:
+                other = pair.other(site)
+                stored = site.stored(other.uuid)
+                peer = None if stored is None else stored.peer
+                if peer is None or not peer.in_force or peer.fingerprint == other.leaf:
+                    continue
+                if good(x509.load_der_x509_certificate(peer.chain[0])):
+                    found.add((site.name, other.name))
+        return frozenset(found)
 
     def lacks(self, node: str, peer: UUID, key_id: bytes) -> bool:
         """Tell whether the peer of a node has lost this key."""

@@ -700,6 +700,83 @@ def test_a_death_is_survived_from_the_disk_and_nothing_is_forgotten_meanwhile(vi
     play(world, scenario)
 
 
+@pytest.mark.parametrize("victim", [None, "index", "source"])
+def test_a_list_that_the_disk_refused_is_kept_as_soon_as_there_is_room(victim: str | None) -> None:
+    world = Revocations(NOW)
+    world.configure(URL)
+    world.serves(URL, listed(world, world.own.certificate))
+    world.shelf.full = True
+
+    async def scenario(world: Revocations, index: Ref, system: ActorSystem) -> None:
+        world.fails(URL)
+        if victim is not None:
+            name = next(actor.name for actor in system.actors() if actor.kind == "CrlSource")
+            system.crash(index if victim == "index" else system.ref(name), MemoryError())
+        await pass_time(2 * KEEP_AFTER)
+        assert world.shelf.kept == {}
+        assert (await source_of(index)).disk_error
+        world.shelf.full = False
+        await pass_time(KEEP_AFTER + SECOND)
+        assert [len(kept.contents) for kept in world.shelf.kept.values()] == [1]
+        assert (await source_of(index)).disk_error == ""
+
+    play(world, scenario)
+
+
+def test_no_master_list_is_written_that_knows_more_than_the_lists_that_are_kept() -> None:
+    world = Revocations(NOW)
+    world.configure(URL)
+    world.serves(URL, listed(world, world.own.certificate))
+    world.shelf.full = True
+
+    async def scenario(world: Revocations, index: Ref, _: ActorSystem) -> None:
+        assert world.revoked(world.own)
+        written = world.master.read()
+        assert written is None or written.total == 0
+        world.shelf.full = False
+        await pass_time(KEEP_AFTER + SECOND)
+        written = world.master.read()
+        assert written is not None
+        assert written.total == 1
+
+    play(world, scenario)
+
+
+def test_lists_that_are_gone_from_the_disk_are_fetched_again_whole() -> None:
+    world = Revocations(NOW)
+    world.configure(URL)
+    world.own = world.ca.issue(UUID(int=1))
+    world.serves(URL, listed(world, world.own.certificate))
+
+    async def scenario(world: Revocations, index: Ref, _: ActorSystem) -> None:
+        world.shelf.kept.clear()
+        index.tell(CertificatesSeen(frozenset({world.ca.issue(UUID(int=9), more=[points(URL)]).chain})))
+        await pass_time(KEEP_AFTER + SECOND)
+        assert "gone" in (await source_of(index)).disk_error
+        await pass_time(25 * HOUR)
+        assert [len(kept.contents) for kept in world.shelf.kept.values()] == [1]
+        assert (await source_of(index)).disk_error == ""
+        assert world.revoked(world.own)
+
+    play(world, scenario)
+
+
+def test_lists_that_cannot_be_read_at_a_start_take_nothing_away() -> None:
+    before = Revocations(NOW)
+    before.configure(URL)
+    before.serves(URL, listed(before, before.own.certificate))
+    play(before, nothing)
+    after = again(before)
+    after.shelf.unreadable = True
+    after.fails(URL)
+
+    async def scenario(world: Revocations, _: Ref, __: ActorSystem) -> None:
+        await pass_time(2 * PATIENCE)
+        assert world.revoked(world.own)
+
+    play(after, scenario)
+
+
 @pytest.mark.parametrize("victim", ["index", "source"])
 def test_what_a_full_disk_has_refused_is_not_forgotten_with_the_actor_that_dies(victim: str) -> None:
     world = Revocations(NOW)

@@ -218,6 +218,15 @@ def test_a_key_where_there_should_be_none_differs() -> None:
     ]
 
 
+def test_a_key_may_stay_where_the_revoked_certificate_was_never_shown_and_another_is_good() -> None:
+    wanted = expected(planned("pair"), revoked=(WEST,))
+
+    found = [what for _, what in differences(wanted, statuses(), YOUNG, {(EAST, WEST)})]
+
+    assert found == ["there is a key although the certificate here is revoked"]
+    assert len(list(differences(wanted, statuses(), YOUNG))) == 2
+
+
 @pytest.mark.parametrize("alarm", [node_not_running(EAST, "it crashed"), peer_unreachable(WEST)])
 def test_an_alarm_while_everything_is_well_differs(alarm: Alarm) -> None:
     assert wrong(alarms=(alarm,)) == [
