@@ -67,6 +67,8 @@ LOOK_AFTER: Final = timedelta(minutes=10)
 #: How long the addresses that a list was kept of may take to come back before the others are merged without
 #: them: beside what was known before, so that nothing is forgotten even then.
 PATIENCE: Final = timedelta(seconds=10)
+#: When a master list that the disk has refused is written again.
+WRITE_AGAIN_AFTER: Final = timedelta(minutes=1)
 #: When an authority whose mailbox was full is told again.
 TELL_AGAIN_AFTER: Final = timedelta(milliseconds=100)
 
@@ -177,6 +179,8 @@ class RevocationIndex(Actor):
                 self._due(message)
             case Merged():
                 self._merging = False
+                if self._ports.known.fault:
+                    self.ctx.set_timer("look", WRITE_AGAIN_AFTER, LookDue())
                 self._tell()
                 if self._merge_again:
                     self._merge()

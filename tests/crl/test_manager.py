@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from actors.crl import source as source_module
-from actors.crl.index import PATIENCE, RevocationPorts
+from actors.crl.index import PATIENCE, WRITE_AGAIN_AFTER, RevocationPorts
 from actors.crl.ingesting import GoodList, IngestWork, InlineIngester
 from actors.crl.port import FetchFailed, FetchFault
 from actors.crl.source import KEEP_AFTER
@@ -735,6 +735,25 @@ def test_no_master_list_is_written_that_knows_more_than_the_lists_that_are_kept(
         assert written is None or written.total == 0
         world.shelf.full = False
         await pass_time(KEEP_AFTER + SECOND)
+        written = world.master.read()
+        assert written is not None
+        assert written.total == 1
+
+    play(world, scenario)
+
+
+def test_a_master_list_that_the_disk_refused_is_written_as_soon_as_there_is_room() -> None:
+    world = Revocations(NOW)
+    world.configure(URL)
+    world.serves(URL, listed(world, world.own.certificate))
+    world.master.full = True
+
+    async def scenario(world: Revocations, _: Ref, __: ActorSystem) -> None:
+        await pass_time(2 * WRITE_AGAIN_AFTER)
+        assert world.known.fault
+        world.master.full = False
+        await pass_time(WRITE_AGAIN_AFTER + SECOND)
+        assert world.known.fault == ""
         written = world.master.read()
         assert written is not None
         assert written.total == 1
