@@ -8,20 +8,20 @@ that was published last answers until a newer one does, and the next one is not 
 because one of them has not come back yet. It survives its death by reading configuration and addresses again;
 its sources, which end with it, re-read their lists from the disk.
 
-Desired state is who wants what (:class:`~peerkey.pki.list_subscriptions.Subscriptions`); actual state is the
-sources that live. What they report is merged by one piece of work at a time, and what is reported meanwhile
-waits for the next: lists that are judged faster than they are merged are merged together.
+Desired state is who wants what (:class:`~actors.crl.wants.Wants`); actual state is the sources that live.
+What they report is merged by one piece of work at a time, and what is reported meanwhile waits for the next:
+lists that are judged faster than they are merged are merged together.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
-from actors.crl.discovery import Installed, Named, installed, seen
+from actors.crl.discovery import Installed, installed, seen
 from actors.crl.index_steps import (
     CertificatesRead,
     ConfigurationRead,
@@ -30,7 +30,6 @@ from actors.crl.index_steps import (
     PatienceEnded,
     TellAgain,
 )
-from actors.crl.ingesting import Judges
 from actors.crl.messages import (
     Circumstances,
     FetchNow,
@@ -41,16 +40,16 @@ from actors.crl.messages import (
 )
 from actors.crl.port import shown
 from actors.crl.publishing import published
-from actors.crl.source import MAXIMUM_SIGNERS, CrlSource
-from actors.crl.spelling import actor_name, spelled, spelled_or_none
+from actors.crl.source import CrlSource
+from actors.crl.spelling import actor_name
 from actors.crl.status import GetRevocation, RevocationStatus, alarms_of
+from actors.crl.wants import Wants
 from actors.messages import CertificatesSeen, FetchLists, ListsWanted, RevocationChanged
 from actors.names import AUTHORITY
 from actors.work import computed
 from peerkey.errors import Unavailable
 from peerkey.observe.events import CrlUnsupported
-from peerkey.pki.crl_polling import Intervals
-from peerkey.pki.list_subscriptions import MAXIMUM_SOURCES, Subscription, Subscriptions
+from peerkey.pki.list_subscriptions import MAXIMUM_SOURCES, Subscription
 from runtime.actor import Actor, Terminated
 from runtime.supervision import PATIENT
 
@@ -60,8 +59,6 @@ if TYPE_CHECKING:
     from peerkey.config.plan import NodePlan
     from runtime.ref import Ref
 
-#: Certificates whose addresses are known, so that they are not read again. Of more the oldest are forgotten.
-MAXIMUM_CERTIFICATES: Final = 20_000
 #: How often it is looked who wants what: certificates end, and files can be read again.
 LOOK_AFTER: Final = timedelta(minutes=10)
 #: How long the addresses that a list was kept of may take to come back before the others are merged without
@@ -107,7 +104,8 @@ class RevocationIndex(Actor):
         self._plans = plans
         self._authority = authority
         self._ports = ports
-        self._subscriptions = Subscriptions()
+        self._wants = Wants(())
+        #: What was wanted when it was looked last.
         self._wanted: Mapping[str, Subscription] = {}
         self._sources: dict[str, Ref] = {}
         self._ending: dict[Ref, str] = {}
@@ -115,15 +113,10 @@ class RevocationIndex(Actor):
         #: Addresses of which lists are kept and that have not reported yet.
         self._awaited: set[str] = set()
         self._patient = True
-        #: Addresses whose certificates were seen before whom we trust has changed.
-        self._doubtful: set[str] = set()
-        self._judges = Judges()
-        self._trust_read = False
         #: Whether every list has been judged by whom we trust: not while that could not be read.
         self._settled = False
         #: What every source was told last of that.
         self._told = Circumstances()
-        self._certificates: OrderedDict[bytes, None] = OrderedDict()
         self._told_unsupported: OrderedDict[str, None] = OrderedDict()
         self._merging = False
         self._merge_again = False
@@ -141,12 +134,10 @@ class RevocationIndex(Actor):
             kept = await computed(self.ctx, self._ports.source.keeper.addresses)
         except Unavailable as fault:
             kept, self._fault = (), str(fault)
-        for url, until in kept:
-            if until is not None:
-                self._subscriptions.name(url, until)
+        self._wants = Wants(kept)
         plans = self._plans()
         self._configured(plans, await computed(self.ctx, installed, plans, self._ports.read_file))
-        self._settled = self._trust_read
+        self._settled = self._wants.trust_read
         # Where it cannot be told of which addresses lists are kept, it may be of any.
         self._awaited = set(self._wanted) if self._fault else {url for url, _ in kept} & set(self._wanted)
         for url, _ in kept:
@@ -162,10 +153,9 @@ class RevocationIndex(Actor):
             case SourceReport():
                 self._reported(message)
             case CertificatesSeen(chains):
-                known = frozenset(self._certificates)
-                self.ctx.pipe(computed(self.ctx, seen, chains, known), CertificatesRead)
+                self.ctx.pipe(computed(self.ctx, seen, chains, self._wants.read), CertificatesRead)
             case CertificatesRead(found):
-                self._named(found)
+                self._tell_unsupported(self._wants.named(found))
                 self._reconcile()
             case FetchLists():
                 self._ordered = True
@@ -196,7 +186,7 @@ class RevocationIndex(Actor):
             case LookDue():
                 self._read_again()
             case PatienceEnded():
-                self._patient, self._settled = False, self._trust_read
+                self._patient, self._settled = False, self._wants.trust_read
                 self._merge()
             case TellAgain():
                 self._tell()
@@ -234,71 +224,35 @@ class RevocationIndex(Actor):
 
     def _configured(self, plans: tuple[NodePlan, ...], found: Installed) -> None:
         """Take up what the configuration says."""
-        sources = [
-            (spelled(each.url), Intervals(each.polling_interval, each.backoff_interval))
-            for plan in plans
-            for each in plan.revocation
-        ]
-        self._subscriptions.configure(sources)
-        # What cannot be read takes nothing away: whom we trusted is trusted until it can be read.
-        if found.trusted != self._judges.trusted and not (found.unread and self._trust_read):
-            if self._trust_read:
-                self._doubt()
-            self._judges = Judges(found.trusted, ())
-        if not self._trust_read and not found.unread:
+        was_read = self._wants.trust_read
+        known = {url: url in self._reports and bool(self._reports[url].lists) for url in self._wanted}
+        self._tell_unsupported(self._wants.configured(plans, found, known))
+        if self._wants.trust_read and not was_read:
             # Until lists that could not be judged have been, nothing is forgotten either.
-            self._trust_read = True
             self.ctx.set_timer("patience", PATIENCE, PatienceEnded())
-        self._named(found.named)
         self._reconcile()
 
-    def _doubt(self) -> None:
-        """Take nothing of what certificates have said for granted: their authorities may be strangers now."""
-        self._certificates.clear()
-        self._doubtful = set(self._wanted)
-        for url in self._doubtful:
-            report = self._reports.get(url)
-            if report is None or not report.lists:
-                self._subscriptions.forget(url)
-
-    def _named(self, found: tuple[Named, ...]) -> None:
-        """Take note of what certificates say."""
-        authorities = list(self._judges.seen)
-        for each in found:
-            self._certificates[each.fingerprint] = None
-            self._certificates.move_to_end(each.fingerprint)
-            for url in each.fetchable:
-                self._subscriptions.name(url, each.until)
-                self._doubtful.discard(url)
-            for url, reason in each.others:
-                self._tell_unsupported(url, each.subject, reason)
-            if each.authority is not None and each.authority not in (*self._judges.trusted, *authorities):
-                authorities.append(each.authority)
-        while len(self._certificates) > MAXIMUM_CERTIFICATES:
-            self._certificates.popitem(last=False)
-        # The latest count, because they are in use.
-        self._judges = Judges(self._judges.trusted, tuple(authorities[-MAXIMUM_SIGNERS:]))
-
-    def _tell_unsupported(self, url: str, subject: str, reason: str) -> None:
-        """Tell once of an address that cannot be fetched."""
-        if url in self._told_unsupported:
-            return
-        self._told_unsupported[url] = None
-        if len(self._told_unsupported) > MAXIMUM_SOURCES:
-            self._told_unsupported.popitem(last=False)
-        self.ctx.log.warning("unsupported address of a revocation list", url=shown(url), reason=reason)
-        event = CrlUnsupported(shown(url), subject, reason)
-        self._ports.source.journal.record(self.ctx.clock.wall(), AUTHORITY, event)
+    def _tell_unsupported(self, addresses: Iterable[tuple[str, str, str]]) -> None:
+        """Tell once of each address that cannot be fetched."""
+        for url, subject, reason in addresses:
+            if url in self._told_unsupported:
+                continue
+            self._told_unsupported[url] = None
+            if len(self._told_unsupported) > MAXIMUM_SOURCES:
+                self._told_unsupported.popitem(last=False)
+            self.ctx.log.warning("unsupported address of a revocation list", url=shown(url), reason=reason)
+            event = CrlUnsupported(shown(url), subject, reason)
+            self._ports.source.journal.record(self.ctx.clock.wall(), AUTHORITY, event)
 
     def _reconcile(self) -> None:
         """Start and stop sources until those live that are wanted, and tell each what concerns it."""
         before = self._wanted
-        self._wanted = self._subscriptions.wanted(self.ctx.clock.wall())
+        self._wanted = self._wants.at(self.ctx.clock.wall())
         for url in [url for url in self._sources if url not in self._wanted]:
             ref = self._sources.pop(url)
             self._ending[ref] = url
-            # A clock may have been wrong when it ended: who names it is to be read again.
-            self._certificates.clear()
+            # A clock may have been wrong when it ended.
+            self._wants.read_anew()
             self.ctx.stop(ref)
         for url, subscription in self._wanted.items():
             if url not in self._sources:
@@ -357,20 +311,15 @@ class RevocationIndex(Actor):
         self._reports[url] = report
         if report.lists or not report.status.disk_error:
             self._awaited.discard(url)
-        if url in self._doubtful and not report.lists:
-            self._subscriptions.forget(url)
-        self._doubtful.discard(url)
-        freshest = (each for good in report.lists for each in good.facts.freshest)
-        deltas = tuple(each for each in map(spelled_or_none, freshest) if each)
-        self._subscriptions.lists_name(url, deltas)
-        if self._subscriptions.wanted(self.ctx.clock.wall()).keys() != self._wanted.keys():
+        self._wants.brought(url, report.lists)
+        if self._wants.at(self.ctx.clock.wall()).keys() != self._wanted.keys():
             self._reconcile()
         self._tell_sources()
         self._merge()
 
     def _circumstances(self) -> Circumstances:
         known = tuple(good.facts for report in self._reports.values() for good in report.lists)
-        return Circumstances(self._judges, known)
+        return Circumstances(self._wants.judges, known)
 
     def _tell_sources(self) -> None:
         """Tell every source by whom lists are judged and beside which, where that has changed."""
@@ -413,8 +362,8 @@ class RevocationIndex(Actor):
         known, now = self._ports.known, self.ctx.clock.wall()
         sources = tuple(self._reports[url].status for url in self._wanted if url in self._reports)
         limits = []
-        if self._subscriptions.left_out:
-            first, count = shown(self._subscriptions.left_out[0]), len(self._subscriptions.left_out)
+        if left_out := self._wants.left_out:
+            first, count = shown(left_out[0]), len(left_out)
             limits.append(f"{count} lists beyond {MAXIMUM_SOURCES} are not fetched, among them {first}")
         limits += [fault for fault in (known.fault, self._fault) if fault]
         return RevocationStatus(

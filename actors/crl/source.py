@@ -26,6 +26,7 @@ from actors.crl.messages import (
     Subscribed,
 )
 from actors.crl.port import FetchFailed, KeptLists, ListFetched, ListRequest, ListUnchanged, shown
+from actors.crl.rejudging import judged_in_turn
 from actors.crl.remembered import Remembered
 from actors.crl.series import Series, newer, series_of, with_newest
 from actors.crl.source_steps import (
@@ -387,22 +388,12 @@ class CrlSource(Actor):
     async def _judge(
         self, judges: Judges, contents: tuple[bytes, ...], digests: frozenset[bytes]
     ) -> JudgedAgain:
-        """Judge lists one after the other, as if they came anew."""
-        good: dict[Series, GoodList] = {}
         # They have been good at that time: a machine whose clock is behind does not forget them.
         at = max(self.ctx.clock.wall(), self._status.fetched or datetime.min.replace(tzinfo=UTC))
+        work = IngestWork(self._url, b"", (), self._circumstances.known, judges, at)
         refused = "" if len(contents) >= len(digests) else "it was not kept, and so cannot be judged again"
-        for content in contents:
-            before = tuple(good.values())
-            # A delta that was kept finds its base among its own, or counts again when it is fetched.
-            work = IngestWork(self._url, content, before, self._circumstances.known, judges, at)
-            try:
-                found = await self._ports.ingester.ingest(work)
-            except ListRefused as error:
-                refused = error.text
-            else:
-                good[series_of(found)] = found
-        return JudgedAgain(judges, digests, tuple(good.values()), refused)
+        lists, why = await judged_in_turn(self._ports.ingester, work, contents)
+        return JudgedAgain(judges, digests, lists, why or refused)
 
     def _judged_again(self, outcome: JudgedAgain, now: Moment) -> None:
         self._judging = False
