@@ -29,6 +29,7 @@ from io import BytesIO
 from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
+import anyio
 import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -89,7 +90,12 @@ class NetworkFetcher:
         """Fetch within ``limits``."""
         self._limits = limits or FetchLimits()
         self._turns = asyncio.Semaphore(MAXIMUM_AT_ONCE)
+        #: To begin takes a millisecond or two of the event loop: fifty lists at once begin one after the other.
+        self._beginning = asyncio.Lock()
+        # Without TLS nothing is trusted, rather than what httpx would read from the disk for each client.
+        self._plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._under_way = 0
+        self._warm = False
         self._contexts: OrderedDict[tuple[bytes, ...], ssl.SSLContext] = OrderedDict()
         self._threads = Threads("lists", MAXIMUM_AT_ONCE)
 
@@ -128,12 +134,12 @@ class NetworkFetcher:
     @asynccontextmanager
     async def _asked(self, request: ListRequest, url: httpx.URL) -> AsyncIterator[httpx.Response]:
         """Ask one server; within the block its answer can be read."""
-        # Without TLS nothing is trusted, rather than what httpx would read from the disk for each client.
-        context = (
-            await self._context(request.roots)
-            if url.scheme == "https"
-            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        )
+        context = await self._context(request.roots) if url.scheme == "https" else self._plain
+        async with self._beginning:
+            if not self._warm:
+                await self._away(_warm_up)
+                self._warm = True
+            await asyncio.sleep(0)
         pause = self._limits.pause.total_seconds()
         timeout = httpx.Timeout(pause, connect=self._limits.connect.total_seconds())
         headers = {
@@ -223,6 +229,12 @@ class NetworkFetcher:
     async def _away(self, function: Callable[..., T], *args: object) -> T:
         """Return what a function returns that waits for a disk, which may be far and may never answer."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+
+def _warm_up() -> None:
+    """Let httpx import, here on a thread, what it otherwise imports with the first request: that takes 0.1 s."""
+    httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
+    anyio.run(anyio.sleep, 0)
 
 
 def _trusting(roots: tuple[bytes, ...]) -> ssl.SSLContext:

@@ -63,7 +63,9 @@ def test_other_trust_gives_up_what_certificates_have_named_where_no_list_came_of
     assert wants.judges.seen == ()
 
 
-def test_a_list_of_the_old_trust_is_given_up_when_it_does_not_count_any_more_unless_it_is_named_again() -> None:
+def test_a_list_of_the_old_trust_is_given_up_when_it_does_not_count_any_more_unless_it_is_named_again() -> (
+    None
+):
     wants = Wants(())
     wants.configured((), trusting(b"root"), {})
     wants.named([named(1, A), named(2, B)])
