@@ -221,9 +221,7 @@ class PairDemonstration:
         took = time.monotonic() - began
         self._display.tell(f"{dead} was in step {took:.1f} s after its start: it has stored what it missed.")
         self._tell_standing(look)
-        self._display.tell(
-            f"{survivor} gave the keys back: all {len(was)} peerings of {dead} have the key of before."
-        )
+        self._display.tell(f"{survivor} gave the keys back: every peering of {dead} has the key of before.")
         self._see_nothing_changed(death, look, frozenset({ordered}))
 
     # --- inside -----------------------------------------------------------------------------------
