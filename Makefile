@@ -20,7 +20,7 @@ help: ## Show this list
 
 setup: $(READY) ## Make .venv and install everything into it
 
-demo: $(READY) ## Show a fleet authenticating and keying itself over real UDP
+demo: $(READY) ## Show a fleet authenticating and keying itself over real UDP; ARGS=--ha: an HA pair that loses a node
 	@$(BIN)/peerkey demo $(ARGS)
 
 test: $(READY) ## Run the tests

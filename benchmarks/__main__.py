@@ -4,7 +4,7 @@
 ``protocol``   keys agreed a second, next to the bare primitives
 ``runtime``    messages, questions and idle actors, next to pykka, xoscar and a floor
 ``lists``      a revocation list of a million entries: to take in, to keep, to ask, next to a floor
-``ha``         an HA pair in step again, next to sealing and packing alone
+``ha``         an HA pair in step again, next to sealing and packing alone, and over SSH, next to SSH alone
 ``pauses``     the longest that one message holds the event loop
 =============  ======================================================================================
 

@@ -7,6 +7,8 @@ broken and comes back, where inventories are exchanged and nothing else.
 The floor does to the same contents what cannot be left out: each is sealed with AES-256-GCM, packed into a
 frame of its own, unpacked and opened again. A ratio of 1 would mean that the protocol costs nothing. The
 longest call is the longest that one event holds whoever drives the machine.
+
+With SSH, stores and actors it is measured by :mod:`benchmarks.ha_ssh`, which is printed below.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Final
 import msgpack
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from benchmarks import ha_ssh
 from peerkey.ha.effects import LinkEffect, Send, StoreCopy
 from peerkey.ha.link import LinkState, MateLink, PairConfig
 from peerkey.ha.messages import Version
@@ -154,8 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="whether it works, not how fast")
     options = parser.parse_args(arguments)
     results = measure(100 if options.quick else RECORDS, 1 if options.quick else 5)
+    over_ssh = ha_ssh.measure(*((100, 1) if options.quick else (RECORDS, ha_ssh.ROUNDS)))
     if options.json:
-        document = {"resynchronisation": [{**asdict(one), "ratio": one.ratio} for one in results]}
+        document = {
+            name: [{**asdict(one), "ratio": one.ratio} for one in rows]
+            for name, rows in (("resynchronisation", results), ("over_ssh", over_ssh))
+        }
         print(json.dumps(document, indent=2))
         return 0
     print(
@@ -167,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{one.case:<32}{one.records:>9,}{one.seconds:>8.2f}{one.records_per_second:>10,.0f}"
             f"{one.floor_seconds:>9.2f}{one.ratio:>7.2f}{one.longest_call_milliseconds:>11.1f} ms"
         )
+    print("", *ha_ssh.table(over_ssh), sep="\n")
     return 0
 
 

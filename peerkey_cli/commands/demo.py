@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +39,12 @@ def demo(
             "--fail-hard", help="Let a bad certificate take the peering away, and show that it does."
         ),
     ] = False,
+    ha: Annotated[
+        bool,
+        typer.Option(
+            "--ha", help="Let one router be an HA pair, kill its leading node, and show that no key is."
+        ),
+    ] = False,
     keep: Annotated[
         Path | None,
         typer.Option(
@@ -56,9 +63,15 @@ def demo(
     Makes a throw-away CA, certificates and a configuration; authenticates and keys every peering; rotates
     every key once; revokes one certificate at the CA, whose list arrives over HTTP; lets one expire and shows
     the alarms. Ends with 0 only if all of it happened.
+
+    With --ha the first router has two nodes, each in a process of its own, and the others are its peers. The
+    node that leads is killed; its mate takes its keys over, no peer rekeys, and it comes back.
     """
     if runtime != "local":
         message = f"--runtime {runtime}: not available in this version; `local` is"
+        raise WrongUsage(message)
+    if ha and fail_hard:
+        message = "--ha and --fail-hard are two demonstrations; ask for one of them"
         raise WrongUsage(message)
     chosen = _algorithm(algorithm)
     import logging
@@ -70,11 +83,15 @@ def demo(
     _stop_alike()
     if keep is not None:
         _check_empty(keep)
-        _run(keep, routers, paths, chosen, timeout, fail_hard=fail_hard)
-        typer.echo(f"\nEverything is in {keep}; `peerkey run {keep}/authority.yaml` runs the fleet again.")
-        return
-    with tempfile.TemporaryDirectory(prefix="peerkey-demo-") as folder:
-        _run(Path(folder), routers, paths, chosen, timeout, fail_hard=fail_hard)
+    with nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="peerkey-demo-") as folder:
+        if ha:
+            _run_pair(Path(folder), routers - 1, paths, chosen, timeout)
+        else:
+            _run(Path(folder), routers, paths, chosen, timeout, fail_hard=fail_hard)
+    if keep is not None:
+        again = f"peerkey run {keep}/authority.yaml"
+        what = f"{again} --node NODE` runs a node of it" if ha else f"{again}` runs the fleet"
+        typer.echo(f"\nEverything is in {keep}; `{what} again.")
 
 
 def _stop_alike() -> None:
@@ -109,6 +126,29 @@ def _run(  # what a demonstration is asked for
         within = timedelta(seconds=timeout)
         fleet = asyncio.run(Demonstration(authority, server, shown, within, fail_hard=fail_hard).run())
     _print(fleet)
+
+
+def _run_pair(folder: Path, branches: int, paths: int, algorithm: Algorithm, timeout: int) -> None:
+    import sys
+    from datetime import timedelta
+
+    from peerkey_cli import layouts
+    from peerkey_cli.demo.display import display
+    from peerkey_cli.demo.pair_authority import lay_out_pair
+    from peerkey_cli.demo.pair_story import PairDemonstration, processes_of
+    from peerkey_cli.terminal import coloured, say
+
+    peerings = 2 * branches
+    with display() as shown:
+        meshed = f"{_counted(branches, 'peer')}, {peerings} peerings, {_counted(peerings * paths, 'path')}"
+        shown.tell(
+            f"an HA router of 2 nodes, {meshed}, keyed by {algorithm.name}, on UDP, the nodes linked by SSH"
+        )
+        authority = lay_out_pair(folder, branches=branches, paths=paths, algorithm=algorithm)
+        shown.tell(f"Made a CA, {branches + 2} certificates, 2 SSH keys and a configuration.")
+        within = timedelta(seconds=timeout)
+        status = PairDemonstration(authority, processes_of(authority), shown, within).run()
+    say("", "show security key-status", *layouts.key_status(status, coloured(sys.stdout))[1:])
 
 
 def _print(fleet: tuple[NodeStatus, ...]) -> None:

@@ -30,7 +30,8 @@ from peerkey_cli.laboratory.writing import PUBLIC, write
 from peerkey_cli.plans import PlansReader
 from peerkey_cli.state import StateDirectory
 
-_ADDRESS: Final = "127.0.0.1"
+#: Where everything of a demonstration listens.
+ADDRESS: Final = "127.0.0.1"
 _CA_NAME: Final = "peerkey demonstration"
 _LIFETIME: Final = timedelta(days=90)
 _LIST_LASTS: Final = timedelta(days=1)
@@ -100,24 +101,33 @@ def lay_out(
     :raises Misconfigured: ``folder`` holds an authority, or cannot be written to.
     """
     authority = DemoAuthority(folder, routers, paths)
-    laboratory.init(folder / "pki", _CA_NAME, _KEY, lifetime=_LIFETIME)
-    settings = _settings(algorithm, fail_hard=fail_hard)
+    settings = settings_of(algorithm, fail_hard=fail_hard)
     if crl:
         settings["certificate-revocation"] = [{"url": crl, "polling-interval": 1, "backoff-interval": 1}]
-    document = {"authority": settings | {"router": _routers(routers, paths)}}
-    text = yaml.safe_dump(document, sort_keys=False, width=100)
-    write(authority.file, f"# Written by `peerkey demo`.\n{text}".encode(), PUBLIC, force=False)
+    establish(authority.file, settings | {"router": _routers(routers, paths)})
+    return authority
+
+
+def establish(file: Path, authority: dict[str, Any]) -> None:
+    """Write a configuration to ``file``, with a CA and a certificate for each of its nodes beside it.
+
+    :raises Misconfigured: there is a CA or a configuration, or its directory cannot be written to.
+    """
+    folder = file.parent
+    laboratory.init(folder / "pki", _CA_NAME, _KEY, lifetime=_LIFETIME)
+    text = yaml.safe_dump({"authority": authority}, sort_keys=False, width=100)
+    write(file, f"# Written by `peerkey demo`.\n{text}".encode(), PUBLIC, force=False)
     issue_for_fleet(
         laboratory.opened(folder / "pki"),
-        PlansReader(authority.file)(),
+        PlansReader(file)(),
         _KEY,
         not_after=datetime.now(UTC).replace(microsecond=0) + _LIFETIME - timedelta(days=1),
         force=False,
     )
-    return authority
 
 
-def _settings(algorithm: Algorithm, *, fail_hard: bool) -> dict[str, Any]:
+def settings_of(algorithm: Algorithm, *, fail_hard: bool = False) -> dict[str, Any]:
+    """Return what an authority of a demonstration says besides its routers."""
     management: dict[str, Any] = {
         "peer-key-retransmit-interval": 5,
         "peer-key-timeout": 10,
@@ -147,44 +157,50 @@ def _routers(routers: int, paths: int) -> list[dict[str, Any]]:
         {
             "name": name,
             "peer-validation": True,
-            "node": [
-                {
-                    "name": "node0",
-                    "uuid": str(uuid4()),
-                    "client-certificate": {"name": "base", "file": f"pki/{name}-node0.pem"},
-                    "private-key": {"file": f"pki/{name}-node0.key"},
-                    "network-interface": [
-                        {"name": f"wan{path}", "address": _ADDRESS, "port": next(ports), "mtu": 1_500}
-                        for path in range(paths)
-                    ],
-                }
-            ],
-            "peer": [
-                {
-                    "name": peer,
-                    "path": [
-                        {
-                            "node": "node0",
-                            "network-interface": f"wan{path}",
-                            "peer-node": "node0",
-                            "peer-network-interface": f"wan{path}",
-                        }
-                        for path in range(paths)
-                    ],
-                }
-                for peer in peers[name]
-            ],
+            "node": [node_of(name, "node0", [next(ports) for _ in range(paths)])],
+            "peer": [peer_of(peer, [("node0", "node0")], paths) for peer in peers[name]],
         }
         for name in names
     ]
 
 
-def free_ports(count: int) -> list[int]:
-    """Return so many different UDP ports of the loopback address that nobody uses at the moment."""
+def node_of(router: str, node: str, ports: list[int]) -> dict[str, Any]:
+    """Return a node with an interface ``wan…`` for each of these ports."""
+    return {
+        "name": node,
+        "uuid": str(uuid4()),
+        "client-certificate": {"name": "base", "file": f"pki/{router}-{node}.pem"},
+        "private-key": {"file": f"pki/{router}-{node}.key"},
+        "network-interface": [
+            {"name": f"wan{place}", "address": ADDRESS, "port": port, "mtu": 1_500}
+            for place, port in enumerate(ports)
+        ],
+    }
+
+
+def peer_of(router: str, ways: list[tuple[str, str]], paths: int) -> dict[str, Any]:
+    """Return a peer with so many paths for each of these ways, from a node here to a node there."""
+    return {
+        "name": router,
+        "path": [
+            {
+                "node": here,
+                "network-interface": f"wan{path}",
+                "peer-node": there,
+                "peer-network-interface": f"wan{path}",
+            }
+            for here, there in ways
+            for path in range(paths)
+        ],
+    }
+
+
+def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> list[int]:
+    """Return so many different ports of the loopback address, of UDP unless said, that nobody uses now."""
     with ExitStack() as stack:
         ports = []
         for _ in range(count):
-            taken = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            taken.bind((_ADDRESS, 0))
+            taken = stack.enter_context(socket.socket(socket.AF_INET, kind))
+            taken.bind((ADDRESS, 0))
             ports.append(int(taken.getsockname()[1]))
         return ports

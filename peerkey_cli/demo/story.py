@@ -17,11 +17,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.messages import FetchLists, GetFleet, Rekey, Reload
-from peerkey.errors import PeerkeyError
 from peerkey.observe.events import CrlUpdated, PeerCertificateAccepted
 from peerkey.protocol.constants import ACTIVATION_DELAY
 from peerkey_cli.compose import composed
 from peerkey_cli.demo.facts import Facts, alarmed, facts_of, without_peerings
+from peerkey_cli.demo.failed import DemoFailed
 from peerkey_cli.plans import PlansReader
 from runtime.errors import RuntimeFault
 
@@ -42,10 +42,6 @@ _ANSWER_WITHIN: Final = timedelta(seconds=5)
 #: long as the fleet took from nothing to keys, and at least so long.
 SHORTEST_LIFE: Final = timedelta(seconds=6)
 _LIVES: Final = 3
-
-
-class DemoFailed(PeerkeyError):
-    """What was to be shown has not happened."""
 
 
 class Demonstration:
@@ -218,7 +214,7 @@ class Demonstration:
                 if found is not None:
                     return found
             if monotonic() >= self._end:
-                message = f"the demonstration failed: {missing}{_reasons(fleet)}"
+                message = f"{missing}{_reasons(fleet)}"
                 raise DemoFailed(message)
             await asyncio.sleep(LOOK_EVERY.total_seconds())
 

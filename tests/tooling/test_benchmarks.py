@@ -35,6 +35,10 @@ def test_every_benchmark_has_its_rows(alone: dict[str, str]) -> None:
         "whole life",
     }
     assert [row["case"] for row in document["ha"]["resynchronisation"]] == ["all missing", "none missing"]
+    assert [row["case"] for row in document["ha"]["over_ssh"]] == ["in memory", "on disk"]
+    assert all(
+        row["ratio"] > 0 and row["frame_bytes"] > 100 * row["records"] for row in document["ha"]["over_ssh"]
+    )
     messages, idle = document["runtime"]["messages"], document["runtime"]["idle"]
     for rows, works in ((messages, 5), (idle, 1)):
         assert len({row["work"] for row in rows}) == works
