@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
 import stat
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,13 +33,13 @@ import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from actors.crl.fetch_faults import explained
 from actors.crl.port import (
     FetchFailed,
     FetchFault,
     ListFetched,
     ListRequest,
     ListUnchanged,
-    shown,
 )
 from actors.crl.reading import read_in_pieces
 from actors.crl.unpacking import ACCEPTED, Unpackable, unpacker
@@ -90,7 +89,7 @@ class NetworkFetcher:
         """Fetch within ``limits``."""
         self._limits = limits or FetchLimits()
         self._turns = asyncio.Semaphore(MAXIMUM_AT_ONCE)
-        #: To begin takes a millisecond or two of the event loop: fifty lists at once begin one after the other.
+        #: To begin takes the event loop a millisecond or two: fifty lists begin one after the other.
         self._beginning = asyncio.Lock()
         # Without TLS nothing is trusted, rather than what httpx would read from the disk for each client.
         self._plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -160,7 +159,7 @@ class NetworkFetcher:
             ):
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, ValueError) as error:
-            raise FetchFailed(*_explained(request.url, url, error)) from error
+            raise FetchFailed(*explained(request.url, url, error)) from error
 
     async def _answer(self, request: ListRequest, response: httpx.Response) -> ListFetched | ListUnchanged:
         """Read what was answered."""
@@ -232,7 +231,7 @@ class NetworkFetcher:
 
 
 def _warm_up() -> None:
-    """Let httpx import, here on a thread, what it otherwise imports with the first request: that takes 0.1 s."""
+    """Let httpx import on this thread, for 0.1 s, what it would import with the first request."""
     httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
     anyio.run(anyio.sleep, 0)
 
@@ -266,50 +265,6 @@ def _led_to(original: str, url: httpx.URL, location: str) -> httpx.URL:
     if url.scheme == "https" and target.scheme != "https":
         raise FetchFailed(FetchFault.FORBIDDEN, original, "it is redirected from HTTPS to HTTP")
     return target.copy_with(fragment=None)
-
-
-def _explained(original: str, url: httpx.URL, error: Exception) -> tuple[FetchFault, str, str]:
-    """Say in our words what an error of the network means."""
-    server = shown(f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}")
-    causes = tuple(_causes(error))
-    for cause in causes:
-        match cause:
-            case ssl.SSLCertVerificationError():
-                return FetchFault.TLS, original, f"{server} is not trusted: {cause.verify_message}"
-            case ssl.SSLError():
-                return FetchFault.TLS, original, f"{server} does not speak TLS as it should"
-            case socket.gaierror():
-                return FetchFault.NAME, original, f"there is no server of the name {url.host[:128]}"
-    system = next((one.errno for one in causes if isinstance(one, OSError) and one.errno), None)
-    fault, why = _kind(error, system)
-    return fault, original, f"{server} {why}"
-
-
-def _kind(error: Exception, system: int | None) -> tuple[FetchFault, str]:
-    """Say what a server does, by the kind of error and the operating system's number for it."""
-    match error:
-        case httpx.ConnectTimeout():
-            return FetchFault.TIMEOUT, "does not take the connection"
-        case httpx.TimeoutException():
-            return FetchFault.TIMEOUT, "does not answer"
-        case httpx.ConnectError():
-            return FetchFault.CONNECTION, f"cannot be reached{f': {os.strerror(system)}' if system else ''}"
-        case httpx.NetworkError():
-            return FetchFault.TRUNCATED, "breaks the connection"
-        case httpx.RemoteProtocolError() if "complete message body" in str(error):
-            return FetchFault.TRUNCATED, "ends its answer before the list ends"
-        case _:
-            return FetchFault.PROTOCOL, "does not answer as HTTP demands"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what led to it."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for each in error.exceptions:
-                yield from _causes(each)
-        error = error.__cause__ or error.__context__
 
 
 def _validator(value: str | None) -> str:

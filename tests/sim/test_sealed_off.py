@@ -35,7 +35,18 @@ WORLDLY: Final = frozenset(
             "tempfile",
             "shutil",
         ),
-        *("socket", "select", "selectors", "ssl", "http", "httpx", "threading", "concurrent", "queue"),
+        *(
+            "anyio",
+            "socket",
+            "select",
+            "selectors",
+            "ssl",
+            "http",
+            "httpx",
+            "threading",
+            "concurrent",
+            "queue",
+        ),
         *("multiprocessing", "subprocess", "sqlite3", "fcntl", "psutil", "glob"),
     }
 )
@@ -46,7 +57,8 @@ HARMLESS: Final = frozenset({"random.Random", "pathlib.PurePath", "pathlib.PureP
 #: The adapters, and what each may use.
 ADAPTERS: Final[dict[str, frozenset[str]]] = {
     # The network of revocation lists, their files, and a process for each large one of them.
-    "actors/crl/fetching.py": frozenset({"httpx", "io", "open", "os", "run_in_executor", "socket", "ssl"}),
+    "actors/crl/fetch_faults.py": frozenset({"httpx", "os", "socket", "ssl"}),
+    "actors/crl/fetching.py": frozenset({"anyio", "httpx", "io", "open", "os", "run_in_executor", "ssl"}),
     "actors/crl/ingesting.py": frozenset({"pathlib", "run_in_executor", "shutil", "subprocess", "tempfile"}),
     "actors/crl/judging.py": frozenset({"pathlib"}),
     "actors/crl/kept_lists.py": frozenset({"os", "pathlib"}),
