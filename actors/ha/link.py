@@ -11,6 +11,7 @@ A channel that is missing is tried for again and again, at a distance that grows
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 from actors.desk import is_peering
 from actors.ha.messages import GetHaStatus, HaStatus, LinkWord, MateNews, RecordChanged, TakenKey
 from actors.ha.records import MateRecords
+from actors.ha.traffic import RINGS_AT_ONCE, MateTraffic
 from actors.ha.transport import (
     AttemptFailed,
     ChannelData,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from peerkey.moment import Instant, Moment
     from peerkey.observe.events import Event
     from peerkey.protocol.core import Entropy
+    from peerkey.protocol.traffic import DataPlane
     from runtime.ref import Ref
     from runtime.store.port import Store
 
@@ -114,6 +117,7 @@ class HaSyncLink(Actor):
         transport: SyncTransport,
         entropy: Entropy,
         journal: Journal,
+        data_plane: DataPlane | None = None,
     ) -> None:
         """Link ``node``, whose records ``owner`` has in the store and which is active under ``epoch``."""
         self._node, self._plan, self._ha = node, plan, ha
@@ -121,6 +125,7 @@ class HaSyncLink(Actor):
         self._store, self._transport = store, transport
         self._entropy, self._journal = entropy, journal
         self._mate_name = f"{plan.router}/{ha.mate}"
+        self._traffic = MateTraffic(data_plane, plan.uuid, epoch, ha.mate_uuid)
         self._channel = 0
         self._retry, self._trying = RETRY_AT_FIRST, False
         self._deadline: Instant | None = None
@@ -161,6 +166,11 @@ class HaSyncLink(Actor):
             copies=self._records.copies,
             now=moment(self.ctx.clock),
         )
+        self.ctx.defer(self._traffic.ended)
+        for number, (name, ring) in enumerate(self._pair.rings.items(), start=1):
+            self._traffic.copied(name, ring)
+            if number % RINGS_AT_ONCE == 0:
+                await asyncio.sleep(0)
         self._end: SyncEnd = self._transport.open(self._ha, self.ctx.ref.offer)
         self.ctx.defer(self._end.close)
         self._node.offer(MateNews(up=False, held=()))
@@ -262,8 +272,10 @@ class HaSyncLink(Actor):
                     self._channel = 0
                 case effects.StoreCopy(write, name, copy):
                     self.ctx.pipe(self._records.keep(name, copy), _stored(write))
+                    self._traffic.copied(name, self._pair.rings.get(name))
                 case effects.DeleteCopy(write, name):
                     self.ctx.pipe(self._records.drop(name), _stored(write))
+                    self._traffic.copied(name, None)
                 case effects.StoreTerm(term):
                     self.ctx.pipe(self._records.keep_term(term), _term_stored(term))
                 case effects.Held(name, version):
@@ -272,8 +284,11 @@ class HaSyncLink(Actor):
                     self._held[name] = None
                 case effects.Emit(event):
                     self._emit(event)
-                case effects.InStep() | effects.TakenOver() | effects.Released():
-                    # Who asks is shown what is so: there is no data plane in this process to be told.
+                case effects.TakenOver():
+                    self._traffic.taken_over()
+                case effects.Released():
+                    self._traffic.released()
+                case effects.InStep():
                     pass
                 case unreachable:
                     assert_never(unreachable)

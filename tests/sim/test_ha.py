@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from actors.ha.messages import HaStatus
 from actors.ha.transport import ChannelData, Word
+from actors.messages import Rekey
 from peerkey.config import load, plans
 from peerkey.config.plan import HaPlan, NodePlan
 from peerkey.ha.messages import Kind
@@ -19,6 +22,7 @@ from peerkey.observe.events import (
     HaTakeover,
     KeyActivated,
 )
+from peerkey.testing.data_plane import CannotSeal
 from peerkey_cli.simulation.fleet import Fleet
 from peerkey_cli.simulation.run import Beside, Outcome, simulate
 from peerkey_cli.simulation.settings import Settings
@@ -248,11 +252,13 @@ def test_a_pair_is_made_and_parted_by_reloads_and_no_key_changes() -> None:
         await at(3 * MINUTE)
         assert [(await told(fleet, node)).ha for node in (ONE, TWO)] == [None, None]
         assert [alarms(await told(fleet, node)) for node in (ONE, TWO)] == [[], []]
+        assert [owners(fleet, node) for node in (ONE, TWO)] == [{ONE}, {TWO}], "no key of the other stays"
         for node, plan in joined.items():
             fleet.sites[node].plan = plan
             await fleet.sites[node].reload()
         await at(4 * MINUTE)
         assert [(await mate(fleet, node)).link for node in (ONE, TWO)] == ["in-step", "in-step"]
+        assert [owners(fleet, node) for node in (ONE, TWO)] == [{ONE, TWO}] * 2
         assert [key_ids(await told(fleet, node)) for node in (ONE, TWO)] == keys
 
     assert_well(play(look))
@@ -286,6 +292,57 @@ def test_neither_what_is_stored_of_a_mate_nor_what_is_shown_or_sent_holds_a_key(
 
     assert_well(play(look), deaths=frozenset({"Process"}))
     assert sent
+
+
+def test_traffic_goes_on_over_the_mate_of_a_dead_node_with_the_keys_that_there_were() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(2 * MINUTE)
+        one, two, branch = (fleet.sites[node] for node in (ONE, TWO, BRANCH))
+        there = branch.data_plane
+        before = there.seal(branch.uuid, one.uuid, b"to node0")
+        assert one.data_plane.open(one.uuid, before) == b"to node0"
+        assert there.open(branch.uuid, one.data_plane.seal(one.uuid, branch.uuid, b"of node0")) == b"of node0"
+        assert two.data_plane.open(two.uuid, before) == b"to node0", "a copy opens at any time"
+        with pytest.raises(CannotSeal):
+            two.data_plane.seal(two.uuid, branch.uuid, b"", owner=one.uuid)
+        async with one.held_off():
+            await at(2 * MINUTE + 3 * SECOND)
+            for turn in range(3):
+                inward = there.seal(branch.uuid, one.uuid, b"in %d" % turn)
+                assert two.data_plane.open(two.uuid, inward) == b"in %d" % turn
+                outward = two.data_plane.seal(two.uuid, branch.uuid, b"out %d" % turn, owner=one.uuid)
+                assert there.open(branch.uuid, outward) == b"out %d" % turn
+            await at(4 * MINUTE)
+        await at(5 * MINUTE)
+        with pytest.raises(CannotSeal):
+            two.data_plane.seal(two.uuid, branch.uuid, b"", owner=one.uuid)
+        back = one.data_plane.seal(one.uuid, branch.uuid, b"again")
+        assert there.open(branch.uuid, back) == b"again"
+        assert len(activations(fleet, BRANCH)) == 2, "nobody has rekeyed"
+
+    assert_well(play(look), deaths=frozenset({"Process"}))
+
+
+def test_a_node_that_dies_while_a_key_is_replaced_leaves_every_key_that_its_peer_may_seal_with() -> None:
+    opened = []
+
+    async def look(fleet: Fleet) -> None:
+        one, two, branch = (fleet.sites[node] for node in (ONE, TWO, BRANCH))
+        await at(2 * MINUTE)
+        await branch.ask(Rekey(ONE))
+        for half_second in range(150):
+            await at(2 * MINUTE + half_second * SECOND / 2)
+            if half_second == 57:
+                one.kill()
+            packet = branch.data_plane.seal(branch.uuid, one.uuid, b"%d" % half_second)
+            assert two.data_plane.open(two.uuid, packet) == b"%d" % half_second
+            opened.append(packet[:16])
+            if one.uuid in {mate for _, mate in two.data_plane.taken_over}:
+                outward = two.data_plane.seal(two.uuid, branch.uuid, b"out", owner=one.uuid)
+                assert branch.data_plane.open(branch.uuid, outward) == b"out"
+
+    assert_well(play(look), deaths=frozenset({"Process"}))
+    assert len(set(opened)) == 2, "the key was replaced on the way"
 
 
 def test_a_mate_of_another_router_is_refused_with_the_alarm_that_names_it() -> None:
@@ -369,6 +426,12 @@ async def mate(fleet: Fleet, node: str) -> HaStatus:
     status = (await told(fleet, node)).ha
     assert status is not None
     return status
+
+
+def owners(fleet: Fleet, node: str) -> set[str]:
+    """Return whose key rings the data plane of a node has."""
+    names = {site.uuid: name for name, site in fleet.sites.items()}
+    return {names[owner] for _, owner, _ in fleet.sites[node].data_plane.keys}
 
 
 def of_kind(fleet: Fleet, node: str, kind: type) -> list[object]:
