@@ -368,6 +368,7 @@ class RouterNode(Actor):
         if desk is None or number not in {None, desk.number}:
             return
         act(desk)
+        self._mate.want_turn()
         if not desk.idle or desk.closing:
             return
         deadline = desk.peering.deadline()

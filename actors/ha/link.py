@@ -17,7 +17,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from actors.desk import is_peering
-from actors.ha.messages import GetHaStatus, HaStatus, LinkWord, MateNews, RecordChanged, TakenKey
+from actors.ha.messages import (
+    GetHaStatus,
+    HaStatus,
+    LinkWord,
+    MateNews,
+    RecordChanged,
+    TakenKey,
+    TurnWanted,
+)
 from actors.ha.records import MateRecords
 from actors.ha.traffic import RINGS_AT_ONCE, MateTraffic
 from actors.ha.transport import (
@@ -35,6 +43,7 @@ from peerkey.ha.link import LinkState, PairConfig
 from peerkey.ha.messages import Version
 from peerkey.ha.pair import PairNode
 from peerkey.ha.takeover import sealing
+from peerkey.ha.turns import RECORD
 from peerkey.observe import alarms
 from peerkey.observe.events import HaRefused
 from runtime.actor import Actor
@@ -84,6 +93,14 @@ class TermStored:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnStored:
+    """The record of the router's turns is durable in this version."""
+
+    version: Version
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class LinkDue:
     """The machine's deadline has come."""
 
@@ -98,7 +115,8 @@ class NewsDue:
     """The node had no room for news; they are due again."""
 
 
-_Durable: TypeAlias = Stored | TermStored
+_Durable: TypeAlias = Stored | TermStored | OwnStored
+_Write: TypeAlias = effects.StoreCopy | effects.DeleteCopy | effects.StoreOwn | effects.StoreTerm
 _Due: TypeAlias = LinkDue | AttemptDue | NewsDue
 
 
@@ -132,9 +150,9 @@ class HaSyncLink(Actor):
         self._link_error = ""
         #: The last key that was refused, until the two have greeted.
         self._key_refused: KeyRefused | None = None
-        #: What the node has not been told yet, and whether it knows that the link is up.
+        #: What the node has not been told yet; and what it was told last: of the link, and of its turn.
         self._held: dict[str, Version | None] = {}
-        self._told_up = False
+        self._told = (False, False)
 
     @property
     def machine(self) -> PairNode:
@@ -147,8 +165,9 @@ class HaSyncLink(Actor):
         own = {
             record.name: (Version(record.epoch, record.version), record.value)
             for record in await self._store.scan(self._owner)
-            if is_peering(record.name)
+            if is_peering(record.name) or record.name == RECORD
         }
+        self._turn_version = own[RECORD][0].number if RECORD in own else 0
         self._pair = PairNode(
             PairConfig(
                 authority=self._plan.authority,
@@ -188,7 +207,9 @@ class HaSyncLink(Actor):
                 self._carry(
                     self._pair.changed(name, version, None if content is None else content.reveal(), now)
                 )
-            case Stored() | TermStored():
+            case TurnWanted():
+                self._carry(self._pair.rekey_wanted(now))
+            case Stored() | TermStored() | OwnStored():
                 self._durable(message, now)
             case LinkDue() | AttemptDue() | NewsDue():
                 self._due(message, now)
@@ -257,6 +278,8 @@ class HaSyncLink(Actor):
                 self._carry(self._pair.stored(write, now))
             case TermStored(term):
                 self._carry(self._pair.term_stored(term, now))
+            case OwnStored(version, content):
+                self._carry(self._pair.changed(RECORD, version, content, now))
             case unreachable:
                 assert_never(unreachable)
 
@@ -270,14 +293,10 @@ class HaSyncLink(Actor):
                     self._link_error = reason
                     self._end.drop(self._channel)
                     self._channel = 0
-                case effects.StoreCopy(write, name, copy):
-                    self.ctx.pipe(self._records.keep(name, copy), _stored(write))
-                    self._traffic.copied(name, self._pair.rings.get(name))
-                case effects.DeleteCopy(write, name):
-                    self.ctx.pipe(self._records.drop(name), _stored(write))
-                    self._traffic.copied(name, None)
-                case effects.StoreTerm(term):
-                    self.ctx.pipe(self._records.keep_term(term), _term_stored(term))
+                case (
+                    effects.StoreCopy() | effects.DeleteCopy() | effects.StoreOwn() | effects.StoreTerm()
+                ) as write:
+                    self._write(write)
                 case effects.Held(name, version):
                     self._held[name] = version
                 case effects.Lacks(name):
@@ -299,17 +318,39 @@ class HaSyncLink(Actor):
         self._tell_node()
         self._arm()
 
+    def _write(self, wanted: _Write) -> None:
+        """Begin a write; it is reported when it is durable."""
+        match wanted:
+            case effects.StoreCopy(write, name, copy):
+                self.ctx.pipe(self._records.keep(name, copy), _stored(write))
+                self._traffic.copied(name, self._pair.rings.get(name))
+            case effects.DeleteCopy(write, name):
+                self.ctx.pipe(self._records.drop(name), _stored(write))
+                self._traffic.copied(name, None)
+            case effects.StoreOwn(name, content):
+                # Among the records of the node, whose epoch the link shares.
+                expected, self._turn_version = self._turn_version, self._turn_version + 1
+                self.ctx.pipe(
+                    self._store.write(self._owner, self._epoch, name, content, expected),
+                    lambda number: OwnStored(Version(self._epoch, number), content),
+                )
+            case effects.StoreTerm(term):
+                self.ctx.pipe(self._records.keep_term(term), _term_stored(term))
+            case unreachable:
+                assert_never(unreachable)
+
     def _emit(self, event: Event) -> None:
         self._journal.record(self.ctx.clock.wall(), self._plan.name, event)
 
     def _tell_node(self) -> None:
         """Tell the node what is new, as soon as it has room for it."""
-        up = self._pair.link.up
-        if not self._held and up == self._told_up:
+        stands = self._pair.link.up, self._pair.turns.ours
+        if not self._held and stands == self._told:
             return
-        if self._node.offer(MateNews(up, tuple(self._held.items()))):
+        up, turn = stands
+        if self._node.offer(MateNews(up, tuple(self._held.items()), turn)):
             self._held.clear()
-            self._told_up = up
+            self._told = stands
         else:
             self.ctx.set_timer("news", TELL_AGAIN_AFTER, NewsDue())
 
@@ -341,6 +382,7 @@ class HaSyncLink(Actor):
             copies=status.copies,
             taken_over=status.taken_over,
             silent_seconds=status.silent_seconds,
+            rekey_turn=status.rekey_turn,
             keys=tuple(self._taken_keys()) if status.taken_over else (),
             alarms=(*self._pair.alarms(now), *self._key_alarms()),
         )

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from actors.desk import record_name
 from actors.ha.link import LINK_MAILBOX, HaSyncLink
-from actors.ha.messages import GetHaStatus, MateNews, RecordChanged
+from actors.ha.messages import GetHaStatus, MateNews, RecordChanged, TurnWanted
 from peerkey.ha.messages import Version
 from peerkey.ha.view import MateView
 from peerkey.observe import alarms
@@ -149,12 +149,19 @@ class Replication:
         """Take up what the link says of the mate."""
         if self._link is None:
             return
-        self._view.up = news.up
+        self._view.up, self._view.turn = news.up, news.turn
         for name, version in news.held:
             if version is None:
                 self._view.lacks(name)
             else:
                 self._view.held(name, version)
+
+    def want_turn(self) -> None:
+        """Tell the link that a peering has asked for a turn, if one has. Without room it asks again."""
+        if self._view.turn_asked:
+            self._view.turn_asked = False
+            if self._link is not None:
+                self._link.offer(TurnWanted())
 
     # --- what an operator is shown ----------------------------------------------------------------
 

@@ -11,12 +11,14 @@ are taken away; the next one hands on what the store holds, and stands by.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
-from uuid import UUID
 
+from actors.desk import is_peering, peer_of
 from peerkey.ha.takeover import sealing
 from peerkey.protocol.traffic import TrafficKeys
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from peerkey.protocol.keyring import KeyRing
     from peerkey.protocol.traffic import DataPlane
 
@@ -35,9 +37,9 @@ class MateTraffic:
 
     def copied(self, name: str, ring: KeyRing | None) -> None:
         """Take up the copy of a record, or (without a ring) that it is gone or cannot be read."""
-        if self._data_plane is None:
+        if self._data_plane is None or not is_peering(name):
             return
-        peer = UUID(name.partition(":")[2])
+        peer = peer_of(name)
         if ring is None:
             self._data_plane.forget(self._node, self._mate, peer)
         else:

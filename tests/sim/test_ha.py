@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -133,6 +134,35 @@ def test_a_successor_is_used_once_the_mate_holds_it() -> None:
     assert_well(play(look, HOUR + 11 * MINUTE))
 
 
+def test_two_nodes_whose_keys_are_due_at_once_rekey_one_after_the_other_as_the_leader_says() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(50 * MINUTE)
+        assert (await mate(fleet, ONE)).rekey_turn == "", "nobody has wanted one"
+        await shorten(fleet, timedelta(minutes=30))
+        await at(54 * MINUTE)
+        first, second = sorted(when(fleet, node, KeyActivated)[-1] for node in (ONE, TWO))
+        assert 55 * SECOND < second - first < 65 * SECOND
+        statuses = [await mate(fleet, node) for node in (ONE, TWO)]
+        assert statuses[0].rekey_turn == statuses[1].rekey_turn != ""
+        assert [(status.replicated, status.records, status.lag) for status in statuses] == [(2, 2, 0)] * 2
+
+    assert_well(play(look, 55 * MINUTE))
+
+
+def test_a_leader_that_dies_in_its_turn_keeps_its_mate_from_nothing() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(50 * MINUTE)
+        begun = await shorten(fleet, timedelta(minutes=30))
+        leader, other = (ONE, TWO) if (await mate(fleet, ONE)).role == "Active Leader" else (TWO, ONE)
+        await at(50 * MINUTE + 10 * SECOND)
+        async with fleet.sites[leader].held_off():
+            await at(52 * MINUTE)
+            assert when(fleet, other, KeyActivated)[-1] - begun < 45 * SECOND
+            assert (await mate(fleet, other)).link == "down"
+
+    assert_well(play(look, 55 * MINUTE), deaths=frozenset({"Process"}))
+
+
 def test_with_the_link_cut_a_node_goes_on_alone_says_so_and_catches_up() -> None:
     async def look(fleet: Fleet) -> None:
         await at(50 * MINUTE)
@@ -145,7 +175,7 @@ def test_with_the_link_cut_a_node_goes_on_alone_says_so_and_catches_up() -> None
         fleet.sync.mend()
         await at(HOUR + 10 * MINUTE + 10 * SECOND)
         status = await mate(fleet, ONE)
-        assert (status.link, status.replicated, status.lag) == ("in-step", 1, 0)
+        assert (status.link, status.replicated, status.lag) == ("in-step", 2, 0)
         assert alarms(await told(fleet, ONE)) == []
         assert len(of_kind(fleet, ONE, HaLinkDown)) == 1
         assert len(of_kind(fleet, ONE, HaInStep)) == 2
@@ -187,7 +217,7 @@ def test_a_link_that_carries_one_way_only_counts_as_down_at_both_ends_until_it_c
         await at(HOUR + 11 * MINUTE)
         for node in (ONE, TWO):
             status = await mate(fleet, node)
-            assert (status.link, status.replicated, status.taken_over) == ("in-step", 1, False)
+            assert (status.link, status.replicated, status.taken_over) == ("in-step", 2, False)
             assert alarms(await told(fleet, node)) == []
 
     assert_well(play(look, HOUR + 12 * MINUTE))
@@ -203,7 +233,7 @@ def test_a_flapping_link_loses_nothing_and_nothing_goes_back() -> None:
         await at(HOUR + 25 * MINUTE)
         for node in (ONE, TWO):
             status = await mate(fleet, node)
-            assert (status.link, status.replicated, status.lag) == ("in-step", 1, 0)
+            assert (status.link, status.replicated, status.lag) == ("in-step", 2, 0)
             # Told of so many links that its journal has forgotten the first key.
             assert fleet.sites[node].journal.counts["key.activated"] == 2
 
@@ -426,6 +456,20 @@ async def mate(fleet: Fleet, node: str) -> HaStatus:
     status = (await told(fleet, node)).ha
     assert status is not None
     return status
+
+
+async def shorten(fleet: Fleet, interval: timedelta) -> timedelta:
+    """Let both nodes of the pair rekey in a shorter interval, which has passed; return when that was."""
+    for node in (ONE, TWO):
+        plan = fleet.sites[node].plan
+        fleet.sites[node].plan = replace(plan, policy=replace(plan.policy, rekey_interval=interval))
+        await fleet.sites[node].reload()
+    return timedelta(seconds=asyncio.get_running_loop().time())
+
+
+def when(fleet: Fleet, node: str, kind: type) -> list[timedelta]:
+    """Return when events of a kind were recorded."""
+    return [instant for instant, event in events(fleet, node) if isinstance(event, kind)]
 
 
 def owners(fleet: Fleet, node: str) -> set[str]:
