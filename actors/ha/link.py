@@ -64,6 +64,9 @@ if TYPE_CHECKING:
 #: Between two tries for a channel: the first, and the most. The most is what a returned mate may wait.
 RETRY_AT_FIRST: Final = timedelta(seconds=0.25)
 RETRY_AT_MOST: Final = timedelta(seconds=4)
+#: Between two events about keys that were refused: whoever reaches the port may show a new key each time. The
+#: alarm names the last one.
+REFUSALS_APART: Final = timedelta(seconds=10)
 #: When a node whose mailbox was full is told again.
 TELL_AGAIN_AFTER: Final = timedelta(milliseconds=50)
 #: Frames of the mate and changes of the node: what a full window of records is cut into, several times over.
@@ -150,6 +153,7 @@ class HaSyncLink(Actor):
         self._link_error = ""
         #: The last key that was refused, until the two have greeted.
         self._key_refused: KeyRefused | None = None
+        self._refusal_told_at: Instant | None = None
         #: What the node has not been told yet; and what it was told last: of the link, and of its turn.
         self._held: dict[str, Version | None] = {}
         self._told = (False, False)
@@ -237,16 +241,19 @@ class HaSyncLink(Actor):
             case AttemptFailed(reason):
                 self._link_error = reason
             case KeyRefused():
-                self._refused(word)
+                self._refused(word, now)
             case unreachable:
                 assert_never(unreachable)
 
-    def _refused(self, word: KeyRefused) -> None:
-        """Tell once of a key that one end has refused, until the two have greeted."""
+    def _refused(self, word: KeyRefused, now: Moment) -> None:
+        """Tell once of a key that one end has refused, until the two have greeted; of strangers, some."""
         text = _refusal(word)
         self._link_error = text
         if word != self._key_refused and not self._pair.link.up:
             self._key_refused = word
+            if self._refusal_told_at is not None and now.instant < self._refusal_told_at + REFUSALS_APART:
+                return
+            self._refusal_told_at = now.instant
             self._emit(HaRefused(self._mate_name, word.which.value, text, by_mate=word.by_mate))
 
     def _try_again(self) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from actors.ha.direct import fingerprint
 from actors.ha.messages import HaStatus
 from actors.ha.transport import ChannelData, Word
 from actors.messages import Rekey
@@ -435,6 +436,28 @@ def test_a_wrong_key_is_refused_with_the_alarm_that_names_it_at_both_ends() -> N
         assert any("wrong-client-key" in text for text in alarms(await told(fleet, ONE)))
 
     assert_the_link_alone_is_wrong((stranger, second, branch), look)
+
+
+def test_a_stranger_that_shows_a_new_key_each_time_does_not_fill_the_audit_log() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(MINUTE)
+        # The higher UUID listens.
+        dialer, listener = ONE, TWO
+        plan = fleet.sites[dialer].plan.ha
+        assert plan is not None
+        async with fleet.sites[dialer].held_off():
+            for number in range(200):
+                await at(MINUTE + (10 + number / 10) * SECOND)
+                end = fleet.sync.open(replace(plan, public_key=f"ssh-ed25519 {number}"), lambda _: True)
+                end.attempt()
+                end.close()
+            assert len(of_kind(fleet, listener, HaRefused)) == 2
+            (last,) = [text for text in alarms(await told(fleet, listener)) if "configured" in text]
+            assert fingerprint("ssh-ed25519 199") in last
+        await at(2 * MINUTE)
+        assert alarms(await told(fleet, listener)) == []
+
+    assert_well(play(look), deaths=frozenset({"Process"}))
 
 
 # --- helpers --------------------------------------------------------------------------------------
