@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 import pytest
 
@@ -25,7 +27,7 @@ from peerkey.observe.events import (
     KeyActivated,
 )
 from peerkey.testing.data_plane import CannotSeal
-from peerkey_cli.simulation.fleet import Fleet
+from peerkey_cli.simulation.fleet import Fleet, Site
 from peerkey_cli.simulation.run import Beside, Outcome, simulate
 from peerkey_cli.simulation.settings import Settings
 from tests.support.story import MINUTE, SECOND, alarms, at, events, key_ids, told
@@ -76,6 +78,8 @@ authority:
             - {{node: node0, network-interface: wan0, peer-node: node1, peer-network-interface: wan0}}
 """
 HOUR = 60 * MINUTE
+#: Deaths in virtual time; ``tests/net/test_ha_kills.py`` has them between processes.
+KILLS = 100
 #: Where a frame of the link has its version and its kind: behind the length and the head of the array.
 VERSION, KIND = 5, 6
 
@@ -376,6 +380,46 @@ def test_a_node_that_dies_while_a_key_is_replaced_leaves_every_key_that_its_peer
     assert len(set(opened)) == 2, "the key was replaced on the way"
 
 
+def test_at_every_moment_a_living_node_of_a_pair_opens_what_a_peer_seals_to_either() -> None:
+    random, moments = Random(6), Counter[str]()
+
+    async def kills(fleet: Fleet) -> None:
+        branch = fleet.sites[BRANCH]
+        now = 2 * MINUTE
+        await at(now)
+        for _ in range(KILLS):
+            victim, survivor = (fleet.sites[name] for name in random.sample((ONE, TWO), 2))
+            await branch.ask(Rekey(victim.name))
+            now += random.choice((0.1, 70)) * random.random() * SECOND
+            await at(now)
+            stored = victim.stored(branch.uuid)
+            assert stored is not None
+            moments["+".join(sorted(role.value for role, _ in stored.ring))] += 1
+            async with victim.held_off():
+                for tenth in range(45):
+                    await at(now + tenth * SECOND / 10)
+                    packet = branch.data_plane.seal(branch.uuid, victim.uuid, b"in")
+                    assert survivor.data_plane.open(survivor.uuid, packet) == b"in"
+                    assert survives(branch, survivor)
+                    if tenth >= 30:
+                        packet = survivor.data_plane.seal(
+                            survivor.uuid, branch.uuid, b"out", owner=victim.uuid
+                        )
+                        assert branch.data_plane.open(branch.uuid, packet) == b"out"
+            now += 90 * SECOND
+            await at(now)
+            assert survives(branch, victim)
+            assert (victim.uuid, survivor.uuid) not in victim.data_plane.taken_over
+        rekeyed = branch.journal.counts["key.activated"]
+        assert rekeyed <= 2 + KILLS, "only what was ordered"
+
+    lasts = timedelta(minutes=3) + KILLS * timedelta(seconds=161)
+    outcome = simulate(planned(AUTHORITY), Settings(1, lasts, schedule=()), beside=kills)
+    assert outcome.finding is None, "\n".join(outcome.trace)
+    assert sum(moments.values()) == KILLS
+    assert len(moments) > 3, moments
+
+
 def test_a_mate_of_another_router_is_refused_with_the_alarm_that_names_it() -> None:
     first, second, branch = planned(AUTHORITY)
     other = replace(second, authority="another")
@@ -493,6 +537,16 @@ async def shorten(fleet: Fleet, interval: timedelta) -> timedelta:
 def when(fleet: Fleet, node: str, kind: type) -> list[timedelta]:
     """Return when events of a kind were recorded."""
     return [instant for instant, event in events(fleet, node) if isinstance(event, kind)]
+
+
+def survives(branch: Site, node: Site) -> bool:
+    """Tell whether a node and its peer open what each seals to the other, over the node's own peering."""
+    there = branch.data_plane.seal(branch.uuid, node.uuid, b"there")
+    back = node.data_plane.seal(node.uuid, branch.uuid, b"back")
+    return (
+        node.data_plane.open(node.uuid, there) == b"there"
+        and branch.data_plane.open(branch.uuid, back) == b"back"
+    )
 
 
 def owners(fleet: Fleet, node: str) -> set[str]:
