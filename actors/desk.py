@@ -18,13 +18,12 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
+from uuid import UUID
 
 from actors.work import computed
 from peerkey.protocol import effects
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from actors.paths import Paths
     from peerkey.config.plan import PeeringPlan
     from peerkey.moment import Instant
@@ -89,11 +88,11 @@ class Desk:
         version: int,
         examiner: Examiner,
         perform: Callable[[Desk, Effect], None],
-        replicate: Callable[[UUID, int, bytes | None], None],
+        durable: Callable[[UUID, int, bytes | None], None],
     ) -> None:
         """Carry out what ``peering`` wants: writes here, everything else by ``perform``.
 
-        ``replicate`` is told of each version of the record that is durable, and (without content) of its end.
+        ``durable`` is told of each version of the record that is durable, and (without content) of its end.
 
         ``number`` is this desk's alone within the node. ``version`` is that of the stored record the peering
         was built from, 0 where there is none.
@@ -116,7 +115,7 @@ class Desk:
         self._epoch = epoch
         self._version = version
         self._perform = perform
-        self._replicate = replicate
+        self._durable = durable
         self._record = b""
         self._computing = False
         self._writing = False
@@ -184,12 +183,12 @@ class Desk:
         if self.closing:
             self._delete_if_still()
         else:
-            self._replicate(self.peer, version, record)
+            self._durable(self.peer, version, record)
             self._carry()
 
     def closed(self) -> None:
         """Take up that the record is gone."""
-        self._replicate(self.peer, self._version, None)
+        self._durable(self.peer, self._version, None)
 
     def _go_on(self) -> None:
         while self._steps and not self._computing:
@@ -234,6 +233,11 @@ _RECORDS: Final = "peering:"
 def record_name(peer: UUID) -> str:
     """Return the name of a peering's record in its node's store."""
     return f"{_RECORDS}{peer}"
+
+
+def peer_of(record: str) -> UUID:
+    """Return the peer of the peering that a record of that name is of."""
+    return UUID(record.removeprefix(_RECORDS))
 
 
 def is_peering(record: str) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 from uuid import UUID
 
 from actors.certificate_watch import CertificateWatch, DatesDue, InForce, WatchDue
-from actors.desk import Closed, Desk, StepDone, Written, is_peering, record_name
+from actors.desk import Closed, Desk, StepDone, Written, is_peering, peer_of, record_name
 from actors.ha.messages import MateNews
 from actors.ha.replication import MateDue, Replication
 from actors.identity import Credentials, load
@@ -53,6 +53,7 @@ from actors.peer_path import PeerPath
 from actors.revocation_check import RECORD as CHECK_RECORD
 from actors.revocation_check import CheckStored
 from actors.time import moment
+from actors.traffic import OwnTraffic
 from actors.work import computed
 from peerkey.config.plan import InvalidCertificateBehavior
 from peerkey.pki.revocation import NoRevocation
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.frame import Frame
+    from peerkey.protocol.traffic import DataPlane
     from runtime.actor import ReplyToken
     from runtime.ref import Ref
     from runtime.store.port import Store
@@ -116,6 +118,8 @@ class Ports:
     refresh_revocation: Callable[[ListsWanted], None] = lambda _wanted: None
     #: How the nodes of an HA router reach each other; without it none does.
     sync: SyncTransport | None = None
+    #: Who seals and opens traffic in this process with the nodes' keys, if anybody does.
+    data_plane: DataPlane | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +192,13 @@ class RouterNode(Actor):
         credentials = await computed(self.ctx, load, self._plan, ports.keystore, ports.read_file)
         self._certificates.take(self._plan, credentials)
         self._epoch = await ports.store.activate(self._owner)
+        self._traffic = OwnTraffic(ports.data_plane, self._plan.uuid, self._epoch)
         records = {record.name: record for record in await ports.store.scan(self._owner)}
         wanted = {record_name(plan.peer_uuid) for plan in self._plan.peerings}
         for orphan in records.values():
             if is_peering(orphan.name) and orphan.name not in wanted:
                 await ports.store.delete(self._owner, self._epoch, orphan.name, orphan.version)
+                self._traffic.gone(peer_of(orphan.name))
         self._mate = Replication(
             self.ctx,
             owner=self._owner,
@@ -201,6 +207,7 @@ class RouterNode(Actor):
             transport=ports.sync,
             entropy=ports.entropy,
             journal=ports.journal,
+            data_plane=ports.data_plane,
         )
         now = moment(self.ctx.clock)
         self._watch = CertificateWatch(
@@ -223,6 +230,10 @@ class RouterNode(Actor):
             await asyncio.sleep(0)
         self._mate.configure(self._plan)
         self._all_judged(now)
+
+    async def stopping(self) -> None:
+        """Take the node's keys away from the data plane."""
+        self._traffic.stopped()
 
     def receive(self, message: object) -> None:
         """Give each message to the peering or part that it concerns."""
@@ -295,8 +306,9 @@ class RouterNode(Actor):
             version=version,
             examiner=examiner,
             perform=self._perform,
-            replicate=self._mate.written,
+            durable=self._durable,
         )
+        self._traffic.opened(plan.peer_uuid, None if state is None else state.ring)
         paths.configure(plan.paths, self._plan.policy, enabled=self._plan.enabled)
         self._run(plan.peer_uuid, lambda peering: peering.start(now), heavy=_always)
 
@@ -356,6 +368,7 @@ class RouterNode(Actor):
         if desk is None or number not in {None, desk.number}:
             return
         act(desk)
+        self._mate.want_turn()
         if not desk.idle or desk.closing:
             return
         deadline = desk.peering.deadline()
@@ -406,6 +419,7 @@ class RouterNode(Actor):
                 paths.announce(frame)
             case effects.Usable(index, probing):
                 paths.use(index, probing=probing)
+                self._traffic.usable(desk.peer, index)
             case effects.Heard(path):
                 paths.send(path, AuthenticFrame())
             case effects.ProbeAnswered(path, nonce, index):
@@ -419,6 +433,11 @@ class RouterNode(Actor):
                 raise AssertionError(message)
             case unreachable:
                 assert_never(unreachable)
+
+    def _durable(self, peer: UUID, number: int, record: bytes | None) -> None:
+        """Tell the mate and the data plane of a record that is durable, or (without content) gone."""
+        self._mate.written(peer, number, record)
+        self._traffic.written(peer, record)
 
     def _time_has_come(self, message: DatesDue | WatchDue | RevocationChanged | Onward, now: Moment) -> None:
         """Do what is due. While errands are under way it is theirs: the last of them looks at the rest."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from actors.authority import ReadPlans
     from actors.ha.transport import SyncEnd, Tell
     from peerkey.config.plan import HaPlan, NodePlan
+    from peerkey.protocol.traffic import DataPlane
     from peerkey_cli.state import StateDirectory
     from runtime.ref import Ref
     from runtime.store.port import Store
@@ -78,8 +79,13 @@ class Running:
 
 
 @asynccontextmanager
-async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterator[Running]:
+async def composed(
+    read_plans: ReadPlans, state: StateDirectory, data_plane: DataPlane | None = None
+) -> AsyncIterator[Running]:
     """Run the nodes that ``read_plans`` returns over UDP, with their state in the directory ``state``.
+
+    ``data_plane`` is whoever seals and opens traffic in this process: it is given every key ring, also those
+    of a mate that has fallen silent (``docs/guides/data-plane.md``).
 
     The plans are read once before anything starts, so that a fault is told here and not by an actor.
 
@@ -104,6 +110,7 @@ async def composed(read_plans: ReadPlans, state: StateDirectory) -> AsyncIterato
             entropy=os.urandom,
             journal=journal,
             sync=_SshWhereWanted(),
+            data_plane=data_plane,
         )
         known = KnownRevocations(MasterListFile(state.master_list))
         revocation = RevocationPorts(

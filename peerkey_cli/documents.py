@@ -337,6 +337,7 @@ def _ha(node: NodeStatus) -> schemas.Ha | None:
         lag=status.lag,
         copies=status.copies,
         taken_over=status.taken_over,
+        rekey_turn=status.rekey_turn,
         silent_seconds=status.silent_seconds,
         keys=tuple(
             schemas.HaKey(

@@ -201,6 +201,7 @@ def _ha_fields(ha: schemas.Ha | None) -> tuple[tuple[str, object], ...]:
         ("HA Lag", ha.lag),
         ("HA Copies Held", ha.copies),
         ("HA Taken Over", ha.taken_over),
+        ("HA Rekey Turn", ha.rekey_turn or "N/A"),
     )
 
 

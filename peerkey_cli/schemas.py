@@ -237,6 +237,7 @@ class Ha(Document):
     lag: int
     copies: int
     taken_over: bool
+    rekey_turn: str
     silent_seconds: float
     keys: tuple[HaKey, ...]
 

@@ -11,13 +11,23 @@ A channel that is missing is tried for again and again, at a distance that grows
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from actors.desk import is_peering
-from actors.ha.messages import GetHaStatus, HaStatus, LinkWord, MateNews, RecordChanged, TakenKey
+from actors.ha.messages import (
+    GetHaStatus,
+    HaStatus,
+    LinkWord,
+    MateNews,
+    RecordChanged,
+    TakenKey,
+    TurnWanted,
+)
 from actors.ha.records import MateRecords
+from actors.ha.traffic import RINGS_AT_ONCE, MateTraffic
 from actors.ha.transport import (
     AttemptFailed,
     ChannelData,
@@ -33,6 +43,7 @@ from peerkey.ha.link import LinkState, PairConfig
 from peerkey.ha.messages import Version
 from peerkey.ha.pair import PairNode
 from peerkey.ha.takeover import sealing
+from peerkey.ha.turns import RECORD
 from peerkey.observe import alarms
 from peerkey.observe.events import HaRefused
 from runtime.actor import Actor
@@ -46,12 +57,16 @@ if TYPE_CHECKING:
     from peerkey.moment import Instant, Moment
     from peerkey.observe.events import Event
     from peerkey.protocol.core import Entropy
+    from peerkey.protocol.traffic import DataPlane
     from runtime.ref import Ref
     from runtime.store.port import Store
 
 #: Between two tries for a channel: the first, and the most. The most is what a returned mate may wait.
 RETRY_AT_FIRST: Final = timedelta(seconds=0.25)
 RETRY_AT_MOST: Final = timedelta(seconds=4)
+#: Between two events about keys that were refused: whoever reaches the port may show a new key each time. The
+#: alarm names the last one.
+REFUSALS_APART: Final = timedelta(seconds=10)
 #: When a node whose mailbox was full is told again.
 TELL_AGAIN_AFTER: Final = timedelta(milliseconds=50)
 #: Frames of the mate and changes of the node: what a full window of records is cut into, several times over.
@@ -81,6 +96,14 @@ class TermStored:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnStored:
+    """The record of the router's turns is durable in this version."""
+
+    version: Version
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class LinkDue:
     """The machine's deadline has come."""
 
@@ -95,7 +118,8 @@ class NewsDue:
     """The node had no room for news; they are due again."""
 
 
-_Durable: TypeAlias = Stored | TermStored
+_Durable: TypeAlias = Stored | TermStored | OwnStored
+_Write: TypeAlias = effects.StoreCopy | effects.DeleteCopy | effects.StoreOwn | effects.StoreTerm
 _Due: TypeAlias = LinkDue | AttemptDue | NewsDue
 
 
@@ -114,6 +138,7 @@ class HaSyncLink(Actor):
         transport: SyncTransport,
         entropy: Entropy,
         journal: Journal,
+        data_plane: DataPlane | None = None,
     ) -> None:
         """Link ``node``, whose records ``owner`` has in the store and which is active under ``epoch``."""
         self._node, self._plan, self._ha = node, plan, ha
@@ -121,15 +146,17 @@ class HaSyncLink(Actor):
         self._store, self._transport = store, transport
         self._entropy, self._journal = entropy, journal
         self._mate_name = f"{plan.router}/{ha.mate}"
+        self._traffic = MateTraffic(data_plane, plan.uuid, epoch, ha.mate_uuid)
         self._channel = 0
         self._retry, self._trying = RETRY_AT_FIRST, False
         self._deadline: Instant | None = None
         self._link_error = ""
         #: The last key that was refused, until the two have greeted.
         self._key_refused: KeyRefused | None = None
-        #: What the node has not been told yet, and whether it knows that the link is up.
+        self._refusal_told_at: Instant | None = None
+        #: What the node has not been told yet; and what it was told last: of the link, and of its turn.
         self._held: dict[str, Version | None] = {}
-        self._told_up = False
+        self._told = (False, False)
 
     @property
     def machine(self) -> PairNode:
@@ -142,8 +169,9 @@ class HaSyncLink(Actor):
         own = {
             record.name: (Version(record.epoch, record.version), record.value)
             for record in await self._store.scan(self._owner)
-            if is_peering(record.name)
+            if is_peering(record.name) or record.name == RECORD
         }
+        self._turn_version = own[RECORD][0].number if RECORD in own else 0
         self._pair = PairNode(
             PairConfig(
                 authority=self._plan.authority,
@@ -161,6 +189,11 @@ class HaSyncLink(Actor):
             copies=self._records.copies,
             now=moment(self.ctx.clock),
         )
+        self.ctx.defer(self._traffic.ended)
+        for number, (name, ring) in enumerate(self._pair.rings.items(), start=1):
+            self._traffic.copied(name, ring)
+            if number % RINGS_AT_ONCE == 0:
+                await asyncio.sleep(0)
         self._end: SyncEnd = self._transport.open(self._ha, self.ctx.ref.offer)
         self.ctx.defer(self._end.close)
         self._node.offer(MateNews(up=False, held=()))
@@ -178,7 +211,9 @@ class HaSyncLink(Actor):
                 self._carry(
                     self._pair.changed(name, version, None if content is None else content.reveal(), now)
                 )
-            case Stored() | TermStored():
+            case TurnWanted():
+                self._carry(self._pair.rekey_wanted(now))
+            case Stored() | TermStored() | OwnStored():
                 self._durable(message, now)
             case LinkDue() | AttemptDue() | NewsDue():
                 self._due(message, now)
@@ -206,16 +241,19 @@ class HaSyncLink(Actor):
             case AttemptFailed(reason):
                 self._link_error = reason
             case KeyRefused():
-                self._refused(word)
+                self._refused(word, now)
             case unreachable:
                 assert_never(unreachable)
 
-    def _refused(self, word: KeyRefused) -> None:
-        """Tell once of a key that one end has refused, until the two have greeted."""
+    def _refused(self, word: KeyRefused, now: Moment) -> None:
+        """Tell once of a key that one end has refused, until the two have greeted; of strangers, some."""
         text = _refusal(word)
         self._link_error = text
         if word != self._key_refused and not self._pair.link.up:
             self._key_refused = word
+            if self._refusal_told_at is not None and now.instant < self._refusal_told_at + REFUSALS_APART:
+                return
+            self._refusal_told_at = now.instant
             self._emit(HaRefused(self._mate_name, word.which.value, text, by_mate=word.by_mate))
 
     def _try_again(self) -> None:
@@ -247,6 +285,8 @@ class HaSyncLink(Actor):
                 self._carry(self._pair.stored(write, now))
             case TermStored(term):
                 self._carry(self._pair.term_stored(term, now))
+            case OwnStored(version, content):
+                self._carry(self._pair.changed(RECORD, version, content, now))
             case unreachable:
                 assert_never(unreachable)
 
@@ -260,20 +300,21 @@ class HaSyncLink(Actor):
                     self._link_error = reason
                     self._end.drop(self._channel)
                     self._channel = 0
-                case effects.StoreCopy(write, name, copy):
-                    self.ctx.pipe(self._records.keep(name, copy), _stored(write))
-                case effects.DeleteCopy(write, name):
-                    self.ctx.pipe(self._records.drop(name), _stored(write))
-                case effects.StoreTerm(term):
-                    self.ctx.pipe(self._records.keep_term(term), _term_stored(term))
+                case (
+                    effects.StoreCopy() | effects.DeleteCopy() | effects.StoreOwn() | effects.StoreTerm()
+                ) as write:
+                    self._write(write)
                 case effects.Held(name, version):
                     self._held[name] = version
                 case effects.Lacks(name):
                     self._held[name] = None
                 case effects.Emit(event):
                     self._emit(event)
-                case effects.InStep() | effects.TakenOver() | effects.Released():
-                    # Who asks is shown what is so: there is no data plane in this process to be told.
+                case effects.TakenOver():
+                    self._traffic.taken_over()
+                case effects.Released():
+                    self._traffic.released()
+                case effects.InStep():
                     pass
                 case unreachable:
                     assert_never(unreachable)
@@ -284,17 +325,39 @@ class HaSyncLink(Actor):
         self._tell_node()
         self._arm()
 
+    def _write(self, wanted: _Write) -> None:
+        """Begin a write; it is reported when it is durable."""
+        match wanted:
+            case effects.StoreCopy(write, name, copy):
+                self.ctx.pipe(self._records.keep(name, copy), _stored(write))
+                self._traffic.copied(name, self._pair.rings.get(name))
+            case effects.DeleteCopy(write, name):
+                self.ctx.pipe(self._records.drop(name), _stored(write))
+                self._traffic.copied(name, None)
+            case effects.StoreOwn(name, content):
+                # Among the records of the node, whose epoch the link shares.
+                expected, self._turn_version = self._turn_version, self._turn_version + 1
+                self.ctx.pipe(
+                    self._store.write(self._owner, self._epoch, name, content, expected),
+                    lambda number: OwnStored(Version(self._epoch, number), content),
+                )
+            case effects.StoreTerm(term):
+                self.ctx.pipe(self._records.keep_term(term), _term_stored(term))
+            case unreachable:
+                assert_never(unreachable)
+
     def _emit(self, event: Event) -> None:
         self._journal.record(self.ctx.clock.wall(), self._plan.name, event)
 
     def _tell_node(self) -> None:
         """Tell the node what is new, as soon as it has room for it."""
-        up = self._pair.link.up
-        if not self._held and up == self._told_up:
+        stands = self._pair.link.up, self._pair.turns.ours
+        if not self._held and stands == self._told:
             return
-        if self._node.offer(MateNews(up, tuple(self._held.items()))):
+        up, turn = stands
+        if self._node.offer(MateNews(up, tuple(self._held.items()), turn)):
             self._held.clear()
-            self._told_up = up
+            self._told = stands
         else:
             self.ctx.set_timer("news", TELL_AGAIN_AFTER, NewsDue())
 
@@ -326,6 +389,7 @@ class HaSyncLink(Actor):
             copies=status.copies,
             taken_over=status.taken_over,
             silent_seconds=status.silent_seconds,
+            rekey_turn=status.rekey_turn,
             keys=tuple(self._taken_keys()) if status.taken_over else (),
             alarms=(*self._pair.alarms(now), *self._key_alarms()),
         )

@@ -35,6 +35,13 @@ class MateNews:
 
     up: bool
     held: tuple[tuple[str, Version | None], ...]
+    #: Whether it is the node's turn to rekey.
+    turn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnWanted:
+    """From a node to its link: a peering waits for the node's turn to rekey, or begins to rekey in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ class HaStatus:
     copies: int
     taken_over: bool
     silent_seconds: float
+    #: Whose turn it is to rekey, as ``router/node``; empty before anybody wanted one.
+    rekey_turn: str = ""
     keys: tuple[TakenKey, ...] = ()
     alarms: tuple[Alarm, ...] = field(default=(), repr=False)
 

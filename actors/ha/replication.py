@@ -16,7 +16,7 @@ from uuid import UUID
 
 from actors.desk import record_name
 from actors.ha.link import LINK_MAILBOX, HaSyncLink
-from actors.ha.messages import GetHaStatus, MateNews, RecordChanged
+from actors.ha.messages import GetHaStatus, MateNews, RecordChanged, TurnWanted
 from peerkey.ha.messages import Version
 from peerkey.ha.view import MateView
 from peerkey.observe import alarms
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from peerkey.config.plan import HaPlan, NodePlan
     from peerkey.ha.view import RecordView
     from peerkey.protocol.core import Entropy
+    from peerkey.protocol.traffic import DataPlane
     from runtime.actor import Context
     from runtime.ref import Ref
     from runtime.store.port import Store
@@ -62,11 +63,13 @@ class Replication:
         transport: SyncTransport | None,
         entropy: Entropy,
         journal: Journal,
+        data_plane: DataPlane | None = None,
     ) -> None:
         """Begin without a mate. ``owner`` has the node's records in the store, written under ``epoch``."""
         self._ctx = ctx
         self._owner, self._epoch, self._store = owner, epoch, store
         self._transport, self._entropy, self._journal = transport, entropy, journal
+        self._data_plane = data_plane
         self._view = MateView()
         self._plan: NodePlan | None = None
         self._ha: HaPlan | None = None
@@ -93,6 +96,7 @@ class Replication:
         self._links += 1
         node, journal, entropy = self._ctx.ref, self._journal, self._entropy
         owner, epoch, store = self._owner, self._epoch, self._store
+        data_plane = self._data_plane
         self._link = self._ctx.spawn(
             lambda: HaSyncLink(
                 node=node,
@@ -104,6 +108,7 @@ class Replication:
                 transport=transport,
                 entropy=entropy,
                 journal=journal,
+                data_plane=data_plane,
             ),
             # One that is stopped keeps its name until it has ended.
             "ha-sync" if self._links == 1 else f"ha-sync-{self._links}",
@@ -144,12 +149,19 @@ class Replication:
         """Take up what the link says of the mate."""
         if self._link is None:
             return
-        self._view.up = news.up
+        self._view.up, self._view.turn = news.up, news.turn
         for name, version in news.held:
             if version is None:
                 self._view.lacks(name)
             else:
                 self._view.held(name, version)
+
+    def want_turn(self) -> None:
+        """Tell the link that a peering has asked for a turn, if one has. Without room it asks again."""
+        if self._view.turn_asked:
+            self._view.turn_asked = False
+            if self._link is not None:
+                self._link.offer(TurnWanted())
 
     # --- what an operator is shown ----------------------------------------------------------------
 

@@ -14,8 +14,9 @@
 ``link``        the machine of one end: greeting, inventories, changes, silence
 ``leadership``  who decides what belongs to the router
 ``takeover``    the mate's keys, while it is silent
+``turns``       whose turn it is to rekey: the router's record, which the leader changes
 ``view``        which of our keys the mate holds: activation asks
-``pair``        one node: the link, leadership and takeover together
+``pair``        one node: the link, leadership, turns and takeover together
 
 Nothing here knows what a record means, but for ``takeover`` and ``view``, which read key rings.
 """

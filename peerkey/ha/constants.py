@@ -23,6 +23,10 @@ CLAIM_STAGGER: Final = timedelta(seconds=1)
 #: round trip are nothing to it.
 REPLICATION_GRACE: Final = timedelta(seconds=10)
 
+#: How long a turn to rekey lasts where the other node wants one too, and how long a node goes on wanting its
+#: own after the last rekey that it began: until the key is used and the one before it erased.
+TURN: Final = timedelta(seconds=60)
+
 # --- Sizes ----------------------------------------------------------------------------------------
 
 LENGTH_BYTES: Final = 4

@@ -89,6 +89,14 @@ class StoreTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreOwn:
+    """Write this record of our own among those of the node; report it with ``changed`` once it is durable."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TakenOver:
     """The mate is silent: its key rings, by record name, may be sealed with here from now on.
 
@@ -121,5 +129,16 @@ LinkEffect: TypeAlias = (
 )
 #: Of :class:`~peerkey.ha.pair.PairNode`, for the shell.
 Effect: TypeAlias = (
-    Send | Close | StoreCopy | DeleteCopy | Held | Lacks | InStep | StoreTerm | TakenOver | Released | Emit
+    Send
+    | Close
+    | StoreCopy
+    | DeleteCopy
+    | StoreOwn
+    | Held
+    | Lacks
+    | InStep
+    | StoreTerm
+    | TakenOver
+    | Released
+    | Emit
 )

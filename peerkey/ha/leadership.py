@@ -6,7 +6,8 @@ whose it is, so that *no term is ever both nodes'*: whatever a leader writes car
 leaders on the two sides of a broken link neither can write what the other has written. When they hear each
 other the higher term stays; of two that were claimed at once the lower UUID's is the higher.
 
-The leader decides nothing about peer keys. Each node agrees and rotates its own, whoever leads.
+The leader decides nothing about peer keys but whose turn it is to begin (:mod:`peerkey.ha.turns`). Each node
+agrees and rotates its own, whoever leads.
 """
 
 from __future__ import annotations

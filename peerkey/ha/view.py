@@ -1,4 +1,4 @@
-"""Which of our keys the mate holds: what activation asks, and what an alarm is about.
+"""Which of our keys the mate holds, and whether it is our turn: what the machines ask, and an alarm is about.
 
 :class:`MateView` is told of every record that this node has written and of every one that the mate has made
 durable, and remembers key ids, never keys. One peering asks through :meth:`MateView.of`, which is the port
@@ -26,6 +26,9 @@ class MateView:
         """Begin without a link, so that nothing waits."""
         #: Whether there is a link to wait for.
         self.up = False
+        #: Whether it is this node's turn to rekey; and whether anybody has asked, until that is passed on.
+        self.turn = False
+        self.turn_asked = False
         self._written: dict[str, OrderedDict[Version, frozenset[bytes]]] = {}
         self._held: dict[str, frozenset[bytes]] = {}
 
@@ -76,3 +79,8 @@ class RecordView:
     def may_use(self, key_id: bytes) -> bool:
         """See :meth:`peerkey.protocol.core.Mate.may_use`."""
         return not self._view.up or self._view.holds(self._name, key_id)
+
+    def may_rekey(self) -> bool:
+        """See :meth:`peerkey.protocol.core.Mate.may_rekey`."""
+        self._view.turn_asked = True
+        return not self._view.up or self._view.turn

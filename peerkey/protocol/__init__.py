@@ -20,6 +20,7 @@ Read in this order; each module stands on those before it:
 ``rotation``        step K6, K7 and R: activation, erasure, probes, rekeying
 ``peering``         the machine of one peering, made of the three above
 ``path``            the machine of one path: announce, retransmit, give up, recover
+``traffic``         what a data plane is given to seal and open with
 
 The machines are pure: time is an argument, effects are returned, randomness and keys are ports.
 """

@@ -65,6 +65,10 @@ EXCHANGE_TIMEOUT_INTERVALS: Final = 4
 #: is another :data:`ACTIVATION_DELAY`.
 MATE_POLL: Final = timedelta(seconds=1)
 
+#: How long a rekey that an interval makes due waits for the turn of its node in an HA pair: as long as the
+#: turn of the mate and half of it more. It asks every :data:`MATE_POLL`.
+TURN_WAIT: Final = timedelta(seconds=90)
+
 #: A rekey starts up to this share of the interval early, so that a fleet does not rekey all at once.
 REKEY_JITTER: Final = 0.10
 

@@ -58,13 +58,20 @@ class Examiner(Protocol):
 
 
 class Mate(Protocol):
-    """Knows what the other node of an HA pair holds: ``peerkey.ha.view.RecordView``, or a fake."""
+    """Knows what the other node of an HA pair holds and does: ``peerkey.ha.view.RecordView``, or a fake."""
 
     def may_use(self, key_id: bytes) -> bool:
         """Tell whether a new key may be used as far as the mate is concerned.
 
         It may where the mate has it in its store, and where there is no link to the mate, so that waiting is
         for nothing. Asked from whichever thread a step runs on.
+        """
+        ...
+
+    def may_rekey(self) -> bool:
+        """Tell whether a rekey that an interval makes due may begin: the two nodes take turns.
+
+        To ask is to want a turn. Without a link there is nobody to take turns with. Asked as above.
         """
         ...
 

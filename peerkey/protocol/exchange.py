@@ -86,7 +86,11 @@ class Exchange:
         self.responder.tick(now)
         self.initiator.tick(now)
         due = self._request_due()
-        if due is not None and due <= now.instant:
+        if (
+            due is not None
+            and due <= now.instant
+            and (not self._regular() or self._rotation.turn_has_come(now))
+        ):
             self.initiator.begin(now)
 
     def abort(self) -> None:
@@ -139,4 +143,9 @@ class Exchange:
             return None
         if wait:
             since += core.config.retransmit_interval
-        return since if self.initiator.not_before is None else max(since, self.initiator.not_before)
+        later = [self.initiator.not_before, self._rotation.turn_at if self._regular() else None]
+        return max([since, *(each for each in later if each is not None)])
+
+    def _regular(self) -> bool:
+        """Tell whether what is due is due because the interval has passed, and for nothing else."""
+        return not self._progress.wanted and self._needed_since is None

@@ -27,6 +27,7 @@ from peerkey.protocol.constants import (
     MATE_POLL,
     PATH_ID_BYTES,
     REKEY_JITTER,
+    TURN_WAIT,
     Kind,
 )
 from peerkey.protocol.core import Core, Ignored, earliest
@@ -52,8 +53,10 @@ class Rotation:
         "_erase_at",
         "_mate_until",
         "_probes",
+        "_turn_until",
         "_window",
         "rekey_at",
+        "turn_at",
     )
 
     def __init__(self, core: Core) -> None:
@@ -69,6 +72,9 @@ class Rotation:
         self._brought_by: dict[bytes, tuple[str, Instant]] = {}
         #: When the next regular rekey is due on the preferred side.
         self.rekey_at: Instant | None = None
+        #: When a rekey that is due asks again whether it is its node's turn, and until when it does.
+        self.turn_at: Instant | None = None
+        self._turn_until: Instant | None = None
 
     def start(self, now: Moment) -> None:
         """Take up a stored ring: "after a restart an accepted ``next`` becomes current at once"."""
@@ -111,6 +117,7 @@ class Rotation:
         Only the distance since then is asked of the wall clock, and it is clamped to the interval: a
         stepped clock can make a rekey early or at most one interval late, and nothing else.
         """
+        self.turn_at = self._turn_until = None
         interval = self._core.config.rekey_interval
         current = self._core.state.ring.next or self._core.state.ring.current
         if interval is None or current is None:
@@ -121,6 +128,22 @@ class Rotation:
             draw = int.from_bytes(self._core.entropy(_JITTER_BYTES), "big") / 2 ** (8 * _JITTER_BYTES)
         age = min(max(now.wall - current.computed_at, timedelta(0)), interval)
         self.rekey_at = now.instant + max(interval * (1 - REKEY_JITTER * draw) - age, timedelta(0))
+
+    def turn_has_come(self, now: Moment) -> bool:
+        """Ask whether it is this node's turn in an HA pair to rekey, and again in a second.
+
+        "Two leaders never both change one record": whose turn it is, the pair decides. Here it is waited for
+        as long as a turn of the other may last, and no longer.
+        """
+        mate = self._core.mate
+        if mate is None or mate.may_rekey():
+            return True
+        if self._turn_until is None:
+            self._turn_until = now.instant + TURN_WAIT
+        if now.instant >= self._turn_until:
+            return True
+        self.turn_at = min(now.instant + MATE_POLL, self._turn_until)
+        return False
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -185,7 +208,7 @@ class Rotation:
         erased = [key for _, key in state.ring]
         state.ring = KeyRing()
         state.response = state.confirm = b""
-        self._activate_at = self._erase_at = self.rekey_at = None
+        self._activate_at = self._erase_at = self.rekey_at = self.turn_at = None
         self._mate_until = None
         core.state.peer_holds = b""
         core.store()

@@ -33,6 +33,7 @@ from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
+from peerkey.testing.data_plane import MemoryDataPlane
 from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
 from peerkey.testing.revocation import RevocationTable
 from peerkey_cli.simulation.fleet_lists import FleetLists, SiteLists, following
@@ -149,6 +150,8 @@ class Site:
         self._owner = store_owner(plan.uuid)
         self._names = (f"{AUTHORITY}/{node_actor(plan.name)}", _TWIN)
         self._ports: Ports | None = None
+        #: Who seals and opens in its process; a new one with each.
+        self.data_plane = MemoryDataPlane()
         self.machine = Machine(
             plan.name,
             random,
@@ -369,6 +372,7 @@ class Site:
         """What a composition root does."""
         entropy = self.machine.random.randbytes
         lists = None if self.lists is None else self.lists.begun(entropy)
+        self.data_plane = MemoryDataPlane()
         ports = self._ports = Ports(
             store=self._seal(process),
             wire=process.wire,
@@ -381,6 +385,7 @@ class Site:
             revocation=self.revocation if lists is None else lists.known,
             refresh_revocation=self.lists_wanted.append,
             sync=self.fleet.sync,
+            data_plane=self.data_plane,
         )
         process.system.spawn(
             lambda: Authority(lambda: (self.plan,), ports, revocation=lists), AUTHORITY, supervision=PATIENT

@@ -63,7 +63,7 @@ class Terminals:
         words = shlex.split(command)
         if words[:2] == ["peerkey", "run"]:
             self.run(words)
-        elif words[0] == "sed" or ">" in words:
+        elif words[0] in {"sed", "python"} or ">" in words:
             self.shell(command)
         elif words[:3] == ["peerkey", "show", "peers"]:
             wait_for(lambda: self.all_up(words), 60)
@@ -140,6 +140,8 @@ def copied(name: str, folder: Path) -> Path:
     moved = re.sub(r"\b127\.(\d)\.0\.(\d)\b", rf"127.{ours}.10\1.\2", text)
     assert moved != text
     (folder / "authority.yaml").write_text(moved, encoding="utf-8")
+    for program in (EXAMPLES / name).glob("*.py"):
+        (folder / program.name).write_text(program.read_text(encoding="utf-8"), encoding="utf-8")
     return folder
 
 

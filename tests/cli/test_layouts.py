@@ -184,6 +184,7 @@ def test_show_security_key_status_shows_the_mate_of_a_node_and_the_keys_that_wer
         copies=1,
         taken_over=True,
         silent_seconds=2.5,
+        rekey_turn="east/node0",
         keys=(
             TakenKey("v", "current", 61, "00", seals=True),
             TakenKey("w", "previous", 60, "01", seals=False),
@@ -199,6 +200,7 @@ def test_show_security_key_status_shows_the_mate_of_a_node_and_the_keys_that_wer
         "1",
         "1",
         "True",
+        "east/node0",
     ]
     assert [line.split() for line in text.splitlines()[-2:]] == [
         ["branch/node0", "current", "61", "00", "True"],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from peerkey.ha.messages import Role
 from peerkey.ha.records import decode_copy
 from peerkey.ha.takeover import TakeoverState, seal_key, sealing
+from peerkey.ha.turns import RECORD, Decision, decode_said_untrusted
 from peerkey.protocol import schedule
 from peerkey.protocol.state import decode_state
 
@@ -45,6 +46,12 @@ class Observer:
         self.terms: dict[str, int] = {}
         self.leaders: dict[int, str] = {}
         self.sealers: dict[bytes, tuple[bytes, bytes, int]] = {}
+        #: Of each decision about the router's turn, by term and number: what was decided, and who by.
+        self.decisions: dict[tuple[int, int], tuple[bytes, str]] = {}
+        #: The newest decision that each disk has known: own or copied.
+        self.newest: dict[str, Decision] = {}
+        #: Who may yet drop the copy of a store that was lost, with the decision in it.
+        self.may_forget: set[str] = set()
 
     # --- what happens ---------------------------------------------------------------------------------
 
@@ -63,9 +70,25 @@ class Observer:
             if owner != host.name:
                 del self.reached[owner, name]
         self.terms.pop(host.name, None)
-        self.leaders.clear()
+        self.newest.pop(host.name, None)
+        self.may_forget.add(mate.name)
+        # What nobody remembers any more may be decided again.
+        self.leaders = {term: name for term, name in self.leaders.items() if term <= mate.disk.term}
+        self.decisions = {at: made for at, made in self.decisions.items() if at[0] <= mate.disk.term}
         for name, peering in mate.peerings.items():
             self.excused.update((name, each.key_id) for _, each in peering.ring)
+
+    def decided(self, host: Host, content: bytes) -> None:
+        """Take note of what has become durable of the router's turn, at whoever decided it."""
+        self.history.setdefault((host.name, RECORD), []).append(content)
+        decision = decode_said_untrusted(content).decision
+        if decision is None:
+            return
+        made = (decision.holder, host.name)
+        if self.decisions.setdefault(decision[:2], made) != made:
+            raise Violation(7, f"decision {decision[:2]} was made twice")
+        if host.alive and decision.term > host.disk.term:
+            raise Violation(7, f"{host.name} has decided under a term that it has not stored")
 
     def on_the_wire(self, data: bytes) -> None:
         """Check what leaves by the channel."""
@@ -74,6 +97,7 @@ class Observer:
 
     def see(self, world: World) -> None:
         """Check everything that can be seen now."""
+        self._turns(world)
         for host in world.hosts:
             mate = world.other(host)
             self._copies(host, mate)
@@ -130,6 +154,25 @@ class Observer:
                 who = (chosen.key_id, host.config.local, host.disk.epoch)
                 if who not in self.sealers.values():
                     self._seals(seal_key(chosen, *who[1:]).reveal(), who)
+
+    def _turns(self, world: World) -> None:
+        """The router's record never goes back, and no two nodes have the turn."""
+        for host in world.hosts:
+            own = host.disk.own.get(RECORD)
+            copy = host.disk.copies.get(RECORD)
+            contents = [each for each in (own and own[1], copy and _content(copy)) if each]
+            made = [said.decision for said in map(decode_said_untrusted, contents) if said.decision]
+            newest, before = max(made, default=None), self.newest.get(host.name)
+            if before is not None and (newest is None or newest < before):
+                if host.name not in self.may_forget:
+                    raise Violation(7, f"the turn of the router went back at {host.name}")
+                self.may_forget.discard(host.name)
+            if newest is None:
+                self.newest.pop(host.name, None)
+            else:
+                self.newest[host.name] = newest
+        if all(host.alive and host.machine.turns.ours for host in world.hosts):
+            raise Violation(7, "it is the turn of both nodes")
 
     def _seals(self, key: bytes, who: tuple[bytes, bytes, int]) -> None:
         if self.sealers.setdefault(key, who) != who:

@@ -62,7 +62,7 @@ def test_the_table_of_kinds_is_that_of_the_code() -> None:
 def test_every_number_of_the_text_is_that_of_the_code() -> None:
     said = dict(LIMIT.findall(TEXT))
 
-    assert len(said) == 11
+    assert len(said) == 12
     for name, shown in said.items():
         value = getattr(constants, name)
         assert shown == (f"{value.total_seconds():g} s" if hasattr(value, "total_seconds") else f"{value:,}")
@@ -76,7 +76,7 @@ def test_the_table_of_refusals_names_every_reason() -> None:
 
 def test_every_verb_and_effect_of_the_machine_is_described() -> None:
     _, _, section = TEXT.partition("## 7. To drive it")
-    verbs = {"connected", "received", "lost", "tick", "changed", "stored", "term_stored"}
+    verbs = {"connected", "received", "lost", "tick", "changed", "stored", "term_stored", "rekey_wanted"}
     wanted = {each.__name__ for each in effects.Effect.__args__}
 
     assert all(hasattr(PairNode, verb) for verb in verbs)

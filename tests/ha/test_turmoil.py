@@ -136,6 +136,15 @@ class Turmoil(RuleBasedStateMachine):
             if host.alive:
                 host.agree(name)
 
+    # --- what belongs to the router -------------------------------------------------------------------
+
+    @rule(end=ENDS, seconds=st.sampled_from([0.0, 0.02, 1.0]))
+    def a_turn_to_rekey_is_wanted(self, end: str, seconds: float) -> None:
+        host = self.host(end)
+        if host.alive:
+            host.carry(host.machine.rekey_wanted(host.now))
+        self.world.run(seconds)
+
     # --- in the end -----------------------------------------------------------------------------------
 
     @rule()
@@ -152,6 +161,8 @@ class Turmoil(RuleBasedStateMachine):
         world.run(4)
         assert sorted(host.machine.leadership.role for host in world.hosts) == [Role.LEADER, Role.REDUNDANT]
         assert all(host.taken_over is None for host in world.hosts)
+        first, second = (host.machine.turns.decision for host in world.hosts)
+        assert first == second, "both know the same decision of the router"
         assert not any(
             alarm.identity.startswith("ha-link") for host in world.hosts for alarm in host.alarms()
         )

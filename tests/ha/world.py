@@ -18,6 +18,7 @@ from peerkey.ha.link import LinkState, PairConfig
 from peerkey.ha.messages import Version
 from peerkey.ha.pair import PairNode
 from peerkey.ha.records import decode_copy, encode_copy
+from peerkey.ha.turns import RECORD
 from peerkey.ha.view import MateView
 from peerkey.moment import EPOCH_START, Instant, Moment
 from peerkey.observe.alarms import Alarm, ha_key_not_replicated
@@ -127,6 +128,8 @@ class Host:
         self.view, self.peerings, self.taken_over = MateView(), {}, None
         self.connect_at = self.world.instant
         for name, (version, content) in disk.own.items():
+            if name == RECORD:
+                continue
             self.view.written(name, version, content)
             ring = decode_state(content).ring
             peering = Peering(ring, version, ring.highest_index())
@@ -213,6 +216,20 @@ class Host:
 
         self.disk.begin(self.world.instant, write, told)
 
+    def _store_own(self, name: str, content: bytes) -> None:
+        known = self.disk.own.get(name)
+        version = Version(self.disk.epoch, 1 if known is None else known[0].number + 1)
+
+        def write() -> None:
+            self.disk.own[name] = (version, content)
+            self.world.observer.decided(self, content)
+
+        self.disk.begin(
+            self.world.instant,
+            write,
+            lambda: self.carry(self.machine.changed(name, version, content, self.now)),
+        )
+
     def keys_due(self) -> None:
         now = self.world.instant
         for name, peering in self.peerings.items():
@@ -289,6 +306,8 @@ class Host:
                         lambda name=name: self.disk.copies.__delitem__(name),  # type: ignore[misc]
                         lambda write=write: self.carry(self.machine.stored(write, self.now)),  # type: ignore[misc]
                     )
+                case effects.StoreOwn(name, content):
+                    self._store_own(name, content)
                 case effects.StoreTerm(term):
                     self.disk.begin(
                         now,

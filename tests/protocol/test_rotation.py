@@ -114,11 +114,17 @@ class FakeMate:
     def __init__(self) -> None:
         self.held: set[bytes] = set()
         self.linked = True
+        self.turn = True
+        self.turns_asked = 0
         self.asked: list[bytes] = []
 
     def may_use(self, key_id: bytes) -> bool:
         self.asked.append(key_id)
         return not self.linked or key_id in self.held
+
+    def may_rekey(self) -> bool:
+        self.turns_asked += 1
+        return not self.linked or self.turn
 
 
 def test_a_mate_that_holds_the_successor_changes_nothing() -> None:
@@ -489,6 +495,66 @@ def test_the_other_side_rekeys_one_retransmit_interval_later_by_itself() -> None
     )
 
 
+def test_a_rekey_that_is_due_waits_for_the_turn_of_its_node_and_asks_every_second() -> None:
+    pair, mate = turns()
+    due = due_at(pair)
+    mate.turn = False
+    run_to(pair, due + timedelta(seconds=20.5))
+    assert requests(pair) == 1
+    assert mate.turns_asked == 21
+    mate.turn = True
+    pair.run(seconds=1)
+
+    assert requests(pair) == 2
+
+
+def test_a_turn_is_waited_for_90_seconds_and_no_longer() -> None:
+    pair, mate = turns(other_side_waits=True)
+    due = due_at(pair)
+    mate.turn = False
+    run_to(pair, due + timedelta(seconds=89.999))
+    assert requests(pair) == 1
+    pair.run(seconds=0.001)
+
+    assert requests(pair) == 2
+
+
+def test_without_a_link_to_the_mate_no_turn_is_waited_for() -> None:
+    pair, mate = turns()
+    due = due_at(pair)
+    mate.turn = mate.linked = False
+    run_to(pair, due)
+
+    assert requests(pair) == 2
+
+
+def test_the_side_that_is_not_preferred_waits_for_its_turn_too() -> None:
+    wire, mate = Wire(), FakeMate()
+    pair = keyed_pair(network=wire, options=HOURLY)
+    pair.low.crash()
+    pair.low.mate, mate.turn = mate, False
+    pair.low.boot()
+    wire.lose(Kind.KEY_REQUEST, sender="high")
+    pair.run(hours=1.1, until=lambda: mate.turns_asked > 0)
+    pair.run(seconds=89.999)
+    assert frames(pair.low, Kind.KEY_REQUEST) == []
+
+    pair.run(seconds=0.001)
+    assert len(frames(pair.low, Kind.KEY_REQUEST)) == 1
+
+
+def test_what_is_not_due_by_the_interval_waits_for_no_turn() -> None:
+    pair, mate = turns()
+    mate.turn = False
+    rekey(pair.high)
+    pair.run(seconds=100)
+    assert requests(pair) == 2
+
+    pair.low.lose_store()
+    assert pair.run(seconds=200, until=pair.keyed)
+    assert mate.turns_asked == 0
+
+
 def test_peers_rekey_again_and_again_and_stay_in_service() -> None:
     pair = keyed_pair(paths=2, options=HOURLY)
     pair.run(hours=24)
@@ -581,6 +647,34 @@ def pair_with_mate(options: Options | None = None) -> tuple[Pair, FakeMate]:
     assert pair.run(seconds=200, until=pair.keyed)
     pair.run(seconds=1)
     return pair, mate
+
+
+def turns(*, other_side_waits: bool = False) -> tuple[Pair, FakeMate]:
+    """Return a keyed pair of which the higher, which is preferred, has a mate; it rekeys every hour."""
+    hour = timedelta(hours=1)
+    other = Options(rekey_interval=2 * hour if other_side_waits else hour)
+    mate = FakeMate()
+    pair = keyed_pair(options=other, other_options=HOURLY)
+    pair.high.crash()
+    pair.high.mate = mate
+    pair.high.boot()
+    assert pair.run(seconds=200, until=pair.keyed)
+    return pair, mate
+
+
+def due_at(pair: Pair) -> timedelta:
+    """Return when the next rekey of the higher is due."""
+    left = pair.high.peering.status(pair.high.now).next_rekey_seconds
+    assert left is not None
+    return pair.now.instant + timedelta(seconds=left)
+
+
+def run_to(pair: Pair, instant: timedelta) -> None:
+    pair.run(seconds=(instant - pair.now.instant).total_seconds())
+
+
+def requests(pair: Pair) -> int:
+    return len(frames(pair.high, Kind.KEY_REQUEST))
 
 
 def accept_successor(pair: Pair) -> bytes:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
+import pytest
+
+from actors.ha.direct import fingerprint
 from actors.ha.messages import HaStatus
 from actors.ha.transport import ChannelData, Word
+from actors.messages import Rekey
 from peerkey.config import load, plans
 from peerkey.config.plan import HaPlan, NodePlan
 from peerkey.ha.messages import Kind
@@ -19,7 +26,8 @@ from peerkey.observe.events import (
     HaTakeover,
     KeyActivated,
 )
-from peerkey_cli.simulation.fleet import Fleet
+from peerkey.testing.data_plane import CannotSeal
+from peerkey_cli.simulation.fleet import Fleet, Site
 from peerkey_cli.simulation.run import Beside, Outcome, simulate
 from peerkey_cli.simulation.settings import Settings
 from tests.support.story import MINUTE, SECOND, alarms, at, events, key_ids, told
@@ -70,6 +78,8 @@ authority:
             - {{node: node0, network-interface: wan0, peer-node: node1, peer-network-interface: wan0}}
 """
 HOUR = 60 * MINUTE
+#: Deaths in virtual time; ``tests/net/test_ha_kills.py`` has them between processes.
+KILLS = 100
 #: Where a frame of the link has its version and its kind: behind the length and the head of the array.
 VERSION, KIND = 5, 6
 
@@ -129,6 +139,35 @@ def test_a_successor_is_used_once_the_mate_holds_it() -> None:
     assert_well(play(look, HOUR + 11 * MINUTE))
 
 
+def test_two_nodes_whose_keys_are_due_at_once_rekey_one_after_the_other_as_the_leader_says() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(50 * MINUTE)
+        assert (await mate(fleet, ONE)).rekey_turn == "", "nobody has wanted one"
+        await shorten(fleet, timedelta(minutes=30))
+        await at(54 * MINUTE)
+        first, second = sorted(when(fleet, node, KeyActivated)[-1] for node in (ONE, TWO))
+        assert 55 * SECOND < second - first < 65 * SECOND
+        statuses = [await mate(fleet, node) for node in (ONE, TWO)]
+        assert statuses[0].rekey_turn == statuses[1].rekey_turn != ""
+        assert [(status.replicated, status.records, status.lag) for status in statuses] == [(2, 2, 0)] * 2
+
+    assert_well(play(look, 55 * MINUTE))
+
+
+def test_a_leader_that_dies_in_its_turn_keeps_its_mate_from_nothing() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(50 * MINUTE)
+        begun = await shorten(fleet, timedelta(minutes=30))
+        leader, other = (ONE, TWO) if (await mate(fleet, ONE)).role == "Active Leader" else (TWO, ONE)
+        await at(50 * MINUTE + 10 * SECOND)
+        async with fleet.sites[leader].held_off():
+            await at(52 * MINUTE)
+            assert when(fleet, other, KeyActivated)[-1] - begun < 45 * SECOND
+            assert (await mate(fleet, other)).link == "down"
+
+    assert_well(play(look, 55 * MINUTE), deaths=frozenset({"Process"}))
+
+
 def test_with_the_link_cut_a_node_goes_on_alone_says_so_and_catches_up() -> None:
     async def look(fleet: Fleet) -> None:
         await at(50 * MINUTE)
@@ -141,7 +180,7 @@ def test_with_the_link_cut_a_node_goes_on_alone_says_so_and_catches_up() -> None
         fleet.sync.mend()
         await at(HOUR + 10 * MINUTE + 10 * SECOND)
         status = await mate(fleet, ONE)
-        assert (status.link, status.replicated, status.lag) == ("in-step", 1, 0)
+        assert (status.link, status.replicated, status.lag) == ("in-step", 2, 0)
         assert alarms(await told(fleet, ONE)) == []
         assert len(of_kind(fleet, ONE, HaLinkDown)) == 1
         assert len(of_kind(fleet, ONE, HaInStep)) == 2
@@ -183,7 +222,7 @@ def test_a_link_that_carries_one_way_only_counts_as_down_at_both_ends_until_it_c
         await at(HOUR + 11 * MINUTE)
         for node in (ONE, TWO):
             status = await mate(fleet, node)
-            assert (status.link, status.replicated, status.taken_over) == ("in-step", 1, False)
+            assert (status.link, status.replicated, status.taken_over) == ("in-step", 2, False)
             assert alarms(await told(fleet, node)) == []
 
     assert_well(play(look, HOUR + 12 * MINUTE))
@@ -199,7 +238,7 @@ def test_a_flapping_link_loses_nothing_and_nothing_goes_back() -> None:
         await at(HOUR + 25 * MINUTE)
         for node in (ONE, TWO):
             status = await mate(fleet, node)
-            assert (status.link, status.replicated, status.lag) == ("in-step", 1, 0)
+            assert (status.link, status.replicated, status.lag) == ("in-step", 2, 0)
             # Told of so many links that its journal has forgotten the first key.
             assert fleet.sites[node].journal.counts["key.activated"] == 2
 
@@ -248,11 +287,13 @@ def test_a_pair_is_made_and_parted_by_reloads_and_no_key_changes() -> None:
         await at(3 * MINUTE)
         assert [(await told(fleet, node)).ha for node in (ONE, TWO)] == [None, None]
         assert [alarms(await told(fleet, node)) for node in (ONE, TWO)] == [[], []]
+        assert [owners(fleet, node) for node in (ONE, TWO)] == [{ONE}, {TWO}], "no key of the other stays"
         for node, plan in joined.items():
             fleet.sites[node].plan = plan
             await fleet.sites[node].reload()
         await at(4 * MINUTE)
         assert [(await mate(fleet, node)).link for node in (ONE, TWO)] == ["in-step", "in-step"]
+        assert [owners(fleet, node) for node in (ONE, TWO)] == [{ONE, TWO}] * 2
         assert [key_ids(await told(fleet, node)) for node in (ONE, TWO)] == keys
 
     assert_well(play(look))
@@ -286,6 +327,97 @@ def test_neither_what_is_stored_of_a_mate_nor_what_is_shown_or_sent_holds_a_key(
 
     assert_well(play(look), deaths=frozenset({"Process"}))
     assert sent
+
+
+def test_traffic_goes_on_over_the_mate_of_a_dead_node_with_the_keys_that_there_were() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(2 * MINUTE)
+        one, two, branch = (fleet.sites[node] for node in (ONE, TWO, BRANCH))
+        there = branch.data_plane
+        before = there.seal(branch.uuid, one.uuid, b"to node0")
+        assert one.data_plane.open(one.uuid, before) == b"to node0"
+        assert there.open(branch.uuid, one.data_plane.seal(one.uuid, branch.uuid, b"of node0")) == b"of node0"
+        assert two.data_plane.open(two.uuid, before) == b"to node0", "a copy opens at any time"
+        with pytest.raises(CannotSeal):
+            two.data_plane.seal(two.uuid, branch.uuid, b"", owner=one.uuid)
+        async with one.held_off():
+            await at(2 * MINUTE + 3 * SECOND)
+            for turn in range(3):
+                inward = there.seal(branch.uuid, one.uuid, b"in %d" % turn)
+                assert two.data_plane.open(two.uuid, inward) == b"in %d" % turn
+                outward = two.data_plane.seal(two.uuid, branch.uuid, b"out %d" % turn, owner=one.uuid)
+                assert there.open(branch.uuid, outward) == b"out %d" % turn
+            await at(4 * MINUTE)
+        await at(5 * MINUTE)
+        with pytest.raises(CannotSeal):
+            two.data_plane.seal(two.uuid, branch.uuid, b"", owner=one.uuid)
+        back = one.data_plane.seal(one.uuid, branch.uuid, b"again")
+        assert there.open(branch.uuid, back) == b"again"
+        assert len(activations(fleet, BRANCH)) == 2, "nobody has rekeyed"
+
+    assert_well(play(look), deaths=frozenset({"Process"}))
+
+
+def test_a_node_that_dies_while_a_key_is_replaced_leaves_every_key_that_its_peer_may_seal_with() -> None:
+    opened = []
+
+    async def look(fleet: Fleet) -> None:
+        one, two, branch = (fleet.sites[node] for node in (ONE, TWO, BRANCH))
+        await at(2 * MINUTE)
+        await branch.ask(Rekey(ONE))
+        for half_second in range(150):
+            await at(2 * MINUTE + half_second * SECOND / 2)
+            if half_second == 57:
+                one.kill()
+            packet = branch.data_plane.seal(branch.uuid, one.uuid, b"%d" % half_second)
+            assert two.data_plane.open(two.uuid, packet) == b"%d" % half_second
+            opened.append(packet[:16])
+            if one.uuid in {mate for _, mate in two.data_plane.taken_over}:
+                outward = two.data_plane.seal(two.uuid, branch.uuid, b"out", owner=one.uuid)
+                assert branch.data_plane.open(branch.uuid, outward) == b"out"
+
+    assert_well(play(look), deaths=frozenset({"Process"}))
+    assert len(set(opened)) == 2, "the key was replaced on the way"
+
+
+def test_at_every_moment_a_living_node_of_a_pair_opens_what_a_peer_seals_to_either() -> None:
+    random, moments = Random(6), Counter[str]()
+
+    async def kills(fleet: Fleet) -> None:
+        branch = fleet.sites[BRANCH]
+        now = 2 * MINUTE
+        await at(now)
+        for _ in range(KILLS):
+            victim, survivor = (fleet.sites[name] for name in random.sample((ONE, TWO), 2))
+            await branch.ask(Rekey(victim.name))
+            now += random.choice((0.1, 70)) * random.random() * SECOND
+            await at(now)
+            stored = victim.stored(branch.uuid)
+            assert stored is not None
+            moments["+".join(sorted(role.value for role, _ in stored.ring))] += 1
+            async with victim.held_off():
+                for tenth in range(45):
+                    await at(now + tenth * SECOND / 10)
+                    packet = branch.data_plane.seal(branch.uuid, victim.uuid, b"in")
+                    assert survivor.data_plane.open(survivor.uuid, packet) == b"in"
+                    assert survives(branch, survivor)
+                    if tenth >= 30:
+                        packet = survivor.data_plane.seal(
+                            survivor.uuid, branch.uuid, b"out", owner=victim.uuid
+                        )
+                        assert branch.data_plane.open(branch.uuid, packet) == b"out"
+            now += 90 * SECOND
+            await at(now)
+            assert survives(branch, victim)
+            assert (victim.uuid, survivor.uuid) not in victim.data_plane.taken_over
+        rekeyed = branch.journal.counts["key.activated"]
+        assert rekeyed <= 2 + KILLS, "only what was ordered"
+
+    lasts = timedelta(minutes=3) + KILLS * timedelta(seconds=161)
+    outcome = simulate(planned(AUTHORITY), Settings(1, lasts, schedule=()), beside=kills)
+    assert outcome.finding is None, "\n".join(outcome.trace)
+    assert sum(moments.values()) == KILLS
+    assert len(moments) > 3, moments
 
 
 def test_a_mate_of_another_router_is_refused_with_the_alarm_that_names_it() -> None:
@@ -350,6 +482,28 @@ def test_a_wrong_key_is_refused_with_the_alarm_that_names_it_at_both_ends() -> N
     assert_the_link_alone_is_wrong((stranger, second, branch), look)
 
 
+def test_a_stranger_that_shows_a_new_key_each_time_does_not_fill_the_audit_log() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(MINUTE)
+        # The higher UUID listens.
+        dialer, listener = ONE, TWO
+        plan = fleet.sites[dialer].plan.ha
+        assert plan is not None
+        async with fleet.sites[dialer].held_off():
+            for number in range(200):
+                await at(MINUTE + (10 + number / 10) * SECOND)
+                end = fleet.sync.open(replace(plan, public_key=f"ssh-ed25519 {number}"), lambda _: True)
+                end.attempt()
+                end.close()
+            assert len(of_kind(fleet, listener, HaRefused)) == 2
+            (last,) = [text for text in alarms(await told(fleet, listener)) if "configured" in text]
+            assert fingerprint("ssh-ed25519 199") in last
+        await at(2 * MINUTE)
+        assert alarms(await told(fleet, listener)) == []
+
+    assert_well(play(look), deaths=frozenset({"Process"}))
+
+
 # --- helpers --------------------------------------------------------------------------------------
 
 
@@ -369,6 +523,36 @@ async def mate(fleet: Fleet, node: str) -> HaStatus:
     status = (await told(fleet, node)).ha
     assert status is not None
     return status
+
+
+async def shorten(fleet: Fleet, interval: timedelta) -> timedelta:
+    """Let both nodes of the pair rekey in a shorter interval, which has passed; return when that was."""
+    for node in (ONE, TWO):
+        plan = fleet.sites[node].plan
+        fleet.sites[node].plan = replace(plan, policy=replace(plan.policy, rekey_interval=interval))
+        await fleet.sites[node].reload()
+    return timedelta(seconds=asyncio.get_running_loop().time())
+
+
+def when(fleet: Fleet, node: str, kind: type) -> list[timedelta]:
+    """Return when events of a kind were recorded."""
+    return [instant for instant, event in events(fleet, node) if isinstance(event, kind)]
+
+
+def survives(branch: Site, node: Site) -> bool:
+    """Tell whether a node and its peer open what each seals to the other, over the node's own peering."""
+    there = branch.data_plane.seal(branch.uuid, node.uuid, b"there")
+    back = node.data_plane.seal(node.uuid, branch.uuid, b"back")
+    return (
+        node.data_plane.open(node.uuid, there) == b"there"
+        and branch.data_plane.open(branch.uuid, back) == b"back"
+    )
+
+
+def owners(fleet: Fleet, node: str) -> set[str]:
+    """Return whose key rings the data plane of a node has."""
+    names = {site.uuid: name for name, site in fleet.sites.items()}
+    return {names[owner] for _, owner, _ in fleet.sites[node].data_plane.keys}
 
 
 def of_kind(fleet: Fleet, node: str, kind: type) -> list[object]:

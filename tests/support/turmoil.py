@@ -58,6 +58,10 @@ class TurmoilMate:
         """See :meth:`peerkey.protocol.core.Mate.may_use`."""
         return self.ready or not key_id
 
+    def may_rekey(self) -> bool:
+        """See :meth:`peerkey.protocol.core.Mate.may_rekey`."""
+        return self.ready
+
 
 class Turmoil:
     """Two nodes, and everything that can go wrong between and inside them."""
