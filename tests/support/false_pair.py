@@ -102,6 +102,7 @@ class FalsePair:
             term=1,
             link="down" if alone else "in-step",
             link_error="",
+            rekey_turn="",
             records=2,
             replicated=2 - missing,
             lag=missing,
