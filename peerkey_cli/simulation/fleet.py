@@ -475,7 +475,7 @@ class Fleet:
         )
         self.network.on_sent = self._sent
         #: Joins the two nodes of each HA router.
-        self.ha_watch = HaWatch(lambda node, what: watch.fail(0, what, node))
+        self.ha_watch = HaWatch(lambda node, what: watch.fail(0, what, node), partial(trace.note, "link"))
         self.ha_road = HaRoad(self.ha_watch.sent)
         self.sync = DirectSync(self.ha_road)
         self.network.on_delivered = self._delivered

@@ -34,6 +34,7 @@ from actors.router_node import RouterNode, store_owner
 from peerkey.errors import Malformed
 from peerkey.ha.messages import (
     Ack,
+    Beat,
     Frames,
     Inventory,
     Message,
@@ -95,9 +96,9 @@ class Half:
 class HaWatch:
     """See the module."""
 
-    def __init__(self, fail: Callable[[str, str], object]) -> None:
-        """Tell ``fail`` of what must not be, with the node that it concerns."""
-        self._fail = fail
+    def __init__(self, fail: Callable[[str, str], object], note: Callable[[str, str], object]) -> None:
+        """Tell ``fail`` of what must not be, and ``note`` of what is sent, each with the node concerned."""
+        self._fail, self._note = fail, note
         self._halves: dict[str, Half] = {}
         self._by_end: dict[Endpoint, Half] = {}
         self._loop = asyncio.get_running_loop()
@@ -154,6 +155,8 @@ class HaWatch:
         if any(secret.reveal() in data for secret in self._secrets):
             self._fail(half.site.name, "3: a key crosses the HA link in the clear")
         for message in _read(data):
+            if not isinstance(message, Beat):
+                self._note(half.name, f"{_in_words(message)} to {half.mate.name} ({channel})")
             if isinstance(message, Record):
                 half.records.sent(channel, message)
             elif isinstance(message, Ack):
@@ -292,3 +295,17 @@ def _read(data: bytes) -> Iterator[Message]:
     with suppress(Malformed, UnsupportedVersion):
         for frame in Frames().feed(data):
             yield read_untrusted(frame)
+
+
+def _in_words(message: Message) -> str:
+    """Return what a frame is, for a trace: names and numbers, and no keys."""
+    match message:
+        case Record(number, name, version, deleted):
+            what = "deleted" if deleted else f"version {version.number}, epoch {version.epoch}"
+            return f"RECORD {number}: {name}: {what}"
+        case Ack(number):
+            return f"ACK {number}"
+        case Inventory(entries):
+            return f"INVENTORY of {len(entries)}"
+        case _:
+            return type(message).__name__.upper()

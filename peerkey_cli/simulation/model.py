@@ -213,7 +213,8 @@ def pair_differences(
                 yield (node, mate), f"the keys of {mate} are still taken over"
             status = statuses[node]
             shown = () if status is None else status.alarms
-            for alarm in {*half.alarms, *(each for each in shown if each.identity.startswith("ha-"))}:
+            about = (each for each in shown if each.identity.startswith("ha-"))
+            for alarm in dict.fromkeys((*half.alarms, *about)):
                 yield (node, mate), f"the pair is in step, and there is the alarm: {alarm.message}"
         roles = {half.role.value for half in halves if half is not None}
         terms = {half.term for half in halves if half is not None}
