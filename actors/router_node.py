@@ -180,6 +180,10 @@ class RouterNode(Actor):
         """The epoch of this incarnation, from the store; 0 before it has one."""
         return self._epoch
 
+    def mate_holds(self, name: str, key_id: bytes) -> bool:
+        """Tell whether the mate is known to have this key of that record in its store."""
+        return bool(self._desks) and self._mate.holds(name, key_id)
+
     @property
     def _owner(self) -> str:
         return store_owner(self._plan.uuid)

@@ -5,8 +5,7 @@ that has died. It guarantees what the machine says, whatever the channel does; c
 the node's own store has them. After a crash it reads the store again, and the two ends find out what each
 lacks.
 
-A channel that is missing is tried for again and again, at a distance that grows to
-:data:`RETRY_AT_MOST`: a mate that returns is greeted within that.
+A channel that is missing is tried for again and again, at the distances of :mod:`peerkey.ha.redial`.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ from peerkey.ha import effects
 from peerkey.ha.link import LinkState, PairConfig
 from peerkey.ha.messages import Version
 from peerkey.ha.pair import PairNode
+from peerkey.ha.redial import Redial
 from peerkey.ha.takeover import sealing
 from peerkey.ha.turns import RECORD
 from peerkey.observe import alarms
@@ -61,9 +61,6 @@ if TYPE_CHECKING:
     from runtime.ref import Ref
     from runtime.store.port import Store
 
-#: Between two tries for a channel: the first, and the most. The most is what a returned mate may wait.
-RETRY_AT_FIRST: Final = timedelta(seconds=0.25)
-RETRY_AT_MOST: Final = timedelta(seconds=4)
 #: Between two events about keys that were refused: whoever reaches the port may show a new key each time. The
 #: alarm names the last one.
 REFUSALS_APART: Final = timedelta(seconds=10)
@@ -148,7 +145,7 @@ class HaSyncLink(Actor):
         self._mate_name = f"{plan.router}/{ha.mate}"
         self._traffic = MateTraffic(data_plane, plan.uuid, epoch, ha.mate_uuid)
         self._channel = 0
-        self._retry, self._trying = RETRY_AT_FIRST, False
+        self._redial, self._trying = Redial(entropy), False
         self._deadline: Instant | None = None
         self._link_error = ""
         #: The last key that was refused, until the two have greeted.
@@ -157,11 +154,17 @@ class HaSyncLink(Actor):
         #: What the node has not been told yet; and what it was told last: of the link, and of its turn.
         self._held: dict[str, Version | None] = {}
         self._told = (False, False)
+        self._begun = False
 
     @property
     def machine(self) -> PairNode:
-        """The machine, to be looked at."""
+        """The machine, to be looked at, once this has :attr:`begun`."""
         return self._pair
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a machine: the store has been read."""
+        return self._begun
 
     async def started(self) -> None:
         """Read what the store holds of both nodes, and try for a channel."""
@@ -194,6 +197,7 @@ class HaSyncLink(Actor):
             self._traffic.copied(name, ring)
             if number % RINGS_AT_ONCE == 0:
                 await asyncio.sleep(0)
+        self._begun = True
         self._end: SyncEnd = self._transport.open(self._ha, self.ctx.ref.offer)
         self.ctx.defer(self._end.close)
         self._node.offer(MateNews(up=False, held=()))
@@ -259,8 +263,7 @@ class HaSyncLink(Actor):
     def _try_again(self) -> None:
         """Try for a channel after a while, and after a longer one the next time."""
         self._trying = True
-        self.ctx.set_timer("attempt", self._retry, AttemptDue())
-        self._retry = min(self._retry * 2, RETRY_AT_MOST)
+        self.ctx.set_timer("attempt", self._redial.again(self._pair.link.unsteady), AttemptDue())
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -319,7 +322,8 @@ class HaSyncLink(Actor):
                 case unreachable:
                     assert_never(unreachable)
         if self._pair.link.up:
-            self._key_refused, self._link_error, self._retry = None, "", RETRY_AT_FIRST
+            self._key_refused, self._link_error = None, ""
+            self._redial.greeted()
         elif self._pair.link.state is LinkState.DOWN and not self._trying:
             self._try_again()
         self._tell_node()

@@ -163,6 +163,10 @@ class Replication:
             if self._link is not None:
                 self._link.offer(TurnWanted())
 
+    def holds(self, name: str, key_id: bytes) -> bool:
+        """Tell whether the mate is known to have this key of that record in its store."""
+        return self._view.holds(name, key_id)
+
     # --- what an operator is shown ----------------------------------------------------------------
 
     def status(self) -> Awaitable[HaStatus] | None:

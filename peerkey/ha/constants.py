@@ -27,6 +27,15 @@ REPLICATION_GRACE: Final = timedelta(seconds=10)
 #: own after the last rekey that it began: until the key is used and the one before it erased.
 TURN: Final = timedelta(seconds=60)
 
+#: Until a channel that is missing is tried for, the first time; each further wait is twice as long.
+RETRY_AT_FIRST: Final = timedelta(seconds=0.25)
+#: Between two tries where nobody answers: what a mate that returns may wait.
+RETRY_AT_MOST: Final = timedelta(seconds=4)
+#: Between two tries where channels open and do not last: such a link is no journal full of events.
+RETRY_UNSTEADY: Final = timedelta(seconds=30)
+#: How long a connection has to be in step to have been a steady one: five leases.
+STEADY_AFTER: Final = timedelta(seconds=10)
+
 # --- Sizes ----------------------------------------------------------------------------------------
 
 LENGTH_BYTES: Final = 4

@@ -31,6 +31,7 @@ from peerkey.ha.constants import (
     GREETING_TIMEOUT,
     LEASE,
     MAXIMUM_TEXT_CHARACTERS,
+    STEADY_AFTER,
 )
 from peerkey.ha.copies import Copies
 from peerkey.ha.effects import Beaten, Close, Emit, Greeted, InStep, LinkEffect, Send
@@ -159,6 +160,13 @@ class MateLink:
         self._part_at: Instant | None = None
         #: Since when the mate lacks something, on this connection or since the last.
         self.behind_since: Instant | None = None
+        #: Connections in a row that opened and were not in step for ``STEADY_AFTER`` before they were lost.
+        self.unsteady = 0
+        #: Whether the last connection was lost before it was in step, and this one is not in step yet.
+        self.doubtful = False
+        self._in_step_at: Instant | None = None
+        #: Whether the last that was told of the link is that it is up.
+        self._told_up = False
         self._out: list[LinkEffect] = []
 
     # --- the channel ------------------------------------------------------------------------------
@@ -310,7 +318,13 @@ class MateLink:
         self._out.append(Greeted())
         self._out.extend(self.outbox.greeted(hello.store_id))
         self._out.extend(self.copies.greeted(hello.store_id, hello.epoch))
-        self._out.append(Emit(HaLinkUp(config.mate_name)))
+        if not self.doubtful:
+            self._tell_up()
+
+    def _tell_up(self) -> None:
+        if not self._told_up:
+            self._told_up = True
+            self._out.append(Emit(HaLinkUp(self.config.mate_name)))
 
     def _open(self, record: Record) -> bytes:
         if self._seals is None or self._inventory_due:
@@ -331,6 +345,8 @@ class MateLink:
                 self._send(Ack(number))
             if self.state is LinkState.RESYNCHRONISING and self.outbox.caught_up:
                 self._move(LinkStep.CATCH_UP)
+                self._in_step_at, self.doubtful = now.instant, False
+                self._tell_up()
                 self._out.append(InStep(self.outbox.records))
                 self._out.append(Emit(HaInStep(self.config.mate_name, self.outbox.records)))
         if self.outbox.caught_up:
@@ -370,16 +386,26 @@ class MateLink:
         self._down(step, reason, now)
 
     def _down(self, step: LinkStep, reason: str, now: Moment) -> None:
-        was_up = self.up
+        if step is LinkStep.LOSE:
+            self._note_unsteady(now)
         self._move(step)
+        self._in_step_at = None
         self._greet_until = self._beat_at = self._private = self._hello = self._seals = None
         self.mate_beat = None
         self._inventory_due, self._parts, self._part_at = False, None, None
         self.outbox.lost()
-        if was_up:
+        if self._told_up:
+            self._told_up = False
             self._out.append(Emit(HaLinkDown(self.config.mate_name, reason)))
         if self.behind_since is None:
             self.behind_since = now.instant
+
+    def _note_unsteady(self, now: Moment) -> None:
+        """Take note of whether a connection that is being lost had lasted: step L4."""
+        since = self._in_step_at
+        steady = since is not None and since + STEADY_AFTER <= now.instant
+        self.unsteady = 0 if steady else self.unsteady + 1
+        self.doubtful = self.doubtful or self.state is LinkState.RESYNCHRONISING
 
     def _move(self, step: LinkStep) -> None:
         self.state = LINK_EDGES[self.state, step]

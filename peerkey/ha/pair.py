@@ -186,7 +186,7 @@ class PairNode:
         """Return what is wrong: link, refusal, a mate that is out of date, copies that cannot be read."""
         node, mate, link = self.config.local_name, self.config.mate_name, self.link
         found: list[Alarm] = []
-        if not link.up:
+        if not link.up or link.doubtful:
             found.append(alarms.ha_link_down(node, mate))
         if link.refusal is not None:
             reason, text, by_mate = link.refusal

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from peerkey_cli.simulation.settings import LONGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from random import Random
 
 
@@ -87,6 +87,20 @@ class FaultKind(StrEnum):
     CRL_ACTOR_CRASH = "crl-actor-crash"
     #: The process, or the power, fails in the middle of writing a list to the disk.
     CRL_WRITE_CRASH = "crl-write-crash"
+    #: The link of an HA pair carries nothing: in silence, or with a reset to begin with.
+    HA_CUT = "ha-cut"
+    #: What a node sends to its mate does not arrive: nothing of it, nothing but beats, or nothing large.
+    HA_ONE_WAY = "ha-one-way"
+    #: The link takes its time, more than the lease or less.
+    HA_SLOW = "ha-slow"
+    #: The link comes and goes.
+    HA_FLAPPING = "ha-flapping"
+    #: Each connection is reset a few frames after it was opened: in the middle of its resynchronisation.
+    HA_RESET = "ha-reset"
+    #: The process of a node is killed, or its power fails, a few frames after a connection was opened.
+    HA_NODE_CRASH = "ha-node-crash"
+    #: The actor of the link raises.
+    HA_LINK_CRASH = "ha-link-crash"
 
 
 #: What goes wrong with revocation lists. A run in which any of it may happen has a CA that publishes lists,
@@ -100,6 +114,19 @@ LIST_KINDS: Final = frozenset(
         FaultKind.CRL_STALE,
         FaultKind.CRL_ACTOR_CRASH,
         FaultKind.CRL_WRITE_CRASH,
+    }
+)
+
+#: What goes wrong between the nodes of an HA pair. It happens to nodes that have a mate, and to no other.
+HA_KINDS: Final = frozenset(
+    {
+        FaultKind.HA_CUT,
+        FaultKind.HA_ONE_WAY,
+        FaultKind.HA_SLOW,
+        FaultKind.HA_FLAPPING,
+        FaultKind.HA_RESET,
+        FaultKind.HA_NODE_CRASH,
+        FaultKind.HA_LINK_CRASH,
     }
 )
 
@@ -207,6 +234,13 @@ HABITS: Final = {
     FaultKind.CRL_STALE: Habit(0.1, _HOUR, 12 * _HOUR),
     FaultKind.CRL_ACTOR_CRASH: Habit(1),
     FaultKind.CRL_WRITE_CRASH: Habit(0.3, _SECOND, 10 * _MINUTE),
+    FaultKind.HA_CUT: Habit(1, _SECOND, 20 * _MINUTE),
+    FaultKind.HA_ONE_WAY: Habit(0.5, _SECOND, 20 * _MINUTE),
+    FaultKind.HA_SLOW: Habit(1, 5 * _SECOND, 5 * _MINUTE),
+    FaultKind.HA_FLAPPING: Habit(0.5, 5 * _SECOND, 10 * _MINUTE),
+    FaultKind.HA_RESET: Habit(1, _SECOND, 5 * _MINUTE),
+    FaultKind.HA_NODE_CRASH: Habit(1, _SECOND, 10 * _MINUTE),
+    FaultKind.HA_LINK_CRASH: Habit(1),
 }
 
 
@@ -216,8 +250,13 @@ def schedule(
     lasts: timedelta,
     kinds: Collection[FaultKind],
     intensity: float = 1.0,
+    mates: Mapping[str, str] | None = None,
 ) -> tuple[Fault, ...]:
-    """Draw what goes wrong, in order of time. ``nodes`` are names, each with the names of its peers."""
+    """Draw what goes wrong, in order of time.
+
+    ``nodes`` are names, each with the names of its peers; ``mates`` are the nodes of HA pairs by each other.
+    """
+    mates = {} if mates is None else mates
     faults: list[Fault] = []
     for kind in FaultKind:
         habit = HABITS[kind]
@@ -225,7 +264,7 @@ def schedule(
         if kind not in kinds or rate <= 0:
             continue
         for node, peers in nodes:
-            if habit.between and not peers:
+            if (habit.between and not peers) or (kind in HA_KINDS and node not in mates):
                 continue
             at = random.expovariate(rate)
             while at < lasts.total_seconds():
@@ -237,7 +276,7 @@ def schedule(
                         timedelta(seconds=round(at, 6)),
                         kind,
                         node,
-                        random.choice(peers) if habit.between else "",
+                        random.choice(peers) if habit.between else mates[node] if kind in HA_KINDS else "",
                         timedelta(seconds=round(length, 3)),
                         min(round(random.random(), 6), _GREATEST_CHOICE),
                     )

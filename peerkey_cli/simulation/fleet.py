@@ -37,6 +37,8 @@ from peerkey.testing.data_plane import MemoryDataPlane
 from peerkey.testing.reproducible import DeterministicSigner, PlainAgreement, numbered_key
 from peerkey.testing.revocation import RevocationTable
 from peerkey_cli.simulation.fleet_lists import FleetLists, SiteLists, following
+from peerkey_cli.simulation.ha_road import HaRoad
+from peerkey_cli.simulation.ha_watch import HaWatch
 from peerkey_cli.simulation.model import BOOT_AGAIN_AFTER
 from peerkey_cli.simulation.watch import Injected
 from peerkey_cli.simulation.watched import WatchedPeering
@@ -49,7 +51,7 @@ from runtime.wire.network import Network
 from runtime.wire.weather import Weather
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from datetime import datetime
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -224,6 +226,11 @@ class Site:
         lists, issued = self.fleet.lists, self.issued
         return lists is not None and issued is not None and lists.authority.names_it(issued.certificate)
 
+    def durable(self, owner: str, name: str) -> tuple[Record, bytes] | None:
+        """Return a durable record, and what is sealed in it."""
+        record = self.machine.disk.acknowledged.read(owner, name)
+        return None if record is None else (record, self._opened(owner, record))
+
     def stored(self, peer: UUID) -> PeeringState | None:
         """Return what is durable of the peering with ``peer``."""
         record = self.machine.disk.acknowledged.read(self._owner, record_name(peer))
@@ -231,7 +238,7 @@ class Site:
             return None
         known = self._states.get(peer)
         if known is None or known[0] is not record:
-            known = self._states[peer] = (record, decode_state(self._opened(record)))
+            known = self._states[peer] = (record, decode_state(self._opened(self._owner, record)))
         return known[1]
 
     async def status(self) -> NodeStatus | None:
@@ -250,10 +257,12 @@ class Site:
     def handed(self, receiver: str, message: object) -> None:
         """See :meth:`runtime.backends.sim.Watcher.handed`."""
         self.fleet.watch.handed(self, receiver, message)
+        self.fleet.ha_watch.handed(self, receiver, message)
 
     def turn(self, name: str) -> None:
         """See :meth:`runtime.backends.sim.Watcher.turn`."""
         self.fleet.watch.turn(self, name)
+        self.fleet.ha_watch.turn(self, name)
 
     # --- the machine ------------------------------------------------------------------------------
 
@@ -272,6 +281,9 @@ class Site:
         """Kill the process, or cut the power. Where nothing runs, what is about to start does not."""
         if self.machine.running:
             self.deaths["Power" if power else "Process"] += 1
+        if power and self.base.ha is not None:
+            # Nobody is left to close the connection.
+            self.fleet.sync.unplug(self.base.ha)
         self.machine.kill(power=power)
         if self.lists is not None:
             self.lists.ended(power=power)
@@ -317,6 +329,7 @@ class Site:
         if self.lists is not None:
             self.lists.lost()
         self._states.clear()
+        self.fleet.ha_watch.store_lost(self)
         self.fleet.watch.store_lost(self)
         self.fleet.watch.look()
 
@@ -398,12 +411,12 @@ class Site:
     def _sealer(self) -> AesGcmSealer:
         return AesGcmSealer(self.sealing_key, self.machine.random.randbytes)
 
-    def _opened(self, record: Record) -> bytes:
+    def _opened(self, owner: str, record: Record) -> bytes:
         sealed = self._sealed
         if sealed is None:
             message = "a record before any process"
             raise AssertionError(message)
-        return sealed.opened(self._owner, record).value
+        return sealed.opened(owner, record).value
 
     def _peering(self, config: Any, **named: Any) -> WatchedPeering:  # noqa: ANN401 - as ``Peering`` says
         return WatchedPeering(self.fleet.watch, self.name, UUID(bytes=config.peer), config, **named)
@@ -421,6 +434,7 @@ class Site:
                 self.fleet.watch.touched(self.name, UUID(name.partition(":")[2]))
         if not names:
             self.fleet.trace.note("stored", self.name, f"epoch {image.epoch(owner)}")
+        self.fleet.ha_watch.durable(self, owner, names)
         # Before anybody is answered: whoever wrote it may end in the very turn that it is.
         self.fleet.watch.look()
 
@@ -466,7 +480,9 @@ class Fleet:
         )
         self.network.on_sent = self._sent
         #: Joins the two nodes of each HA router.
-        self.sync = DirectSync()
+        self.ha_watch = HaWatch(lambda node, what: watch.fail(0, what, node), partial(trace.note, "link"))
+        self.ha_road = HaRoad(self.ha_watch.sent)
+        self.sync = DirectSync(self.ha_road)
         self.network.on_delivered = self._delivered
         self._ca = TestCA(
             "simulation", now=BEGINNING, root_key=numbered_key(1), intermediate_key=numbered_key(2)
@@ -481,12 +497,27 @@ class Fleet:
         self.lists = FleetLists(self._ca, self._new_ca, trace, watch) if lists else None
         self.sites = {plan.name: Site(self, _simulated(plan)) for plan in plans}
         self._by_uuid = {site.uuid: site for site in self.sites.values()}
+        #: The two nodes of each HA router.
+        self.pairs = tuple(self._paired())
+        for pair in self.pairs:
+            self.ha_watch.over(*pair)
         self._by_address = {address: site for site in self.sites.values() for address in site.addresses}
         watch.over(self)
 
     def by_uuid(self, uuid: UUID) -> Site | None:
         """Return the node of that UUID, if it is one of the fleet."""
         return self._by_uuid.get(uuid)
+
+    def mate_of(self, site: Site) -> Site | None:
+        """Return the other node of the HA router, where it is one of the fleet."""
+        ha = site.base.ha
+        return None if ha is None else self.by_uuid(ha.mate_uuid)
+
+    def _paired(self) -> Iterator[tuple[Site, Site]]:
+        for site in self.sites.values():
+            mate = self.mate_of(site)
+            if mate is not None and site.uuid < mate.uuid and mate.base.ha is not None:
+                yield site, mate
 
     def issue(self, plan: NodePlan, now: datetime, lifetime: timedelta, *, by_new_authority: bool) -> Issued:
         """Return a new certificate on a new key for the node of ``plan``."""

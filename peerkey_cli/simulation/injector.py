@@ -18,6 +18,7 @@ from peerkey.protocol.constants import PROTOCOL_VERSION
 from peerkey.protocol.segments import MAGIC
 from peerkey_cli.simulation import model
 from peerkey_cli.simulation.faults import Fault, FaultKind
+from peerkey_cli.simulation.ha_faults import bad_pair
 from peerkey_cli.simulation.list_faults import DELAY_NOTHING, bad_list
 from peerkey_cli.simulation.watch import Injected
 from runtime.wire.port import Address
@@ -101,6 +102,7 @@ class Injector:
         network = fleet.network
         network.weather, network.gateway = FINE, None
         network.links.clear()
+        fleet.ha_road.calm()
         self._translated.clear()
         if fleet.lists is not None:
             fleet.lists.calm()
@@ -164,10 +166,9 @@ class Injector:
                 await _bad_certificate(fault, site)
             case FaultKind.ALGORITHM:
                 await self._other_algorithm(fault, site)
-            case FaultKind.BEHAVIOR:
-                await _reconfigured(fault, site, _other_behavior)
-            case FaultKind.DISABLED:
-                await _reconfigured(fault, site, lambda plan: replace(plan, enabled=not plan.enabled))
+            case FaultKind.BEHAVIOR | FaultKind.DISABLED:
+                change = _other_behavior if fault.kind is FaultKind.BEHAVIOR else _switched
+                await _reconfigured(fault, site, change)
             case FaultKind.OTHER_VERSION:
                 await self._other_version(fault, site)
             case FaultKind.REKEY:
@@ -184,6 +185,16 @@ class Injector:
                 | FaultKind.CRL_WRITE_CRASH
             ):
                 await bad_list(fault, site)
+            case (
+                FaultKind.HA_CUT
+                | FaultKind.HA_ONE_WAY
+                | FaultKind.HA_SLOW
+                | FaultKind.HA_FLAPPING
+                | FaultKind.HA_RESET
+                | FaultKind.HA_NODE_CRASH
+                | FaultKind.HA_LINK_CRASH
+            ):
+                await bad_pair(fault, site)
             case unreachable:
                 assert_never(unreachable)
 
@@ -413,6 +424,10 @@ def _other_behavior(plan: NodePlan) -> NodePlan:
     soft, hard = InvalidCertificateBehavior.FAIL_SOFT, InvalidCertificateBehavior.FAIL_HARD
     other = soft if plan.policy.invalid_certificate_behavior is hard else hard
     return replace(plan, policy=replace(plan.policy, invalid_certificate_behavior=other))
+
+
+def _switched(plan: NodePlan) -> NodePlan:
+    return replace(plan, enabled=not plan.enabled)
 
 
 def _with_algorithm(plan: NodePlan, peer: str, name: str) -> NodePlan:

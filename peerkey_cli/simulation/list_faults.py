@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from actors.names import AUTHORITY, REVOCATION
-from peerkey_cli.simulation.faults import Fault, FaultKind
+from peerkey_cli.simulation.faults import HA_KINDS, Fault, FaultKind
 from peerkey_cli.simulation.list_machine import FAILURES, LIES
 from peerkey_cli.simulation.watch import Injected
 
@@ -38,6 +38,7 @@ DELAY_NOTHING: Final = frozenset(
         FaultKind.REKEY,
         FaultKind.REPLAY,
         FaultKind.FORGERY,
+        *(HA_KINDS - {FaultKind.HA_NODE_CRASH}),
     }
 )
 

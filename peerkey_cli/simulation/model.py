@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from actors.authority import START_AGAIN_AFTER
 from actors.certificate_watch import WATCH_INTERVAL
 from peerkey.config.plan import InvalidCertificateBehavior
+from peerkey.ha.messages import Role
 from peerkey.protocol.constants import (
     ACTIVATION_DELAY,
     ERASURE_DELAY,
@@ -202,6 +203,35 @@ def list_differences(
             continue
         for alarm in status.alarms:
             yield node, f"lists are as they should be, and there is the alarm: {alarm.message}"
+
+
+def pair_differences(
+    pairs: Iterable[tuple[str, str]], statuses: Mapping[str, NodeStatus | None]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Compare what the nodes of each HA pair say of their links with how two that are in step stand.
+
+    Yields the nodes, and what is wrong there.
+    """
+    for pair in pairs:
+        halves = [None if status is None else status.ha for status in map(statuses.get, pair)]
+        for node, mate, half in zip(pair, reversed(pair), halves, strict=True):
+            if half is None:
+                yield (node, mate), "the node does not tell of its HA link"
+                continue
+            if half.link != "in-step" or half.lag or half.replicated != half.records:
+                told = f"{half.link}, {half.replicated} of {half.records} records, {half.lag} under way"
+                yield (node, mate), f"the HA link is {told}: {half.link_error or 'no error'}"
+            if half.taken_over:
+                yield (node, mate), f"the keys of {mate} are still taken over"
+            status = statuses[node]
+            shown = () if status is None else status.alarms
+            about = (each for each in shown if each.identity.startswith("ha-"))
+            for alarm in dict.fromkeys((*half.alarms, *about)):
+                yield (node, mate), f"the pair is in step, and there is the alarm: {alarm.message}"
+        roles = {half.role.value for half in halves if half is not None}
+        terms = {half.term for half in halves if half is not None}
+        if roles != {Role.LEADER.value, Role.REDUNDANT.value} or len(terms) != 1:
+            yield pair, f"nobody leads, or not one: {sorted(roles)} under {sorted(terms)}"
 
 
 def _not_as_keyed(

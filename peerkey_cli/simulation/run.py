@@ -106,7 +106,9 @@ class _Run:
             (plan.name, [f"{peering.peer_router}/{peering.peer_node}" for peering in plan.peerings])
             for plan in self._plans
         ]
-        drawn = faults.schedule(random, nodes, settings.lasts, settings.kinds, settings.intensity)
+        drawn = faults.schedule(
+            random, nodes, settings.lasts, settings.kinds, settings.intensity, _mates(self._plans)
+        )
         schedule = drawn if settings.schedule is None else settings.schedule
         trace = Trace()
         watch = Watch(trace)
@@ -223,6 +225,9 @@ class _Run:
             knows = {name: fleet.lists.watch.knows(name) for name in following}
             named = fleet.lists.authority.names
             wrong += (((node,), what) for node, what in model.list_differences(named, knows, told))
+        pairs = [(site.name, mate.name) for site, mate in fleet.pairs]
+        wrong += model.pair_differences(pairs, statuses)
+        wrong += (((node,), what) for node, what in fleet.ha_watch.differences())
         return wrong
 
     async def _progress(self) -> None:
@@ -231,3 +236,10 @@ class _Run:
         while self._on_progress is not None:
             await asyncio.sleep(3600)
             self._on_progress(timedelta(seconds=loop.time()))
+
+
+def _mates(plans: Sequence[NodePlan]) -> dict[str, str]:
+    """Return the nodes of each HA pair, by each other."""
+    named = {(plan.router, plan.uuid): plan.name for plan in plans}
+    mates = ((plan.name, plan.ha and named.get((plan.router, plan.ha.mate_uuid))) for plan in plans)
+    return {name: mate for name, mate in mates if mate}

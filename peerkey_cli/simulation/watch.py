@@ -194,6 +194,12 @@ class Watch:
         if pair is not None and epoch == pair.site(node).epoch:
             self._checked(pair, lambda: pair.observer.arrived(arrival))
 
+    def succeeded(self, node: str, peer: UUID, epoch: int, key_id: bytes, waited: timedelta) -> None:
+        """See a key take the place of another, unless a newer incarnation has replaced the node."""
+        pair = self._pairs.get((node, peer))
+        if pair is not None and epoch == pair.site(node).epoch:
+            pair.site(node).fleet.ha_watch.succeeded(node, peer, key_id, waited)
+
     def handed(self, site: Site, receiver: str, message: object) -> None:
         """See a message on its way: a frame that is handed to a path has left its node."""
         if (

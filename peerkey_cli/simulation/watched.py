@@ -132,6 +132,7 @@ class WatchedPeering(Peering):
                 self._broken(
                     f"key {after.index} is in use {waited.total_seconds():g} s after it was accepted"
                 )
+            self._watch.succeeded(self._node, self._peer, self._core.epoch, after.key_id, waited)
         if ring.next is None:
             self._waiting = None
         elif self._waiting is None or self._waiting[0] != ring.next.key_id:

@@ -62,7 +62,7 @@ def test_the_table_of_kinds_is_that_of_the_code() -> None:
 def test_every_number_of_the_text_is_that_of_the_code() -> None:
     said = dict(LIMIT.findall(TEXT))
 
-    assert len(said) == 12
+    assert len(said) == 16
     for name, shown in said.items():
         value = getattr(constants, name)
         assert shown == (f"{value.total_seconds():g} s" if hasattr(value, "total_seconds") else f"{value:,}")

@@ -16,6 +16,7 @@ from peerkey.ha.constants import (
     MAXIMUM_CONTENT_BYTES,
     MAXIMUM_RECORDS,
     REPLICATION_GRACE,
+    STEADY_AFTER,
     WINDOW_BYTES,
     WINDOW_RECORDS,
 )
@@ -644,6 +645,61 @@ def test_a_mate_is_out_of_date_after_the_grace_and_not_before() -> None:
     mate.says(Ack(1))
 
     assert link.behind_since is None
+
+
+# --- links that do not last ---------------------------------------------------------------------------
+
+
+def test_a_connection_that_was_in_step_for_a_while_was_a_steady_one() -> None:
+    mate = in_step({})
+    mate.link.unsteady = 3
+
+    mate.link.lost(NOW.after(STEADY_AFTER))
+
+    assert mate.link.unsteady == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 9.9])
+def test_each_connection_in_a_row_that_was_not_counts(seconds: float) -> None:
+    mate = in_step({})
+    mate.link.lost(NOW.after(timedelta(seconds=seconds)))
+    mate.greet()
+    mate.link.lost(NOW.after(2 * STEADY_AFTER))
+    mate.link.connected(NOW)
+    mate.link.tick(NOW.after(GREETING_TIMEOUT))
+
+    assert mate.link.unsteady == 3
+
+
+def test_a_refusal_is_told_already_and_does_not_count() -> None:
+    mate = Mate(end())
+    mate.says(Refused(Reason.OLDER_EPOCH, "why"))
+
+    assert mate.link.unsteady == 0
+
+
+def test_of_a_link_that_greets_and_never_is_in_step_two_events_are_told_however_often_it_does() -> None:
+    mate = Mate(end(own={"peering:a": (Version(3, 1), b"a")}))
+    for _ in range(5):
+        mate.carry(mate.link.lost(NOW, "silence"))
+        assert mate.link.doubtful
+        mate.greet()
+
+    assert mate.events == [HaLinkUp("router/node1"), HaLinkDown("router/node1", "silence")]
+
+
+def test_such_a_link_is_up_when_the_mate_is_in_step() -> None:
+    mate = Mate(end(own={"peering:a": (Version(3, 1), b"a")}))
+    mate.link.lost(NOW, "silence")
+    mate.wanted.clear()
+    mate.greet()
+    mate.says(Inventory((), last=True))
+    assert mate.events == []
+    mate.says(Ack(1))
+
+    assert mate.events == [HaLinkUp("router/node1"), HaInStep("router/node1", 1)]
+    assert not mate.link.doubtful
+    assert emitted(mate.link.lost(NOW, "silence")) == [HaLinkDown("router/node1", "silence")]
 
 
 # --- helpers ------------------------------------------------------------------------------------------

@@ -88,6 +88,54 @@ authority:
     return text
 
 
+#: SSH keys of the two ends of an HA link, and of a stranger.
+HA_KEYS: Final = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD",
+)
+
+#: A router of two nodes, and a branch with a path to each.
+HA: Final = f"""
+authority:
+  name: ha
+  enhanced-security-key-management: true
+  security-key-management:
+    peer-key-rekey-interval: 1
+    peer-key-retransmit-interval: 5
+    peer-key-timeout: 30
+    key-exchange-algorithm: ml-kem
+  trusted-ca-certificate: [{{name: root, file: ca.pem}}]
+  router:
+    - name: hub
+      peer-validation: true
+      node:
+        - name: node0
+          uuid: d66887a3-a556-4782-952b-f8818ec8d8bc
+          network-interface: [{{name: wan0, address: 10.0.0.1}}]
+          ha-sync: {{address: 10.9.0.1, public-key: {HA_KEYS[0]}}}
+        - name: node1
+          uuid: e66887a3-a556-4782-952b-f8818ec8d8bc
+          network-interface: [{{name: wan0, address: 10.0.0.2}}]
+          ha-sync: {{address: 10.9.0.2, public-key: {HA_KEYS[1]}}}
+      peer:
+        - name: branch
+          path:
+            - {{node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}}
+            - {{node: node1, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}}
+    - name: branch
+      peer-validation: true
+      node:
+        - name: node0
+          uuid: 877f77b2-2c5c-4316-b266-f24a7a44668e
+          network-interface: [{{name: wan0, address: 10.0.0.3}}]
+      peer:
+        - name: hub
+          path:
+            - {{node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}}
+            - {{node: node0, network-interface: wan0, peer-node: node1, peer-network-interface: wan0}}
+"""
+
 #: What seeds take turns with.
 AUTHORITIES: Final = {
     "pair": PAIR,
@@ -96,8 +144,11 @@ AUTHORITIES: Final = {
     "pinned": triangle(behavior="fail-hard", algorithm="ml-kem", validated=False, probing=0),
 }
 
+#: The authority of a few seeds more: which of the others a seed takes does not change with it.
+PAIRED: Final = {"ha": HA}
+
 
 @cache
 def planned(name: str) -> tuple[NodePlan, ...]:
     """Return the plans of the authority of that name."""
-    return tuple(plans(load(AUTHORITIES[name], f"{name}.yaml").authority, "/etc/peerkey"))
+    return tuple(plans(load((AUTHORITIES | PAIRED)[name], f"{name}.yaml").authority, "/etc/peerkey"))

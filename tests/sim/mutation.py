@@ -66,7 +66,7 @@ class Mutant:
     """One deliberate mistake."""
 
     name: str
-    #: The sentence of protocol.md that it breaks.
+    #: The sentence of protocol.md, or of ha.md, that it breaks.
     breaks: str
     #: What has to find it.
     found_by: re.Pattern[str]

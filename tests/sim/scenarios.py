@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import peerkey
+from peerkey_cli.simulation.faults import HA_KINDS
 from peerkey_cli.simulation.faults import FaultKind as Kind
 from peerkey_cli.simulation.run import simulate
 from peerkey_cli.simulation.settings import Settings
@@ -71,6 +72,16 @@ SCENARIOS: Final = {
         ),
         40,
         8 * 60 * _MINUTE,
+    ),
+    "pairs": Scenario(frozenset({*HA_KINDS, Kind.REKEY}), 300, 15 * _MINUTE, authority="ha"),
+    "slow-pairs": Scenario(
+        frozenset({Kind.HA_SLOW, Kind.HA_CUT, Kind.REKEY}), 300, 30 * _MINUTE, authority="ha"
+    ),
+    "paired-disks": Scenario(
+        frozenset({Kind.HA_RESET, Kind.DISK_SLOW, Kind.REKEY, Kind.CERTIFICATE_REPLACED}),
+        1000,
+        15 * _MINUTE,
+        authority="ha",
     ),
     "clocks": Scenario(frozenset({Kind.CLOCK_STEP}), 5000, 240 * _MINUTE),
 }

@@ -21,17 +21,20 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from peerkey_cli.simulation.faults import Fault, FaultKind
+from peerkey_cli.simulation.faults import HA_KINDS, Fault, FaultKind
 from peerkey_cli.simulation.run import Outcome, simulate
 from peerkey_cli.simulation.settings import Settings
 from peerkey_cli.simulation.shrink import shrunk
-from tests.sim.authorities import AUTHORITIES, planned
+from tests.sim.authorities import AUTHORITIES, PAIRED, planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 #: ``make soak`` tells of its progress after so many seeds.
 _TELL_EVERY: Final = 10
+#: The share of seeds that have an HA router, and of those the share that have all kinds of trouble with it.
+_PAIRED: Final = 1 / 12
+_ALL_KINDS: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,14 @@ class Short:
 def short(seed: int) -> Short:
     """Return the run of a seed: everything about it is drawn from it."""
     random = Random(seed)
-    kinds = list(FaultKind)
+    kinds = [kind for kind in FaultKind if kind not in HA_KINDS]
     # All kinds at once hide from each other what few at once show.
     chosen = (
-        frozenset(kinds) if random.random() < 0.3 else frozenset(random.sample(kinds, random.randint(1, 7)))
+        frozenset(kinds)
+        if random.random() < _ALL_KINDS
+        else frozenset(random.sample(kinds, random.randint(1, 7)))
     )
-    return Short(
+    run = Short(
         authority=random.choice(list(AUTHORITIES)),
         settings=Settings(
             seed=seed,
@@ -114,21 +119,42 @@ def short(seed: int) -> Short:
         ),
         name=str(seed),
     )
+    return paired(run) if _is_paired(seed) else run
+
+
+def paired(run: Short) -> Short:
+    """Return a run with an HA router instead, whose link has some trouble too.
+
+    It is drawn apart from everything else: all other seeds are what they were before there were pairs.
+    """
+    random = Random(f"paired {run.name}")
+    some = random.sample(sorted(HA_KINDS), random.randint(1, 4))
+    more = HA_KINDS if random.random() < _ALL_KINDS else frozenset(some)
+    settings = replace(run.settings, kinds=run.settings.kinds | more)
+    return replace(run, authority=random.choice(list(PAIRED)), settings=settings)
+
+
+def _is_paired(seed: int) -> bool:
+    return Random(f"paired {seed}").random() < _PAIRED
 
 
 def brief(seed: int) -> Short:
     """Return a run that is shorter and denser: what continuous integration has time for hundreds of."""
-    settings = short(seed).settings
+    drawn = short(seed)
+    settings = drawn.settings
     random = Random(f"brief {seed}")
     authority = random.choice((*AUTHORITIES, "pair", "pair"))
     # One in eight lasts until keys are replaced because of their age. A path that is probed every thirty
     # seconds costs as much as all the rest of its node.
     minutes = random.choice((5, 5, 10) if authority == "probed" else (5, 5, 10, 10, 15, 15, 20, 65))
-    return Short(
-        authority,
-        replace(settings, lasts=timedelta(minutes=minutes), intensity=random.choice((60.0, 200.0, 400.0))),
-        f"--brief {seed}",
+    settings = replace(
+        settings, lasts=timedelta(minutes=minutes), intensity=random.choice((60.0, 200.0, 400.0))
     )
+    if _is_paired(seed):
+        # An hour of a pair is as long as ten of others: its nodes say twice a second that they live.
+        settings = replace(settings, lasts=min(settings.lasts, timedelta(minutes=15)))
+        authority = drawn.authority
+    return Short(authority, settings, f"--brief {seed}")
 
 
 def hunt(runs: Iterable[Short]) -> Iterator[tuple[Short, Outcome]]:

@@ -28,6 +28,8 @@ from tests.sim.seeds import brief, short
 ROOT = Path(__file__).parents[2]
 #: A run in which everything goes wrong, of each authority.
 DENSE = {"pair": 1, "hard": 3, "pinned": 8, "probed": 89}
+#: A seed that draws an HA pair.
+PAIRED_SEED = 17
 OTHER_PLACES = (
     {"PYTHONHASHSEED": "0", "TZ": "UTC"},
     {"PYTHONHASHSEED": "1", "TZ": "Asia/Kathmandu"},
@@ -96,14 +98,17 @@ def test_being_told_of_progress_changes_nothing() -> None:
     assert seen(watched) == seen(alone)
 
 
+@pytest.mark.parametrize("drawn", [f"short({DENSE['pair']})", f"brief({PAIRED_SEED})"])
 @pytest.mark.parametrize("surroundings", OTHER_PLACES, ids=lambda each: each["PYTHONHASHSEED"])
 def test_a_seed_does_the_same_in_another_process_zone_and_folder(
-    surroundings: dict[str, str], tmp_path: Path
+    surroundings: dict[str, str], drawn: str, tmp_path: Path
 ) -> None:
-    here = seen(short(DENSE["pair"]).run())
+    run = short(DENSE["pair"]) if drawn.startswith("short") else brief(PAIRED_SEED)
+    assert (run.authority == "ha") == (run.name == f"--brief {PAIRED_SEED}")
+    here = seen(run.run())
     script = (
-        "import json, sys; from tests.sim.seeds import short; from tests.sim.test_determinism import seen;"
-        f"json.dump(seen(short({DENSE['pair']}).run()), sys.stdout)"
+        "import json, sys; from tests.sim.seeds import brief, short;"
+        f"from tests.sim.test_determinism import seen; json.dump(seen({drawn}.run()), sys.stdout)"
     )
 
     there = run_python(["-c", script], surroundings, tmp_path)

@@ -9,13 +9,15 @@ from random import Random
 
 import pytest
 
-from peerkey_cli.simulation.faults import HABITS, Fault, FaultKind, schedule
+from peerkey_cli.simulation.faults import HA_KINDS, HABITS, Fault, FaultKind, schedule
 
 NODES: tuple[tuple[str, list[str]], ...] = (
     ("a/node0", ["b/node0", "c/node0"]),
     ("b/node0", ["a/node0"]),
     ("c/node0", []),
 )
+#: The two that have a path to each other are taken for a pair here.
+MATES = {"a/node0": "b/node0", "b/node0": "a/node0"}
 DAY = timedelta(days=1)
 
 
@@ -49,7 +51,7 @@ def test_faults_come_in_the_order_of_their_times_and_before_the_end() -> None:
 def test_each_kind_happens_about_as_often_as_its_habit_says() -> None:
     days, nodes = 3000, NODES[:2]
     counts = Counter(
-        fault.kind for fault in schedule(Random(4), nodes, days * DAY, frozenset(FaultKind), 2.0)
+        fault.kind for fault in schedule(Random(4), nodes, days * DAY, frozenset(FaultKind), 2.0, MATES)
     )
 
     for kind, habit in HABITS.items():
@@ -59,7 +61,7 @@ def test_each_kind_happens_about_as_often_as_its_habit_says() -> None:
 
 
 def test_how_long_a_fault_lasts_is_within_its_habit_and_choices_are_shares() -> None:
-    for fault in schedule(Random(5), NODES, 300 * DAY, frozenset(FaultKind)):
+    for fault in schedule(Random(5), NODES, 300 * DAY, frozenset(FaultKind), 1.0, MATES):
         habit = HABITS[fault.kind]
         assert habit.shortest <= fault.lasts <= habit.longest
         assert 0 <= fault.choice < 1
@@ -67,11 +69,24 @@ def test_how_long_a_fault_lasts_is_within_its_habit_and_choices_are_shares() -> 
 
 def test_only_what_is_about_two_nodes_names_a_peer_and_only_one_that_is_there() -> None:
     peers = dict(NODES)
-    for fault in schedule(Random(6), NODES, 300 * DAY, frozenset(FaultKind)):
+    for fault in schedule(Random(6), NODES, 300 * DAY, frozenset(FaultKind), 1.0, MATES):
         if HABITS[fault.kind].between:
             assert fault.peer in peers[fault.node]
+        elif fault.kind in HA_KINDS:
+            assert fault.peer == MATES[fault.node]
         else:
             assert fault.peer == ""
+
+
+def test_what_happens_to_pairs_happens_to_nobody_else_and_changes_nothing_else() -> None:
+    others = frozenset(FaultKind) - HA_KINDS
+    without = schedule(Random(10), NODES, 30 * DAY, others)
+
+    assert schedule(Random(10), NODES, 30 * DAY, frozenset(FaultKind)) == without
+    paired = schedule(Random(10), NODES, 30 * DAY, frozenset(FaultKind), mates=MATES)
+    assert tuple(fault for fault in paired if fault.kind in others) == without
+    assert {fault.kind for fault in paired} - {fault.kind for fault in without} >= HA_KINDS
+    assert {fault.node for fault in paired if fault.kind in HA_KINDS} == set(MATES)
 
 
 @pytest.mark.parametrize(("kinds", "intensity"), [(frozenset[FaultKind](), 1.0), (frozenset(FaultKind), 0.0)])

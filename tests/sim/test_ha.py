@@ -30,53 +30,11 @@ from peerkey.testing.data_plane import CannotSeal
 from peerkey_cli.simulation.fleet import Fleet, Site
 from peerkey_cli.simulation.run import Beside, Outcome, simulate
 from peerkey_cli.simulation.settings import Settings
+from tests.sim.authorities import HA as AUTHORITY
+from tests.sim.authorities import HA_KEYS as KEYS
 from tests.support.story import MINUTE, SECOND, alarms, at, events, key_ids, told
 
 ONE, TWO, BRANCH = "hub/node0", "hub/node1", "branch/node0"
-KEYS = (
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB",
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC",
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD",
-)
-AUTHORITY = f"""
-authority:
-  name: ha
-  enhanced-security-key-management: true
-  security-key-management:
-    peer-key-rekey-interval: 1
-    peer-key-retransmit-interval: 5
-    peer-key-timeout: 30
-    key-exchange-algorithm: ml-kem
-  trusted-ca-certificate: [{{name: root, file: ca.pem}}]
-  router:
-    - name: hub
-      peer-validation: true
-      node:
-        - name: node0
-          uuid: d66887a3-a556-4782-952b-f8818ec8d8bc
-          network-interface: [{{name: wan0, address: 10.0.0.1}}]
-          ha-sync: {{address: 10.9.0.1, public-key: {KEYS[0]}}}
-        - name: node1
-          uuid: e66887a3-a556-4782-952b-f8818ec8d8bc
-          network-interface: [{{name: wan0, address: 10.0.0.2}}]
-          ha-sync: {{address: 10.9.0.2, public-key: {KEYS[1]}}}
-      peer:
-        - name: branch
-          path:
-            - {{node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}}
-            - {{node: node1, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}}
-    - name: branch
-      peer-validation: true
-      node:
-        - name: node0
-          uuid: 877f77b2-2c5c-4316-b266-f24a7a44668e
-          network-interface: [{{name: wan0, address: 10.0.0.3}}]
-      peer:
-        - name: hub
-          path:
-            - {{node: node0, network-interface: wan0, peer-node: node0, peer-network-interface: wan0}}
-            - {{node: node0, network-interface: wan0, peer-node: node1, peer-network-interface: wan0}}
-"""
 HOUR = 60 * MINUTE
 #: Deaths in virtual time; ``tests/net/test_ha_kills.py`` has them between processes.
 KILLS = 100
@@ -226,6 +184,32 @@ def test_a_link_that_carries_one_way_only_counts_as_down_at_both_ends_until_it_c
             assert alarms(await told(fleet, node)) == []
 
     assert_well(play(look, HOUR + 12 * MINUTE))
+
+
+def test_a_link_that_carries_one_way_only_is_one_alarm_and_no_journal_full_of_events() -> None:
+    shown: list[bool] = []
+
+    async def look(fleet: Fleet) -> None:
+        await at(2 * MINUTE)
+        before = {node: Counter(fleet.sites[node].journal.counts) for node in (ONE, TWO)}
+        fleet.sync.lets_through = lambda sender, _: sender.listens
+        for second in range(60 * 60):
+            await at(3 * MINUTE + second * SECOND)
+            shown.append(any("no HA link" in text for text in alarms(await told(fleet, ONE))))
+        for node in (ONE, TWO):
+            told_of = fleet.sites[node].journal.counts - before[node]
+            assert (told_of["ha.link_up"], told_of["ha.link_down"]) in {(0, 1), (1, 2)}
+            assert told_of["ha.in_step"] == 0
+            # The mate's keys are given back to it at each of its greetings: twice a minute at the most.
+            assert told_of["ha.takeover"] < 180
+        fleet.sync.lets_through = everything
+        await at(HOUR + 4 * MINUTE)
+        for node in (ONE, TWO):
+            assert (await mate(fleet, node)).link == "in-step"
+            assert alarms(await told(fleet, node)) == []
+
+    assert_well(play(look, HOUR + 5 * MINUTE))
+    assert all(shown)
 
 
 def test_a_flapping_link_loses_nothing_and_nothing_goes_back() -> None:

@@ -9,9 +9,18 @@ from datetime import timedelta
 import pytest
 
 from actors.crl.status import RevocationStatus
+from actors.ha.messages import HaStatus
 from actors.messages import NodeStatus, PathStatus, PeerStatus
 from peerkey.config.plan import NodePlan
-from peerkey.observe.alarms import Alarm, crl_stale, node_not_running, peer_unreachable
+from peerkey.ha.messages import Role
+from peerkey.observe.alarms import (
+    Alarm,
+    crl_stale,
+    ha_key_not_replicated,
+    ha_link_down,
+    node_not_running,
+    peer_unreachable,
+)
 from peerkey.protocol.peering import PeeringStatus
 from peerkey_cli.simulation.model import (
     KeyFacts,
@@ -20,6 +29,7 @@ from peerkey_cli.simulation.model import (
     expected,
     fails_hard,
     list_differences,
+    pair_differences,
 )
 from tests.sim.authorities import planned
 
@@ -29,6 +39,14 @@ KEY = "k1"
 YOUNG = {KEY: KeyFacts(timedelta(minutes=10), of_certificates_in_use=True)}
 
 Change = Callable[[PeerStatus], PeerStatus]
+#: The nodes of a pair, and what each says of the other where all is well.
+PAIR = ("hub/node0", "hub/node1")
+LINK_DOWN = ha_link_down(*PAIR)
+WELL = HaStatus("", "", Role.LEADER, 5, "in-step", "", 1, 1, 0, 1, taken_over=False, silent_seconds=0.1)
+
+
+def change_of(**changes: object) -> Callable[[HaStatus], HaStatus]:
+    return lambda status: replace(status, **changes)  # type: ignore[arg-type]
 
 
 def test_two_nodes_that_mirror_each_other_are_to_be_keyed_on_their_path() -> None:
@@ -113,6 +131,43 @@ def test_each_difference_between_the_list_and_what_a_node_knows_is_named() -> No
         [(EAST, "the node does not tell of revocations")],
         [(EAST, f"lists are as they should be, and there is the alarm: {alarm.message}")],
     ]
+
+
+def test_a_pair_that_is_in_step_does_not_differ() -> None:
+    assert list(pair_differences([PAIR], paired())) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("does not tell of its HA link", lambda _: None),
+        (
+            "the HA link is down, 1 of 1 records, 0 under way: silent",
+            change_of(link="down", link_error="silent"),
+        ),
+        ("the HA link is in-step, 0 of 1 records", change_of(replicated=0)),
+        ("1 under way: no error", change_of(lag=1)),
+        ("the keys of hub/node1 are still taken over", change_of(taken_over=True)),
+        ("there is the alarm: Node `hub/node0` has no HA link", change_of(alarms=(LINK_DOWN,))),
+        ("['Redundant Peer'] under [5]", change_of(role=Role.REDUNDANT)),
+        ("under [4, 5]", change_of(term=4)),
+    ],
+)
+def test_each_difference_of_a_pair_is_named(what: str, change: Callable[[HaStatus], HaStatus | None]) -> None:
+    found = list(pair_differences([PAIR], paired(change)))
+
+    assert any(what in text and nodes == PAIR for nodes, text in found), found
+
+
+def test_an_alarm_about_a_key_that_the_mate_lacks_differs_and_one_about_a_peer_does_not() -> None:
+    lacking = ha_key_not_replicated(*PAIR, "branch/node0", 3)
+    said = paired()
+    said[PAIR[0]] = replace(said[PAIR[0]], alarms=(lacking, peer_unreachable("branch/node0")))
+
+    ((nodes, text),) = pair_differences([PAIR], said)
+
+    assert nodes == PAIR
+    assert lacking.message in text
 
 
 def test_of_two_rekey_intervals_the_shorter_counts_and_none_means_for_ever() -> None:
@@ -256,6 +311,16 @@ def wrong(
     return [
         what for want, what in differences(expected(planned("pair")), found, keys) if want.node in told_of
     ]
+
+
+def paired(change: Callable[[HaStatus], HaStatus | None] = lambda status: status) -> dict[str, NodeStatus]:
+    """Return what the nodes of a pair say; ``change`` is made to the first of them."""
+    first, second, _ = planned("ha")
+    halves = (change(WELL), replace(WELL, role=Role.REDUNDANT))
+    return {
+        plan.name: replace(status(plan, peer_status(plan), ()), ha=half)
+        for plan, half in zip((first, second), halves, strict=True)
+    }
 
 
 def statuses(east: Change = lambda peer: peer, alarms: tuple[Alarm, ...] = ()) -> dict[str, NodeStatus]:

@@ -93,7 +93,9 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("authority", "seed"), [("pair", 1), ("hard", 2), ("pinned", 3), ("probed", 4)])
+@pytest.mark.parametrize(
+    ("authority", "seed"), [("pair", 1), ("hard", 2), ("pinned", 3), ("probed", 4), ("ha", 5)]
+)
 def test_a_run_with_all_its_faults_reaches_nothing_of_the_world(authority: str, seed: int) -> None:
     run = trapped(authority, str(seed))
 
