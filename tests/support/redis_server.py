@@ -130,14 +130,19 @@ class Redis:
         self.wait()
 
 
+def program() -> str | None:
+    """Return where the server is, if it is installed."""
+    return shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
 @contextmanager
 def redis_server(settings: Mapping[str, str] | None = None) -> Iterator[Redis]:
     """Run a server while the block lasts; skip the test where there is none."""
-    program = shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
+    installed = program()
+    if installed is None:
         pytest.skip(INSTALL)
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        server = Redis(Path(folder), program, {**_SETTINGS, **(settings or {})})
+        server = Redis(Path(folder), installed, {**_SETTINGS, **(settings or {})})
         try:
             server.start()
             yield server
