@@ -226,6 +226,20 @@ async def test_records_that_go_away_under_a_connection_are_noticed(server: Redis
     await store.close()
 
 
+@pytest.mark.parametrize(("field", "value"), [("identity", "of another"), ("count", "1"), ("layout", "2")])
+async def test_a_namespace_that_is_another_one_is_noticed_before_anything_is_written(
+    server: Redis, field: str, value: str
+) -> None:
+    store = await server.store()
+    epoch = await store.activate("node")
+    await store.write("node", epoch, "ring", b"value", 0)
+    server.ask("HSET", "peerkey:fleet", field, value)
+    with pytest.raises(StoreUnusable):
+        await store.write("node", epoch, "ring", b"newer", 1)
+    assert server.fields("peerkey:fleet:node") == {"epoch": "1", "v:ring": "1 1", "d:ring": "value"}
+    await store.close()
+
+
 async def test_a_server_that_was_put_back_to_an_older_state_is_noticed(server: Redis) -> None:
     store = await server.store()
     await store.activate("node")

@@ -91,6 +91,22 @@ def test_what_was_not_sent_before_its_deadline_is_never_sent(run: Run) -> None:
     run(scenario())
 
 
+def test_what_its_caller_has_given_up_before_it_was_sent_is_never_sent(run: Run) -> None:
+    async def scenario() -> None:
+        link = FakeLink()
+        store = opened(link)
+        first = asyncio.ensure_future(read(store, "first"))
+        await asyncio.sleep(0.01)
+        second, third = (asyncio.ensure_future(read(store, name)) for name in ("second", "third"))
+        await asyncio.sleep(0.01)
+        second.cancel()
+        assert await asyncio.gather(first, third) == ["first", "third"]
+        assert [[work.arguments[1] for work in group] for group in link.groups] == [[b"first"], [b"third"]]
+        await store.close()
+
+    run(scenario())
+
+
 def test_calls_wait_for_a_server_that_comes_back_in_time(run: Run) -> None:
     async def scenario() -> None:
         link = FakeLink()

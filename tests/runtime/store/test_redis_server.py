@@ -234,6 +234,17 @@ async def test_a_server_is_believed_by_its_certificate_alone(tmp_path: Path) -> 
             await RedisStore.open(RedisServer.at(address, ca_file=tmp_path / "missing.pem"), "fleet")
 
 
+async def test_where_an_authority_is_named_those_of_the_machine_are_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_server(tmp_path, "no") as (address, ca_file):
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+        await (await RedisStore.open(RedisServer.at(address), "fleet")).close()
+        other = pem(TestCA("others", now=now()), tmp_path / "others.pem")
+        with pytest.raises(StoreUnusable, match="its certificate is not trusted"):
+            await RedisStore.open(RedisServer.at(address, ca_file=other), "fleet")
+
+
 async def test_a_server_that_asks_for_a_certificate_gets_one(tmp_path: Path) -> None:
     with tls_server(tmp_path, "yes") as (address, ca_file):
         with pytest.raises(StoreUnavailable):
