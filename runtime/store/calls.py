@@ -19,6 +19,12 @@ QUEUE_LIMIT: Final = 20_000
 GROUP_LIMIT: Final = 512
 
 
+def let_out(worker: asyncio.Task[None]) -> None:
+    """Let a bug of the task behind a queue reach the loop's handler at once; a callback of that task."""
+    if not worker.cancelled():
+        worker.result()
+
+
 @dataclass(slots=True)
 class Call(Generic[W]):
     """What somebody waits for."""

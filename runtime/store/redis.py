@@ -28,7 +28,7 @@ from typing import Any, Final, Protocol, Self
 
 from runtime.errors import RuntimeFault, StoreUnavailable, StoreUnusable
 from runtime.store import redis_calls as calls
-from runtime.store.calls import GROUP_LIMIT, QUEUE_LIMIT, Call
+from runtime.store.calls import GROUP_LIMIT, QUEUE_LIMIT, Call, let_out
 from runtime.store.port import Change, Record, Store, check_changes
 from runtime.store.redis_link import RedisLink
 from runtime.store.redis_server import RedisServer
@@ -94,6 +94,7 @@ class RedisStore(Store):
         #: Done as soon as there is something to do.
         self._called: asyncio.Future[None] = self._loop.create_future()
         self._worker = self._loop.create_task(self._work())
+        self._worker.add_done_callback(let_out)
 
     @classmethod
     async def open(cls, server: RedisServer, namespace: str, *, patience: timedelta = PATIENCE) -> Self:
@@ -167,9 +168,13 @@ class RedisStore(Store):
     def _expire(self, call: _Call) -> None:
         call.error = StoreUnavailable(f"{self._why or self._link}: no answer within {self._patience:g} s")
         call.answer()
-        # Deadlines are in the order of the queue.
+        self._waiting()
+
+    def _waiting(self) -> bool:
+        """Tell whether anybody waits whose call has not been sent; forget those that have given up."""
         while self._queue and self._queue[0].future.done():
-            self._queue.popleft()
+            self._answer(self._queue.popleft())
+        return bool(self._queue)
 
     def _answer(self, call: _Call) -> None:
         if call.timer is not None:
@@ -180,7 +185,7 @@ class RedisStore(Store):
 
     async def _work(self) -> None:
         """Carry out one group after the other, until the store is closed and nobody waits."""
-        while self._queue or not self._closed:
+        while self._waiting() or not self._closed:
             if not self._queue:
                 self._called = self._loop.create_future()
                 await self._called
@@ -198,7 +203,7 @@ class RedisStore(Store):
             doublings = min(self._failures - 1, _MAX_DOUBLINGS)
             longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**doublings)
             await asyncio.sleep(self._random.uniform(0, longest.total_seconds()))
-            if not self._queue:
+            if not self._waiting():
                 return False
         try:
             async with asyncio.timeout(self._patience):

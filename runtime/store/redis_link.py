@@ -179,6 +179,8 @@ class RedisLink:
                 case SSLCertVerificationError():
                     why = each.verify_message
                     return StoreUnusable(f"{self}: its certificate is not trusted: {why}: name who issued it")
+                case ResponseError() if str(each).startswith("unknown command"):
+                    return StoreUnusable(f"{self}: lacks a command of docs/formats/redis.md: {each}")
                 case ResponseError() if "WRONGTYPE" in str(each):
                     return StoreUnusable(f"{self}: a key below {self._key} {_FOREIGN}")
                 case _:

@@ -31,7 +31,7 @@ from functools import partial
 from typing import Final, Self, TypeAlias, TypeVar
 
 from runtime.errors import RuntimeFault, StoreUnavailable
-from runtime.store.calls import GROUP_LIMIT, QUEUE_LIMIT, Call
+from runtime.store.calls import GROUP_LIMIT, QUEUE_LIMIT, Call, let_out
 from runtime.store.disk import Disk
 from runtime.store.frames import FIRST_CHECK, decode, encode
 from runtime.store.image import Draft, Image
@@ -71,7 +71,7 @@ class SimulatedStore(Store):
         #: Done as soon as there is something to do.
         self._called: asyncio.Future[None] = self._loop.create_future()
         self._worker = self._loop.create_task(self._work())
-        self._worker.add_done_callback(_let_out)
+        self._worker.add_done_callback(let_out)
 
     @classmethod
     async def open(cls, disk: Disk, *, on_durable: OnDurable | None = None) -> Self:
@@ -248,9 +248,3 @@ def _bound(length: int) -> int:
 
 def _unavailable(error: OSError) -> StoreUnavailable:
     return StoreUnavailable(f"the simulated disk: {error.strerror}")
-
-
-def _let_out(worker: asyncio.Task[None]) -> None:
-    """Let a bug reach the loop's handler at once."""
-    if not worker.cancelled():
-        worker.result()

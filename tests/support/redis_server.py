@@ -74,8 +74,12 @@ class Redis:
     async def store(self, namespace: str = "fleet", *, patience: timedelta = PATIENCE) -> RedisStore:
         return await RedisStore.open(self.address(), namespace, patience=patience)
 
-    def start(self, *, file_limit: int = 0, **settings: str) -> None:
-        """Start it and wait until it answers. With a limit it dies in the write that would exceed it."""
+    def start(self, *, file_limit: int = 0, full: bool = False, **settings: str) -> None:
+        """Start it and wait until it answers.
+
+        With a limit it dies in the write that would exceed it, or, where the disk is to be ``full``, is told
+        that there is no more room.
+        """
         self.settings |= settings
         lines = [f"{name.replace('_', '-')} {value}" for name, value in self.settings.items()]
         file = self.root / "redis.conf"
@@ -83,6 +87,8 @@ class Redis:
         command = [self.program, str(file)]
         if file_limit:
             command = ["prlimit", f"--fsize={file_limit}", "--core=0", *command]
+        if full:
+            command = ["env", "--ignore-signal=XFSZ", *command]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         end = time.monotonic() + 20
@@ -101,11 +107,11 @@ class Redis:
         lines = self.ask("HGETALL", key).decode().splitlines()
         return dict(zip(lines[::2], lines[1::2], strict=True))
 
-    def stop(self) -> None:
-        self._end(signal.SIGTERM)
+    def stop(self) -> int:
+        return self._end(signal.SIGTERM)
 
-    def kill(self) -> None:
-        self._end(signal.SIGKILL)
+    def kill(self) -> int:
+        return self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
         assert self.process is not None
@@ -116,18 +122,16 @@ class Redis:
         self.process.send_signal(signal.SIGCONT)
 
     def wait(self) -> int:
-        """Wait for its death; return how it ended."""
+        """Wait for its death; return how it has ended. The second time, that is known."""
         assert self.process is not None
-        ending = self.process.wait(20)
-        self.process = None
-        return ending
+        return self.process.wait(20)
 
-    def _end(self, by: signal.Signals) -> None:
+    def _end(self, by: signal.Signals) -> int:
         if self.process is None:
-            return
+            return 0
         self.process.send_signal(by)
         self.process.send_signal(signal.SIGCONT)
-        self.wait()
+        return self.wait()
 
 
 def program() -> str | None:

@@ -157,7 +157,7 @@ async def test_a_server_that_restarts_between_calls_costs_no_call(server: Redis)
 async def test_a_server_that_is_frozen_beyond_the_deadline_is_unavailable_and_then_used_again(
     server: Redis,
 ) -> None:
-    store = await server.store(patience=SHORT)
+    store = await server.store(patience=timedelta(seconds=2))
     epoch = await store.activate("node")
     server.freeze()
     lost = asyncio.ensure_future(store.write("node", epoch, "ring", b"lost", 0))
@@ -271,7 +271,7 @@ async def test_a_server_that_becomes_a_replica_is_refused(server: Redis) -> None
 
 
 async def test_a_full_memory_fails_the_call_and_the_records_before_it_stay(server: Redis) -> None:
-    store = await server.store(patience=timedelta(seconds=2))
+    store = await server.store()
     epoch = await store.activate("node")
     await store.write("node", epoch, "kept", b"value", 0)
     await store.write("node", epoch, "large", bytes(MAX_VALUE_BYTES), 0)
@@ -288,7 +288,7 @@ async def test_a_server_that_could_not_rewrite_its_log_is_not_written_to(server:
     shutil.rmtree(server.root / "appendonlydir")
     (server.root / "appendonlydir").touch()
     with pytest.raises(StoreUnavailable, match="AOF background rewriting"):
-        await server.store(patience=timedelta(seconds=2))
+        await server.store(patience=SHORT)
     assert server.ask("DBSIZE") == b"0\n"
 
 

@@ -100,8 +100,8 @@ def test_what_its_caller_has_given_up_before_it_was_sent_is_never_sent(run: Run)
         second, third = (asyncio.ensure_future(read(store, name)) for name in ("second", "third"))
         await asyncio.sleep(0.01)
         second.cancel()
-        assert await asyncio.gather(first, third) == ["first", "third"]
-        assert [[work.arguments[1] for work in group] for group in link.groups] == [[b"first"], [b"third"]]
+        assert [await first, await third] == ["first", "third"]
+        assert [work.arguments[1] for group in link.groups for work in group] == [b"first", b"third"]
         await store.close()
 
     run(scenario())
@@ -292,6 +292,22 @@ def test_closing_without_a_server_ends(run: Run) -> None:
         assert now() - began <= (PATIENCE + LONGEST_PAUSE).total_seconds()
         with pytest.raises(StoreUnavailable):
             await call
+
+    run(scenario())
+
+
+def test_closing_waits_for_nobody_who_has_given_up(run: Run) -> None:
+    async def scenario() -> None:
+        link = FakeLink()
+        link.refusals.extend([StoreUnavailable("nobody there")] * 10_000)
+        store = opened(link)
+        calls = [asyncio.ensure_future(read(store, "ring")) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        for call in calls:
+            call.cancel()
+        began = now()
+        await store.close()
+        assert now() - began <= LONGEST_PAUSE.total_seconds()
 
     run(scenario())
 

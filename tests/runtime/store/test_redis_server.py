@@ -43,6 +43,7 @@ SHORT = timedelta(seconds=0.5)
         ("no-appendfsync-on-rewrite", "yes", r"no-appendfsync-on-rewrite no \(it is yes\)"),
         ("maxmemory-policy", "allkeys-lru", r"maxmemory-policy noeviction \(it is allkeys-lru\)"),
         ("replicaof", "127.0.0.1 1", r"is a replica: name its primary, 127\.0\.0\.1:1"),
+        ("rename-command", 'CONFIG ""', r"lacks a command of docs/formats/redis\.md: .*'CONFIG'"),
         ("cluster-enabled", "yes", r"runs as cluster: name a server that has all keys by itself"),
     ],
 )
