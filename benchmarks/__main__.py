@@ -5,6 +5,7 @@
 ``runtime``    messages, questions and idle actors, next to pykka, xoscar and a floor
 ``lists``      a revocation list of a million entries: to take in, to keep, to ask, next to a floor
 ``ha``         an HA pair in step again, next to sealing and packing alone, and over SSH, next to SSH alone
+``stores``     commits a second in SQLite and in Redis, next to what the same disk lets through
 ``pauses``     the longest that one message holds the event loop
 =============  ======================================================================================
 
@@ -23,13 +24,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import ha, lists, pauses, protocol, runtime
+from benchmarks import ha, lists, pauses, protocol, runtime, stores
 
 BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "protocol": protocol.main,
     "runtime": runtime.main,
     "lists": lists.main,
     "ha": ha.main,
+    "stores": stores.main,
     "pauses": pauses.main,
 }
 #: One algorithm for a moment.

@@ -27,11 +27,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
 from runtime.errors import RuntimeFault, StoreUnavailable
+from runtime.store.calls import GROUP_LIMIT, QUEUE_LIMIT, Call, let_out
 from runtime.store.disk import Disk
 from runtime.store.frames import FIRST_CHECK, decode, encode
 from runtime.store.image import Draft, Image
@@ -42,23 +42,13 @@ T = TypeVar("T")
 #: Told of an owner and the names of its records that have changed; no names: it has a new epoch only.
 OnDurable: TypeAlias = Callable[[str, tuple[str, ...]], None]
 
-#: Calls that may wait at one time, and calls of one group: as in the embedded store, so that a simulation
-#: meets the same bounds.
-QUEUE_LIMIT: Final = 20_000
-GROUP_LIMIT: Final = 512
-
 #: A log below this many bytes is not worth compacting; above it, it may grow to so many times what it holds.
 #: Writing the image anew then costs each byte that was logged a fraction of a byte more, whatever its size.
 LOG_FLOOR: Final = 256 * 1024
 LOG_FACTOR: Final = 4
 
 
-@dataclass(slots=True)
-class _Call:
-    future: asyncio.Future[Any]
-    work: Callable[[Draft], object]
-    result: object = None
-    error: Exception | None = None
+_Call: TypeAlias = Call[Callable[[Draft], object]]
 
 
 class SimulatedStore(Store):
@@ -81,7 +71,7 @@ class SimulatedStore(Store):
         #: Done as soon as there is something to do.
         self._called: asyncio.Future[None] = self._loop.create_future()
         self._worker = self._loop.create_task(self._work())
-        self._worker.add_done_callback(_let_out)
+        self._worker.add_done_callback(let_out)
 
     @classmethod
     async def open(cls, disk: Disk, *, on_durable: OnDurable | None = None) -> Self:
@@ -194,12 +184,7 @@ class SimulatedStore(Store):
                 self._group.append(self._queue.popleft())
             await self._carry_out(self._group)
             for call in self._group:
-                if call.future.done():
-                    continue
-                if call.error is not None:
-                    call.future.set_exception(call.error)
-                else:
-                    call.future.set_result(call.result)
+                call.answer()
             self._group = []
             if self._length > self._bound:
                 await self._compact()
@@ -263,9 +248,3 @@ def _bound(length: int) -> int:
 
 def _unavailable(error: OSError) -> StoreUnavailable:
     return StoreUnavailable(f"the simulated disk: {error.strerror}")
-
-
-def _let_out(worker: asyncio.Task[None]) -> None:
-    """Let a bug reach the loop's handler at once."""
-    if not worker.cancelled():
-        worker.result()

@@ -12,31 +12,19 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Self, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from runtime.errors import RuntimeFault, StoreUnavailable
 from runtime.store import schema
+from runtime.store.calls import GROUP_LIMIT, QUEUE_LIMIT, Call
 from runtime.store.port import Change, Record, Store, check_changes
 
 T = TypeVar("T")
 
-#: Calls that may wait at one time. Ten thousand paths of one host restart at once; no more than that.
-QUEUE_LIMIT: Final = 20_000
-
-#: So many calls share one transaction at most, so that none waits long for its answer.
-GROUP_LIMIT: Final = 512
-
-
-@dataclass(slots=True)
-class _Call:
-    future: asyncio.Future[Any]
-    work: Callable[[sqlite3.Connection], object]
-    result: object = None
-    error: Exception | None = None
+_Call: TypeAlias = Call[Callable[[sqlite3.Connection], object]]
 
 
 class SqliteStore(Store):
@@ -168,12 +156,7 @@ class SqliteStore(Store):
     def _answer(self, group: list[_Call]) -> None:
         self._waiting -= len(group)
         for call in group:
-            if call.future.done():
-                continue
-            if call.error is not None:
-                call.future.set_exception(call.error)
-            else:
-                call.future.set_result(call.result)
+            call.answer()
 
     def _finish(self) -> None:
         if self._closed is not None and not self._closed.done():

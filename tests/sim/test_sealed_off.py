@@ -35,18 +35,8 @@ WORLDLY: Final = frozenset(
             "tempfile",
             "shutil",
         ),
-        *(
-            "anyio",
-            "socket",
-            "select",
-            "selectors",
-            "ssl",
-            "http",
-            "httpx",
-            "threading",
-            "concurrent",
-            "queue",
-        ),
+        *("anyio", "socket", "select", "selectors", "ssl", "http", "httpx", "redis"),
+        *("threading", "concurrent", "queue"),
         *("multiprocessing", "subprocess", "sqlite3", "fcntl", "psutil", "glob"),
     }
 )
@@ -84,6 +74,10 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "runtime/lifecycle.py": frozenset({"add_signal_handler", "signal"}),
     # For ``os.strerror`` alone: see below.
     "runtime/store/disk.py": frozenset({"os"}),
+    # The shared store of a cluster: its server, the password of it, and whom to believe.
+    "runtime/store/redis.py": frozenset({"random.SystemRandom"}),
+    "runtime/store/redis_link.py": frozenset({"redis", "ssl"}),
+    "runtime/store/redis_server.py": frozenset({"os", "pathlib", "redis", "ssl"}),
     "runtime/store/schema.py": frozenset({"os", "pathlib", "sqlite3"}),
     "runtime/store/sqlite.py": frozenset({"pathlib", "queue", "sqlite3", "threading", "to_thread"}),
     "runtime/threads.py": frozenset({"concurrent", "queue", "threading"}),

@@ -1,8 +1,8 @@
 """A process that writes to a store with many owners at once until it is killed, and says what it does.
 
 Before each call and after each answer it writes one line to its standard output: what an owner asks for, or
-what it was told. Whoever kills it knows from these lines what the store must hold: see ``test_kill.py`` among
-the tests of the stores.
+what it was told. Whoever kills it knows from these lines what the store must hold
+(:mod:`tests.support.owners`).
 """
 
 from __future__ import annotations
@@ -14,26 +14,34 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from runtime.store.port import Change, Delete, Put, Store
+from runtime.store.redis import RedisStore
+from runtime.store.redis_server import RedisServer
 from runtime.store.sealed import AesGcmSealer, SealedStore
 from runtime.store.sqlite import SqliteStore
 
 OWNERS: Final = tuple(f"node{number}" for number in range(8))
+
+#: Serial numbers of one life, so that no two writes ever have the same contents.
+LIFE: Final = 1_000_000
 
 #: The two records of each owner, which always change together.
 NAMES: Final = ("left", "right")
 
 
 async def open_store(kind: str, path: Path) -> Store:
-    """Open the store of one kind."""
-    store = await SqliteStore.open(path)
-    return (
-        SealedStore(store, AesGcmSealer(bytes(range(32)), os.urandom)) if kind == "sealed sqlite" else store
-    )
+    """Open the store of one kind: a file, or a server behind a socket."""
+    store: Store
+    if kind.endswith("redis"):
+        store = await RedisStore.open(RedisServer(socket=str(path)), "doomed")
+    else:
+        store = await SqliteStore.open(path)
+    return SealedStore(store, AesGcmSealer(bytes(range(32)), os.urandom)) if "sealed" in kind else store
 
 
 def contents(owner: str, serial: int) -> bytes:
@@ -41,8 +49,8 @@ def contents(owner: str, serial: int) -> bytes:
     return hashlib.sha256(f"{owner} {serial}".encode()).digest() * 64
 
 
-async def write(store: Store, owner: str, serial: int) -> None:
-    """Activate, write and delete for ever."""
+async def write(store: Store, owner: str, serial: int, say: Callable[..., None]) -> None:
+    """Activate, write and delete for ever, and say so."""
     generator = Random(f"{owner} {serial}")
     records = await store.scan(owner)
     version = records[0].version if records else 0
@@ -67,7 +75,7 @@ async def write(store: Store, owner: str, serial: int) -> None:
                 say(owner, "told", version)
 
 
-def say(*what: object) -> None:
+def print_line(*what: object) -> None:
     """Write one line at once, whole or, if death comes, in part."""
     os.write(1, json.dumps(what).encode() + b"\n")
 
@@ -75,7 +83,7 @@ def say(*what: object) -> None:
 async def main(path: Path, kind: str, serial: int) -> None:
     """Let all owners write at once."""
     store = await open_store(kind, path)
-    await asyncio.gather(*(write(store, owner, serial) for owner in OWNERS))
+    await asyncio.gather(*(write(store, owner, serial, print_line) for owner in OWNERS))
 
 
 def die_at(limit: int) -> None:

@@ -137,7 +137,7 @@ def nginx(folder: Path) -> Iterator[Nginx]:
     for each in (root, root / "www"):
         each.chmod(0o755)
     ca = TestCA("servers", now=datetime.now(UTC).replace(microsecond=0))
-    _certify(root, ca)
+    certify(root, ca)
     ports = (free_port(), free_port())
     configuration = root / "nginx.conf"
     configuration.write_text(_CONFIGURATION.format(root=root, http=ports[0], https=ports[1]))
@@ -156,7 +156,8 @@ def free_port() -> int:
         return port
 
 
-def _certify(root: Path, ca: TestCA) -> None:
+def certify(root: Path, ca: TestCA) -> None:
+    """Write a certificate for the loopback address, and its key, into a folder."""
     key = new_key()
     builder = laboratory.started(
         laboratory.common_name("127.0.0.1"),

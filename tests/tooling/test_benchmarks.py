@@ -50,6 +50,9 @@ def test_every_benchmark_has_its_rows(alone: dict[str, str]) -> None:
     assert all(row["ratio"] > 0 and row["bytes_an_entry"] > 0 for row in lists["taking"])
     assert all(row["hit_us"] > 0 and row["miss_us"] > 0 for row in lists["asking"])
     assert set(lists) == {"taking", "asking", "judging", "beside", "merging_ms"}
+    for row in document["stores"]["commits"]:
+        assert row["store"] in {"SQLite", "Redis"}
+        assert (row["ratio"] > 0) == (row["why_not"] == ""), row
     held = {(row["who"], row["what"]) for row in document["pauses"]["pauses"]}
     assert held >= {
         ("RouterNode", "FrameArrived CERTIFICATE"),

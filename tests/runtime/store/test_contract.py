@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import TypeAlias
@@ -17,9 +19,11 @@ from runtime.errors import StaleEpoch, StoreUnavailable, VersionConflict
 from runtime.store.disk import Disk
 from runtime.store.memory import MemoryStore
 from runtime.store.port import MAX_CHANGES, MAX_VALUE_BYTES, SEAL_ALLOWANCE, Delete, Put, Record, Store
+from runtime.store.redis import RedisStore
 from runtime.store.sealed import AesGcmSealer, SealedStore
 from runtime.store.simulated import SimulatedStore
 from runtime.store.sqlite import SqliteStore
+from tests.support.redis_server import Redis, redis_server
 
 
 async def test_a_record_is_read_back(store: Store) -> None:
@@ -201,42 +205,72 @@ def test_records_do_not_show_their_contents() -> None:
     assert "secret" not in repr(Put("ring", b"secret", 1))
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(steps=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.integers(1, 3)), max_size=30))
-def test_every_store_does_what_the_memory_store_does(
-    tmp_path: Path, steps: list[tuple[str, int, int]]
-) -> None:
-    async def outcomes(store: Store) -> list[object]:
-        results: list[object] = []
-        for number, (name, version, action) in enumerate(steps):
-            try:
-                match action:
-                    case 1:
-                        results.append(await store.write("node", number // 10, name, b"value", version))
-                    case 2:
-                        results.append(await store.commit("node", number // 10, [Delete(name, version)]))
-                    case _:
-                        results.append(await store.activate("node"))
-            except (StaleEpoch, VersionConflict) as refused:
-                results.append(str(refused))
-            results.append(await store.scan("node"))
-        await store.close()
-        return results
+steps = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.integers(1, 3)), max_size=30)
 
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(steps=steps)
+def test_every_store_does_what_the_memory_store_does(tmp_path: Path, steps: list[Step]) -> None:
     async def compare() -> None:
         (tmp_path / "same.db").unlink(missing_ok=True)
         sqlite = await SqliteStore.open(tmp_path / "same.db")
-        expected = await outcomes(MemoryStore())
-        assert await outcomes(SealedStore(sqlite, sealer())) == expected
-        assert await outcomes(await SimulatedStore.open(prompt_disk())) == expected
+        expected = await outcomes(MemoryStore(), steps)
+        assert await outcomes(SealedStore(sqlite, sealer()), steps) == expected
+        assert await outcomes(await SimulatedStore.open(prompt_disk()), steps) == expected
 
     asyncio.run(compare())
 
 
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(steps=steps)
+def test_redis_does_what_the_memory_store_does(redis: Redis, steps: list[Step]) -> None:
+    async def compare() -> None:
+        store = await RedisStore.open(redis.address(), f"same{next(numbers)}")
+        expected = await outcomes(MemoryStore(), steps)
+        assert await outcomes(SealedStore(store, sealer()), steps) == expected
+
+    asyncio.run(compare())
+
+
+async def outcomes(store: Store, steps: list[Step]) -> list[object]:
+    """Return what a store answers to each of some steps, and close it."""
+    results: list[object] = []
+    for number, (name, version, action) in enumerate(steps):
+        try:
+            match action:
+                case 1:
+                    results.append(await store.write("node", number // 10, name, b"value", version))
+                case 2:
+                    results.append(await store.commit("node", number // 10, [Delete(name, version)]))
+                case _:
+                    results.append(await store.activate("node"))
+        except (StaleEpoch, VersionConflict) as refused:
+            results.append(str(refused))
+        results.append(await store.scan("node"))
+    await store.close()
+    return results
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the stores of one test are."""
+
+    directory: Path
+    disk: Disk
+    server: Redis | None
+    #: Nobody else's on that server.
+    namespace: str
+
+
+Step: TypeAlias = tuple[str, int, int]
 Reopen: TypeAlias = Callable[[Store], Awaitable[Store]]
 
+numbers = count()
 
-@pytest.fixture(params=["memory", "sqlite", "sealed sqlite", "simulated", "sealed simulated"])
+
+@pytest.fixture(
+    params=["memory", "sqlite", "sealed sqlite", "simulated", "sealed simulated", "redis", "sealed redis"]
+)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -254,36 +288,51 @@ def disk() -> Disk:
     return prompt_disk()
 
 
+@pytest.fixture(scope="module")
+def redis() -> Iterator[Redis]:
+    with redis_server() as server:
+        yield server
+
+
 @pytest.fixture
-async def store(kind: str, tmp_path: Path, disk: Disk, opened: list[Store]) -> Store:
-    made = await open_store(kind, tmp_path, disk, None)
+def place(request: pytest.FixtureRequest, kind: str, tmp_path: Path, disk: Disk) -> Place:
+    server = request.getfixturevalue("redis") if kind.endswith("redis") else None
+    return Place(tmp_path, disk, server, f"test{next(numbers)}")
+
+
+@pytest.fixture
+async def store(kind: str, place: Place, opened: list[Store]) -> Store:
+    made = await open_store(kind, place, None)
     opened.append(made)
     return made
 
 
 @pytest.fixture
-def reopen(kind: str, tmp_path: Path, disk: Disk, opened: list[Store]) -> Reopen:
+def reopen(kind: str, place: Place, opened: list[Store]) -> Reopen:
     async def again(former: Store) -> Store:
         await former.close()
-        made = await open_store(kind, tmp_path, disk, former)
+        made = await open_store(kind, place, former)
         opened.append(made)
         return made
 
     return again
 
 
-async def open_store(kind: str, directory: Path, disk: Disk, former: Store | None) -> Store:
+async def open_store(kind: str, place: Place, former: Store | None) -> Store:
     match kind.split():
         case ["sealed", inner]:
-            return SealedStore(await open_store(inner, directory, disk, None), sealer())
+            return SealedStore(await open_store(inner, place, None), sealer())
         case ["memory"]:
             memory = former if isinstance(former, MemoryStore) else MemoryStore()
             memory.reopen()
             return memory
         case ["simulated"]:
-            return await SimulatedStore.open(disk)
+            return await SimulatedStore.open(place.disk)
+        case ["redis"]:
+            assert place.server is not None
+            return await RedisStore.open(place.server.address(), place.namespace)
         case _:
-            return await SqliteStore.open(directory / "store.db")
+            return await SqliteStore.open(place.directory / "store.db")
 
 
 def prompt_disk() -> Disk:

@@ -1,8 +1,8 @@
 """The stores on real disks, under real deaths: between writes, during them, and in the middle of one.
 
 Each test lets eight owners of one process share commits and ends it by force, several times on one file.
-Through a pipe it knows of each owner what it was told last and what it has asked for since; the file must
-hold the one or the other, whole.
+Through a pipe it knows of each owner what it was told last and what it has asked for since; the store must
+hold the one or the other, whole. The deaths of a Redis server are in ``test_redis_kill.py``.
 """
 
 from __future__ import annotations
@@ -12,22 +12,19 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from runtime.store import schema
-from runtime.store.port import Record, Store
-from tests.support.doomed_writer import NAMES, OWNERS, contents, open_store
+from tests.support.doomed_writer import LIFE, open_store
+from tests.support.owners import Owners
+from tests.support.redis_server import redis_server
 
 ROOT = Path(__file__).parents[3]
 
 kinds = pytest.mark.parametrize("kind", ["sqlite", "sealed sqlite"])
-
-#: Serial numbers of one life, so that no two writes ever have the same contents.
-LIFE = 1_000_000
 
 
 @kinds
@@ -43,6 +40,17 @@ async def test_a_kill_at_any_moment_leaves_what_was_acknowledged_and_nothing_by_
         ending = fleet.live(life, kill_after=lines)
         assert ending == -signal.SIGKILL
         await fleet.check()
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_what_redis_has_acknowledged_survives_the_process_that_was_told(seed: int) -> None:
+    generator = Random(seed)
+    with redis_server() as server:
+        fleet = Fleet(server.socket, "sealed redis")
+        for life in range(4):
+            ending = fleet.live(life, kill_after=generator.randrange(1, 1000))
+            assert ending == -signal.SIGKILL
+            await fleet.check()
 
 
 @kinds
@@ -73,40 +81,13 @@ def test_a_kill_while_the_file_is_made_leaves_one_that_opens(tmp_path: Path) -> 
         connection.close()
 
 
-@dataclass(frozen=True)
-class State:
-    """What the store has for one owner."""
-
-    epoch: int = 0
-    records: tuple[Record, ...] = ()
-
-    def after(self, owner: str, what: list[object]) -> State:
-        """Return what holds once a call has been answered."""
-        match what:
-            case ["activates"]:
-                return State(self.epoch + 1, self.records)
-            case ["deletes"]:
-                return State(self.epoch)
-            case ["writes", int(serial)]:
-                version = self.version + 1
-                value = contents(owner, serial)
-                return State(self.epoch, tuple(Record(name, version, self.epoch, value) for name in NAMES))
-            case _:
-                raise AssertionError(what)
-
-    @property
-    def version(self) -> int:
-        return self.records[0].version if self.records else 0
-
-
 class Fleet:
-    """Owners on one file, through all lives of their process."""
+    """Owners on one store, through all lives of their process."""
 
     def __init__(self, path: Path, kind: str) -> None:
         self._path = path
         self._kind = kind
-        self._known = dict.fromkeys(OWNERS, State())
-        self._asked: dict[str, State] = {}
+        self._owners = Owners()
 
     def live(self, life: int, *, kill_after: int = 0, file_limit: int = 0) -> int:
         """Let the process write until it is dead; return how it ended."""
@@ -116,34 +97,16 @@ class Fleet:
             for number, line in enumerate(child.stdout, 1):
                 # Death may leave half a line, which nobody was told.
                 if line.endswith(b"\n"):
-                    self._hear(*json.loads(line))
+                    self._owners.hear(*json.loads(line))
                 if number == kill_after:
                     child.kill()
         return child.returncode
 
     async def check(self) -> None:
-        """Open the file; every owner must be as it was told, or as it has asked for, and go on from there."""
+        """Open the store again, and look at every owner."""
         store = await open_store(self._kind, self._path)
-        for owner in OWNERS:
-            found = await self._found(store, owner)
-            assert found in (self._known[owner], self._asked.get(owner))
-            self._known[owner] = State(found.epoch + 1, found.records)
-        self._asked.clear()
+        await self._owners.check(store)
         await store.close()
-
-    def _hear(self, owner: str, *what: object) -> None:
-        match what:
-            case ["told", number]:
-                former, now = self._known[owner], self._asked.pop(owner)
-                assert number == (now.epoch if now.epoch != former.epoch else now.version)
-                self._known[owner] = now
-            case _:
-                self._asked[owner] = self._known[owner].after(owner, list(what))
-
-    async def _found(self, store: Store, owner: str) -> State:
-        """Return what the store has; the epoch shows in the one that follows."""
-        records = await store.scan(owner)
-        return State(await store.activate(owner) - 1, tuple(sorted(records, key=lambda record: record.name)))
 
 
 def command(path: Path, kind: str, serial: int, file_limit: int) -> list[str]:
