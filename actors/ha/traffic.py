@@ -11,14 +11,13 @@ are taken away; the next one hands on what the store holds, and stands by.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
+from uuid import UUID
 
-from actors.desk import is_peering, peer_of
+from actors.desk import is_peering, peer_of, record_name
 from peerkey.ha.takeover import sealing
 from peerkey.protocol.traffic import TrafficKeys
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from peerkey.protocol.keyring import KeyRing
     from peerkey.protocol.traffic import DataPlane
 
@@ -37,9 +36,9 @@ class MateTraffic:
 
     def copied(self, name: str, ring: KeyRing | None) -> None:
         """Take up the copy of a record, or (without a ring) that it is gone or cannot be read."""
-        if self._data_plane is None or not is_peering(name):
+        peer = _peer_untrusted(name)
+        if self._data_plane is None or peer is None:
             return
-        peer = peer_of(name)
         if ring is None:
             self._data_plane.forget(self._node, self._mate, peer)
         else:
@@ -60,3 +59,13 @@ class MateTraffic:
         """Take everything away."""
         if self._data_plane is not None:
             self._data_plane.forget_all(self._node, self._mate)
+
+
+def _peer_untrusted(name: str) -> UUID | None:
+    """Return the peer of the peering that a mate's record of that name is of, if it is of one."""
+    try:
+        peer = peer_of(name) if is_peering(name) else None
+    except ValueError:
+        return None
+    # A UUID may be written in many ways, and is in one.
+    return peer if peer is not None and record_name(peer) == name else None

@@ -19,14 +19,14 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final, TypeAlias, final
 
-from peerkey.errors import Misconfigured
+from peerkey.errors import Malformed
 from peerkey.ha.constants import LEASE
 from peerkey.ha.effects import Emit, Released, TakenOver
+from peerkey.ha.rings import ring_untrusted
 from peerkey.moment import Instant
 from peerkey.observe.events import HaReleased, HaTakeover
 from peerkey.protocol import schedule
 from peerkey.protocol.keyring import KeyRing, PeerKey
-from peerkey.protocol.state import decode_state
 from peerkey.secret import Secret
 
 TakeoverEffect: TypeAlias = TakenOver | Released | Emit
@@ -63,7 +63,7 @@ class Takeover:
         self.state = TakeoverState.STANDING_BY
         #: The mate's key rings by record name. Every key in them opens.
         self.rings: dict[str, KeyRing] = {}
-        #: Copies that this software cannot read: the mate runs another version of it.
+        #: Copies that this software cannot read: the mate runs another version of it, or lies.
         self.unreadable: set[str] = set()
         self._mate_name = mate_name
         self._heard_at = now
@@ -77,11 +77,9 @@ class Takeover:
         if content is None:
             return
         try:
-            ring = decode_state(content).ring
-        except (Misconfigured, ValueError, TypeError, LookupError):
+            self.rings[name] = ring_untrusted(content)
+        except Malformed:
             self.unreadable.add(name)
-            return
-        self.rings[name] = ring
 
     def heard(self, at: Instant) -> None:
         """Take up when the mate was heard last."""

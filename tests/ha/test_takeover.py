@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from dataclasses import replace
 from datetime import timedelta
 
 import msgpack
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from peerkey.errors import Malformed
 from peerkey.ha.constants import LEASE
 from peerkey.ha.effects import Emit, Released, TakenOver
+from peerkey.ha.rings import ring_untrusted
 from peerkey.ha.takeover import TAKEOVER_EDGES, Takeover, TakeoverState, TakeoverStep, seal_key, sealing
 from peerkey.moment import Instant
 from peerkey.observe.events import HaReleased, HaTakeover
@@ -89,6 +95,37 @@ def test_a_copy_that_cannot_be_read_takes_nothing_else_along(content: bytes) -> 
 
     copies.copied("peering:b", record(RING))
     assert copies.unreadable == set()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (1, -1),
+        (1, "one"),
+        (2, "an id that is a text"),
+        (2, b"short"),
+        (3, b"a short key"),
+        (3, 7),
+        (-1, math.inf),
+        (-1, 1 << 62),
+    ],
+)
+def test_a_mate_that_lies_about_a_key_makes_a_copy_that_cannot_be_read(field: int, value: object) -> None:
+    copies = standing_by()
+    fields = list(msgpack.unpackb(record(KeyRing(current=key(1)))))
+    fields[6][0][field] = value
+    copies.copied("peering:b", msgpack.packb(fields))
+
+    assert copies.unreadable == {"peering:b"}
+    assert set(copies.rings) == {"peering:a"}
+
+
+@given(st.recursive(st.none() | st.integers(-1, 2**64 - 1) | st.floats() | st.binary() | st.text(), st.lists))
+def test_whatever_a_mate_sends_is_a_ring_or_malformed_and_nothing_else(value: object) -> None:
+    fields = list(msgpack.unpackb(record(KeyRing(current=key(1)))))
+    fields[6] = value
+    with contextlib.suppress(Malformed):
+        assert isinstance(ring_untrusted(msgpack.packb(fields)), KeyRing)
 
 
 def test_what_is_sealed_with_is_the_newest_accepted_key() -> None:
