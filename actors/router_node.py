@@ -227,8 +227,6 @@ class RouterNode(Actor):
         self._watch.judge_own(now)
         for plan in self._plan.peerings:
             record = records.get(record_name(plan.peer_uuid))
-            if record is not None and self._plan.ha is not None:
-                self._mate.stored(plan.peer_uuid, record.epoch, record.version, record.value)
             self._open(plan, record.value if record else None, record.version if record else 0, now)
             # Others have their turn between any two of what may be hundreds.
             await asyncio.sleep(0)

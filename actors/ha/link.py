@@ -46,6 +46,7 @@ from peerkey.ha.takeover import sealing
 from peerkey.ha.turns import RECORD
 from peerkey.observe import alarms
 from peerkey.observe.events import HaRefused
+from peerkey.protocol.state import key_ids
 from runtime.actor import Actor
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from actors.ha.transport import SyncEnd, SyncTransport
     from actors.journal import Journal
     from peerkey.config.plan import HaPlan, NodePlan
+    from peerkey.ha.view import Written
     from peerkey.moment import Instant, Moment
     from peerkey.observe.events import Event
     from peerkey.protocol.core import Entropy
@@ -136,8 +138,13 @@ class HaSyncLink(Actor):
         entropy: Entropy,
         journal: Journal,
         data_plane: DataPlane | None = None,
+        number: int = 1,
     ) -> None:
-        """Link ``node``, whose records ``owner`` has in the store and which is active under ``epoch``."""
+        """Link ``node``, whose records ``owner`` has in the store and which is active under ``epoch``.
+
+        ``number`` says which of the node's links this is.
+        """
+        self._number = number
         self._node, self._plan, self._ha = node, plan, ha
         self._owner, self._epoch = owner, epoch
         self._store, self._transport = store, transport
@@ -154,6 +161,8 @@ class HaSyncLink(Actor):
         #: What the node has not been told yet; and what it was told last: of the link, and of its turn.
         self._held: dict[str, Version | None] = {}
         self._told = (False, False)
+        #: The records that were there at the start, until the node has been told of them.
+        self._found: tuple[Written, ...] | None = None
         self._begun = False
 
     @property
@@ -197,10 +206,13 @@ class HaSyncLink(Actor):
             self._traffic.copied(name, ring)
             if number % RINGS_AT_ONCE == 0:
                 await asyncio.sleep(0)
+        self._found = tuple(
+            (name, version, key_ids(content)) for name, (version, content) in own.items() if is_peering(name)
+        )
         self._begun = True
         self._end: SyncEnd = self._transport.open(self._ha, self.ctx.ref.offer)
         self.ctx.defer(self._end.close)
-        self._node.offer(MateNews(up=False, held=()))
+        self._tell_node()
         self._end.attempt()
         self._try_again()
         self._arm()
@@ -356,12 +368,12 @@ class HaSyncLink(Actor):
     def _tell_node(self) -> None:
         """Tell the node what is new, as soon as it has room for it."""
         stands = self._pair.link.up, self._pair.turns.ours
-        if not self._held and stands == self._told:
+        if not self._held and self._found is None and stands == self._told:
             return
         up, turn = stands
-        if self._node.offer(MateNews(up, tuple(self._held.items()), turn)):
+        if self._node.offer(MateNews(self._number, up, tuple(self._held.items()), turn, self._found)):
             self._held.clear()
-            self._told = stands
+            self._told, self._found = stands, None
         else:
             self.ctx.set_timer("news", TELL_AGAIN_AFTER, NewsDue())
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from peerkey.ha.messages import Role, Version
+from peerkey.ha.view import Written
 from peerkey.observe.alarms import Alarm
 from peerkey.secret import Secret
 from runtime.message import Ask
@@ -33,10 +34,14 @@ class MateNews:
     ``None`` stands for a record of which the mate has lost what it held.
     """
 
+    #: Which of the links that the node has had: news of one that was replaced do not count.
+    link: int
     up: bool
     held: tuple[tuple[str, Version | None], ...]
     #: Whether it is the node's turn to rekey.
     turn: bool = False
+    #: Where the link has just begun, or begun again: the node's records that it has found in the store.
+    begun: tuple[Written, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

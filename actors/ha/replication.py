@@ -87,13 +87,13 @@ class Replication:
             self._ctx.stop(self._link)
             self._link = None
         self._ha = ha
-        self._view.up = False
+        self._view.unlinked()
         self._untold.clear()
         if ha is not None and self._transport is not None:
             self._start(plan, ha, self._transport)
 
     def _start(self, plan: NodePlan, ha: HaPlan, transport: SyncTransport) -> None:
-        self._links += 1
+        self._links = number = self._links + 1
         node, journal, entropy = self._ctx.ref, self._journal, self._entropy
         owner, epoch, store = self._owner, self._epoch, self._store
         data_plane = self._data_plane
@@ -109,9 +109,10 @@ class Replication:
                 entropy=entropy,
                 journal=journal,
                 data_plane=data_plane,
+                number=number,
             ),
             # One that is stopped keeps its name until it has ended.
-            "ha-sync" if self._links == 1 else f"ha-sync-{self._links}",
+            "ha-sync" if number == 1 else f"ha-sync-{number}",
             supervision=PATIENT,
             mailbox=LINK_MAILBOX,
         )
@@ -121,10 +122,6 @@ class Replication:
     def of(self, peer: UUID) -> RecordView:
         """Return what the peering with ``peer`` may ask."""
         return self._view.of(record_name(peer))
-
-    def stored(self, peer: UUID, epoch: int, number: int, record: bytes) -> None:
-        """Take up a record that was there at the start; the link reads it itself."""
-        self._view.written(record_name(peer), Version(epoch, number), record)
 
     def written(self, peer: UUID, number: int, record: bytes | None) -> None:
         """Pass on that a record is durable in its version ``number``, or (without content) gone."""
@@ -147,8 +144,10 @@ class Replication:
 
     def heard(self, news: MateNews) -> None:
         """Take up what the link says of the mate."""
-        if self._link is None:
+        if self._link is None or news.link != self._links:
             return
+        if news.begun is not None:
+            self._view.begun(news.begun)
         self._view.up, self._view.turn = news.up, news.turn
         for name, version in news.held:
             if version is None:

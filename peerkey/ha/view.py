@@ -8,13 +8,16 @@ durable, and remembers key ids, never keys. One peering asks through :meth:`Mate
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final, final
+from collections.abc import Iterable
+from typing import Final, TypeAlias, final
 
 from peerkey.ha.messages import Version
 from peerkey.protocol.state import key_ids
 
 #: Versions of one record that the mate may yet acknowledge. Older ones are passed over by the link too.
 _REMEMBERED_VERSIONS: Final = 16
+#: A record's name, its version, and the ids of the keys in it.
+Written: TypeAlias = tuple[str, Version, frozenset[bytes]]
 _NO_KEYS: Final[frozenset[bytes]] = frozenset()
 
 
@@ -31,6 +34,21 @@ class MateView:
         self.turn_asked = False
         self._written: dict[str, OrderedDict[Version, frozenset[bytes]]] = {}
         self._held: dict[str, frozenset[bytes]] = {}
+
+    def unlinked(self) -> None:
+        """Take up that there is no link any more, or one to another mate: nothing of what is known counts."""
+        self.up = self.turn = False
+        self._written.clear()
+        self._held.clear()
+
+    def begun(self, records: Iterable[Written]) -> None:
+        """Take up that the link begins, or begins again, with these records of this node in its store.
+
+        What the mate holds of them it says anew. A record that was written since is newer here.
+        """
+        self._held.clear()
+        for name, version, keys in records:
+            self._written.setdefault(name, OrderedDict({version: keys}))
 
     def written(self, name: str, version: Version, record: bytes | None) -> None:
         """Take up that a peering's record is durable here in this version, or (``None``) is gone."""
