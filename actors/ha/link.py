@@ -198,7 +198,7 @@ class HaSyncLink(Actor):
             epoch=self._epoch,
             term=self._records.term,
             own=own,
-            copies=self._records.copies,
+            copies=self._records.taken_copies(),
             now=moment(self.ctx.clock),
         )
         self.ctx.defer(self._traffic.ended)

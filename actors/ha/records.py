@@ -39,7 +39,7 @@ class MateRecords:
     owner: str
     epoch: int
     versions: dict[str, int]
-    #: What was there at the start.
+    #: What was there at the start, until it has been taken.
     copies: dict[str, Copy]
     term: int
     store_id: bytes
@@ -73,6 +73,11 @@ class MateRecords:
             records.store_id = entropy(STORE_ID_BYTES)
             await records._write(_STORE_ID, records.store_id)
         return records
+
+    def taken_copies(self) -> dict[str, Copy]:
+        """Return what was there at the start, and keep nothing of it: its keys may be erased soon."""
+        copies, self.copies = self.copies, {}
+        return copies
 
     def keep(self, name: str, copy: Copy) -> Awaitable[object]:
         """Write a copy."""

@@ -63,5 +63,8 @@ INVENTORY_ENTRIES: Final = 512
 #: round trip with a disk at its end takes 25 ms, and is all that a slow link has queued before a beat.
 WINDOW_RECORDS: Final = 128
 WINDOW_BYTES: Final = 512 * 1024
+#: What a mate that keeps to its window has under way at most: its last record may need a deletion first.
+#: Of one that does not, no more than this waits for the store here.
+MAXIMUM_UNACKNOWLEDGED: Final = WINDOW_RECORDS + 1
 #: A term counts elections: one a second would take longer than the earth has been there.
 MAXIMUM_TERM: Final = 2**63 - 1

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import final
 
 from peerkey.errors import Malformed
-from peerkey.ha.constants import INVENTORY_ENTRIES, MAXIMUM_RECORDS
+from peerkey.ha.constants import INVENTORY_ENTRIES, MAXIMUM_RECORDS, MAXIMUM_UNACKNOWLEDGED
 from peerkey.ha.effects import DeleteCopy, StoreCopy
 from peerkey.ha.messages import Entry, Inventory, Record
 from peerkey.ha.records import Copy, mark_of
@@ -73,9 +73,13 @@ class Copies:
         """Take a RECORD, or pass it over.
 
         Raises:
-            Malformed: where it is not the next one, of an epoch that has not begun, or one too many.
+            Malformed: where it is not the next one, of an epoch that has not begun, or one too many: of
+                records, or of those that are not acknowledged.
 
         """
+        if len(self._received) >= MAXIMUM_UNACKNOWLEDGED:
+            message = f"more than {MAXIMUM_UNACKNOWLEDGED} records that are not acknowledged"
+            raise Malformed(message)
         if record.number != self._number + 1:
             message = f"record {record.number} came after record {self._number}"
             raise Malformed(message)

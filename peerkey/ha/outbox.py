@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from peerkey.errors import Malformed
@@ -29,7 +29,8 @@ Seal = Callable[[int, str, Version, "bytes | None"], Record]
 @dataclass(frozen=True, slots=True)
 class _Own:
     mark: Mark
-    content: bytes
+    #: With keys in the clear, until it is sealed.
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from peerkey.ha.constants import (
     LEASE,
     MAXIMUM_CONTENT_BYTES,
     MAXIMUM_RECORDS,
+    MAXIMUM_UNACKNOWLEDGED,
     REPLICATION_GRACE,
     STEADY_AFTER,
     WINDOW_BYTES,
@@ -493,6 +494,22 @@ def test_acknowledgements_wait_for_all_before_them() -> None:
 
     mate.carry(mate.link.stored(1, NOW))
     assert mate.sent == [Ack(3)]
+
+
+def test_no_more_than_a_window_of_the_mates_records_waits_for_the_store() -> None:
+    mate = Mate(end())
+    for number in range(1, MAXIMUM_UNACKNOWLEDGED + 1):
+        mate.says(mate.seals.seal(number, f"peering:{number}", Version(5, 1), b"content"))
+    assert mate.link.up
+
+    one_more = mate.seals.seal(MAXIMUM_UNACKNOWLEDGED + 1, "peering:z", Version(5, 1), b"content")
+    assert mate.refusal(one_more) == "malformed"
+
+
+def test_what_waits_to_be_sent_shows_nothing() -> None:
+    mate = Mate(end(own={"peering:a": (Version(3, 1), b"a key in the clear")}))
+
+    assert "key in the clear" not in repr(vars(mate.link.outbox))
 
 
 @pytest.mark.parametrize("version", [Version(5, 4), Version(5, 3), Version(4, 99)])
