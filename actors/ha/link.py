@@ -206,9 +206,13 @@ class HaSyncLink(Actor):
             self._traffic.copied(name, ring)
             if number % RINGS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        self._found = tuple(
-            (name, version, key_ids(content)) for name, (version, content) in own.items() if is_peering(name)
-        )
+        found: list[Written] = []
+        for number, (name, (version, content)) in enumerate(own.items(), start=1):
+            if is_peering(name):
+                found.append((name, version, key_ids(content)))
+            if number % RINGS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._found = tuple(found)
         self._begun = True
         self._end: SyncEnd = self._transport.open(self._ha, self.ctx.ref.offer)
         self.ctx.defer(self._end.close)

@@ -68,3 +68,6 @@ WINDOW_BYTES: Final = 512 * 1024
 MAXIMUM_UNACKNOWLEDGED: Final = WINDOW_RECORDS + 1
 #: A term counts elections: one a second would take longer than the earth has been there.
 MAXIMUM_TERM: Final = 2**63 - 1
+#: How far above ours a mate's term may be: one election a second takes longer than a century to get there.
+#: One lie would use up all terms for good otherwise.
+MAXIMUM_TERM_JUMP: Final = 2**32

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, assert_never, final
+from uuid import UUID
 
 from peerkey.errors import Malformed
 from peerkey.ha.constants import (
@@ -30,6 +31,7 @@ from peerkey.ha.constants import (
     EPHEMERAL_KEY_BYTES,
     GREETING_TIMEOUT,
     LEASE,
+    MAXIMUM_TERM_JUMP,
     MAXIMUM_TEXT_CHARACTERS,
     STEADY_AFTER,
 )
@@ -141,7 +143,8 @@ class MateLink:
         self.heard_at: Instant = now.instant
         #: What the next BEAT says; whoever leads sets it.
         self.term, self.role = 0, Role.INACTIVE
-        #: Why one end refused the other last, and whether the mate did; gone with the next greeting.
+        #: Why one end refused the other last, and whether the mate did; gone with the next greeting, or where
+        #: that is in doubt when the mate is in step.
         self.refusal: tuple[str, str, bool] | None = None
         #: What the mate said last of what it holds: copies, and how many of its own are on their way.
         self.mate_beat: Beat | None = None
@@ -280,6 +283,9 @@ class MateLink:
             case Ack():
                 self._out.extend(self.outbox.acknowledged(message.number))
             case Beat():
+                if message.term > self.term + MAXIMUM_TERM_JUMP:
+                    text = f"a term of {message.term} where that of this node is {self.term}"
+                    raise Malformed(text)
                 self.mate_beat = message
                 self._out.append(Beaten(message))
             case unreachable:
@@ -298,8 +304,8 @@ class MateLink:
             raise _Refusal(Reason.ANOTHER_ROUTER, text)
         if (hello.sender, hello.receiver) != (config.mate, config.local):
             text = (
-                f"node {hello.sender.hex()} looks for node {hello.receiver.hex()}, "
-                f"expected node {config.mate.hex()} to look for node {config.local.hex()}"
+                f"node {_uuid(hello.sender)} looks for node {_uuid(hello.receiver)}, "
+                f"expected node {_uuid(config.mate)} to look for node {_uuid(config.local)}"
             )
             raise _Refusal(Reason.WRONG_NODE, text)
         if hello.store_id == self.copies.store_id and hello.epoch < self.copies.epoch:
@@ -311,7 +317,7 @@ class MateLink:
             message = "a greeting without one's own"
             raise ValueError(message)
         self._seals = agree_untrusted(self._private, self._hello, hello)
-        self._private = self._greet_until = self.refusal = None
+        self._private = self._greet_until = None
         self._move(LinkStep.GREET)
         self._beat_at = now.instant
         self._inventory_due = True
@@ -319,6 +325,7 @@ class MateLink:
         self._out.extend(self.outbox.greeted(hello.store_id))
         self._out.extend(self.copies.greeted(hello.store_id, hello.epoch))
         if not self.doubtful:
+            self.refusal = None
             self._tell_up()
 
     def _tell_up(self) -> None:
@@ -345,7 +352,7 @@ class MateLink:
                 self._send(Ack(number))
             if self.state is LinkState.RESYNCHRONISING and self.outbox.caught_up:
                 self._move(LinkStep.CATCH_UP)
-                self._in_step_at, self.doubtful = now.instant, False
+                self._in_step_at, self.doubtful, self.refusal = now.instant, False, None
                 self._tell_up()
                 self._out.append(InStep(self.outbox.records))
                 self._out.append(Emit(HaInStep(self.config.mate_name, self.outbox.records)))
@@ -375,7 +382,7 @@ class MateLink:
         self._close(LinkStep.REFUSE, f"refused by the mate: {message.reason}", now)
 
     def _note_refusal(self, reason: str, text: str, *, by_mate: bool) -> None:
-        """Tell of a cause once, until the mate has greeted."""
+        """Tell of a cause once, until it is gone."""
         refusal = (str(reason), text, by_mate)
         if refusal != self.refusal:
             self.refusal = refusal
@@ -386,7 +393,7 @@ class MateLink:
         self._down(step, reason, now)
 
     def _down(self, step: LinkStep, reason: str, now: Moment) -> None:
-        if step is LinkStep.LOSE:
+        if step is LinkStep.LOSE or self.up:
             self._note_unsteady(now)
         self._move(step)
         self._in_step_at = None
@@ -412,6 +419,11 @@ class MateLink:
 
     def _send(self, message: Message) -> None:
         self._out.append(Send(encode(message)))
+
+
+def _uuid(of: bytes) -> str:
+    """Return a UUID as it stands in the configuration."""
+    return str(UUID(bytes=of))
 
 
 def _printable(text: str) -> str:

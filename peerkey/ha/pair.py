@@ -105,6 +105,7 @@ class PairNode:
             term=term,
             now=now.instant,
         )
+        self.link.term = term
         contents = {name: copy.content for name, copy in copies.items()}
         self.turns = Turns(config.local, config.mate, own=own.get(RECORD), copy=contents.pop(RECORD, None))
         self.takeover = Takeover(config.mate_name, contents, now.instant)

@@ -15,6 +15,7 @@ from peerkey.ha.constants import (
     LEASE,
     MAXIMUM_CONTENT_BYTES,
     MAXIMUM_RECORDS,
+    MAXIMUM_TERM_JUMP,
     MAXIMUM_UNACKNOWLEDGED,
     REPLICATION_GRACE,
     STEADY_AFTER,
@@ -206,6 +207,15 @@ def test_an_acknowledgement_of_what_was_never_sent_is_malformed() -> None:
     mate.says(Inventory((), last=True))
 
     assert mate.refusal(Ack(2)) == Reason.MALFORMED
+
+
+def test_a_term_that_no_mate_has_reached_is_malformed_so_that_terms_are_not_used_up() -> None:
+    mate = Mate(end())
+    mate.link.term = 7
+    mate.says(Beat(7 + MAXIMUM_TERM_JUMP, Role.LEADER, 0, 0))
+    assert mate.link.up
+
+    assert mate.refusal(Beat(8 + MAXIMUM_TERM_JUMP, Role.LEADER, 0, 0)) == Reason.MALFORMED
 
 
 @pytest.mark.parametrize("number", [0, 2, 3])
@@ -688,11 +698,33 @@ def test_each_connection_in_a_row_that_was_not_counts(seconds: float) -> None:
     assert mate.link.unsteady == 3
 
 
-def test_a_refusal_is_told_already_and_does_not_count() -> None:
-    mate = Mate(end())
-    mate.says(Refused(Reason.OLDER_EPOCH, "why"))
+def test_a_greeting_that_is_refused_is_told_already_and_does_not_count() -> None:
+    link = end()
+    link.connected(NOW)
+    link.received(encode(Refused(Reason.OLDER_EPOCH, "why")), NOW)
 
-    assert mate.link.unsteady == 0
+    assert link.unsteady == 0
+
+
+def test_a_mate_that_greets_and_then_is_refused_is_tried_for_less_and_less_often_and_told_of_once() -> None:
+    mate = Mate(end(own={"peering:a": (Version(3, 1), b"a")}))
+    refused = HaRefused("router/node1", "malformed", "record 7 is acknowledged, 0 were sent", by_mate=False)
+    for _ in range(5):
+        assert mate.refusal(Ack(7)) == "malformed"
+        mate.greet()
+
+    assert mate.link.unsteady == 5
+    assert mate.events == [
+        HaLinkUp("router/node1"),
+        refused,
+        HaLinkDown("router/node1", "refused: malformed"),
+    ]
+    assert mate.link.refusal == ("malformed", "record 7 is acknowledged, 0 were sent", False), (
+        "the alarm stays until it is in step"
+    )
+    mate.says(Inventory((), last=True))
+    mate.says(Ack(1))
+    assert mate.link.refusal is None
 
 
 def test_of_a_link_that_greets_and_never_is_in_step_two_events_are_told_however_often_it_does() -> None:
