@@ -1,4 +1,4 @@
-"""What the files are worth that a configuration names: certificates, private keys, trusted authorities.
+"""What the files are worth that a configuration names: certificates, keys, trusted authorities.
 
 A configuration is often written where the files are not, so one that is missing is a warning. One that is
 there is judged by the rules that will hold when the system runs: the chain reads, the private key belongs to
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from actors.ha.ssh_keys import read_ssh_key
 from actors.keystores.file import FileKeyStore
 from peerkey.config.key_names import is_file
 from peerkey.config.plan import ValidationMode
@@ -36,8 +37,15 @@ if TYPE_CHECKING:
 
     from peerkey.config.base import Container
     from peerkey.config.findings import Finding
-    from peerkey.config.models import Authority, CaProfile, ClientCertificate, Node, TrustedCaCertificate
-    from peerkey.config.plan import CertificateSource, NodePlan
+    from peerkey.config.models import (
+        Authority,
+        CaProfile,
+        ClientCertificate,
+        HaSync,
+        Node,
+        TrustedCaCertificate,
+    )
+    from peerkey.config.plan import CertificateSource, HaPlan, NodePlan
 
 _SOON: Final = {Severity.MAJOR: "in less than 7 days", Severity.MINOR: "in less than 30 days"}
 _SPKI: Final = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -109,6 +117,8 @@ class _Inspector:
         if chain is not None:
             self._judge(node, plan, chain)
         self._key(node, plan, chain)
+        if node.ha_sync is not None and plan.ha is not None:
+            self._ha_key(node.ha_sync, plan.ha)
 
     def _judge(self, node: Node, plan: NodePlan, chain: Sequence[x509.Certificate]) -> None:
         """Judge a node's certificate as the node itself will when it starts."""
@@ -154,6 +164,17 @@ class _Inspector:
                 f"{plan.key_file}: not the private key of {_called(plan.certificate)}, whose leaf comes first"
             )
             self.faults.at(*at, message)
+
+    def _ha_key(self, ha_sync: HaSync, plan: HaPlan) -> None:
+        """Look whether the SSH key of the HA link can be used, and is the configured one."""
+        at = (ha_sync, "public_key" if ha_sync.private_key_file is None else "private_key_file")
+        if not Path(plan.key_file).exists():
+            self._is_missing(*at, plan.key_file)
+            return
+        try:
+            read_ssh_key(Path(plan.key_file), plan.public_key)
+        except Misconfigured as fault:
+            self.faults.at(*at, str(fault))
 
     def _certificates(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,63 @@ def test_the_key_of_another_node_is_refused_by_its_public_line(file: Path, tmp_p
     second = document("create", "ha-key", file, "--node", "east/node1", "--state-dir", tmp_path)
     with pytest.raises(Misconfigured, match="its public key is not the configured one"):
         read_ssh_key(Path(first["file"]), " ".join(second["public_key"].split()[:2]))
+
+
+# --- config check -------------------------------------------------------------------------------------
+
+
+def test_a_key_that_is_there_and_is_the_configured_one_is_nothing_to_speak_of(pair: Path) -> None:
+    assert ".ha.key" not in check(pair)
+
+
+def test_a_key_that_is_on_another_machine_is_a_warning(pair: Path) -> None:
+    (pair.parent / "east-node1.ha.key").unlink()
+
+    assert re.search(
+        r"11:\d+: warning: .*ha-sync > public-key: .*east-node1.ha.key: not there yet", check(pair)
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda own, _: own.chmod(0o644), "others can read it (mode 0644); run `chmod 600"),
+        (lambda own, other: own.write_bytes(other.read_bytes()), "its public key is not the configured one"),
+        (lambda own, _: own.write_text("junk"), "is no SSH key without a password"),
+    ],
+    ids=["world-readable", "another", "junk"],
+)
+def test_a_key_that_the_link_could_not_use_is_a_fault(
+    pair: Path, spoil: Callable[[Path, Path], object], words: str
+) -> None:
+    spoil(pair.parent / "east-node0.ha.key", pair.parent / "east-node1.ha.key")
+
+    (fault,) = [line for line in check(pair).splitlines() if ": error: " in line]
+    assert "node[node0] > ha-sync > public-key: " in fault
+    assert words in fault
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    file = tmp_path / "authority.yaml"
+    file.write_text(CONFIGURATION)
+    lines = CONFIGURATION.splitlines()
+    for number in (0, 1):
+        made = peerkey(
+            "create", "ha-key", file, "--node", f"east/node{number}", "--state-dir", tmp_path / "state"
+        )
+        (node,) = [at for at, line in enumerate(lines) if f"node{number}," in line]
+        name, uuid = re.findall(r": ([\w-]+)", lines[node])
+        lines[node : node + 1] = [
+            f"        - name: {name}",
+            f"          uuid: {uuid}",
+            f'          ha-sync: {{address: 10.0.0.{number + 1}, public-key: "{made.stdout.strip()}"}}',
+        ]
+    lines.append("")
+    file.write_text("\n".join(lines))
+    return file
+
+
+def check(file: Path) -> str:
+    done = peerkey("config", "check", file)
+    return done.stdout + done.stderr
