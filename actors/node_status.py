@@ -76,6 +76,11 @@ def with_mate(status: NodeStatus, ha: HaStatus, lacking: tuple[alarms.Alarm, ...
     return replace(status, ha=ha, alarms=(*status.alarms, *ha.alarms, *lacking))
 
 
+def with_alarms(status: NodeStatus, more: tuple[alarms.Alarm, ...]) -> NodeStatus:
+    """Add alarms."""
+    return replace(status, alarms=(*status.alarms, *more))
+
+
 def described(desk: Desk, now: Moment) -> Described:
     """Look at one peering."""
     return Described(_peer_status(desk, now), tuple(_alarms(desk)))

@@ -47,7 +47,7 @@ from actors.messages import (
     SendProbe,
 )
 from actors.node_certificates import NodeCertificates
-from actors.node_status import Question, node_status, with_mate
+from actors.node_status import Question, node_status, with_alarms, with_mate
 from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
 from actors.revocation_check import RECORD as CHECK_RECORD
@@ -607,7 +607,7 @@ class RouterNode(Actor):
         self.ctx.pipe(
             asked,
             lambda ha: MateAnswered(token, with_mate(status, ha, lacking)),
-            lambda _: MateAnswered(token, status),
+            lambda _: MateAnswered(token, with_alarms(status, self._mate.unanswered())),
         )
 
     def _about_mate(self, message: MateNews | MateDue | MateAnswered) -> None:

@@ -172,6 +172,12 @@ class Replication:
         """Ask the link how it stands, if there is one."""
         return None if self._link is None else self._link.ask(GetHaStatus(), _ANSWER_WITHIN)
 
+    def unanswered(self) -> tuple[alarms.Alarm, ...]:
+        """Tell what it means that the link does not answer: there is none. It is being restarted."""
+        if self._ha is None or self._plan is None:
+            return ()
+        return (alarms.ha_link_down(self._plan.name, f"{self._plan.router}/{self._ha.mate}"),)
+
     def alarms(self, peers: Iterable[PeerStatus]) -> Iterator[alarms.Alarm]:
         """Tell of keys in use that the mate lacks while there is a link; without one, that is the alarm."""
         if self._ha is None or self._plan is None or not self._view.up:
