@@ -67,6 +67,8 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "peerkey_cli/simulation/progress.py": frozenset({"time"}),
     "peerkey_cli/simulation/requests.py": frozenset({"pathlib"}),
     "runtime/backends/local.py": frozenset({"random.SystemRandom"}),
+    # A buffer in memory, which is what a pickle is written to.
+    "runtime/cluster/codec.py": frozenset({"io"}),
     "runtime/clock.py": frozenset({"datetime.now", "time"}),
     "runtime/executor.py": frozenset({"os", "queue", "threading"}),
     "runtime/lifecycle.py": frozenset({"add_signal_handler", "signal"}),
