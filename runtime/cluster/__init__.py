@@ -11,6 +11,7 @@
 ``questions``      questions and answers between hosts
 ``watches``        watches between hosts
 ``links``          the links of one host, their batches and their deadlines
+``program``        what runs on every host, found by its name
 ``host``           puts them together around one :class:`~runtime.system.ActorSystem`
 =================  ===================================================================================
 

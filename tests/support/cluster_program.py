@@ -13,6 +13,7 @@ from typing import Any
 from runtime import Actor, Ask, Ref, Supervision, Terminated
 from runtime.cluster.codec import Registry
 from runtime.cluster.host import Host
+from runtime.cluster.program import Program
 from runtime.errors import MailboxFull, RuntimeFault
 from runtime.message import LocalOnly
 from runtime.system import ActorSystem
@@ -230,10 +231,13 @@ def told(error: Exception) -> tuple[str, str]:
 _ERRORS = {"known": KnownError(), "unknown": UnknownError("a value"), "full": MailboxFull("somebody", 3)}
 
 
-def program(system: ActorSystem, host: Host) -> None:
+def start(system: ActorSystem, host: Host) -> None:
     """Start the actors of one host."""
     quick = Supervision(initial=timedelta(milliseconds=1), maximum=timedelta(milliseconds=1))
     system.spawn(lambda: Worker(host.name), "agent", mailbox=20_000)
     system.spawn(lambda: Worker(host.name), f"site.{host.name}", supervision=quick)
     system.spawn(lambda: Worker(host.name), "narrow", mailbox=10)
     host.directory.assign({f"site.{name}": name for name in ("east", "west", "north")}, version=1)
+
+
+PROGRAM = Program(REGISTRY, start)

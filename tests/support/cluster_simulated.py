@@ -15,7 +15,7 @@ from runtime.cluster.link import LinkTimes
 from runtime.cluster.simulated import Fabric, FabricWeather, SimulatedTransport
 from runtime.executor import InlineExecutor
 from runtime.system import ActorSystem
-from tests.support.cluster_program import REGISTRY, program
+from tests.support.cluster_program import PROGRAM
 from tests.support.cluster_suite import SOON, Seen
 
 R = TypeVar("R")
@@ -38,8 +38,8 @@ class SimulatedCluster:
         system = ActorSystem(clock=VirtualClock(loop), executor=InlineExecutor(), random=self.random)
         system.begin(loop)
         transport = self.fabric.attach(name)
-        host = Host(system, transport, REGISTRY, times=self.times)
-        program(system, host)
+        host = Host(system, transport, PROGRAM.registry, times=self.times)
+        PROGRAM.start(system, host)
         host.join(self.names)
         self.hosts[name] = (system, host, transport)
 
