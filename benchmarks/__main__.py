@@ -5,6 +5,7 @@
 ``runtime``    messages, questions and idle actors, next to pykka, xoscar and a floor
 ``lists``      a revocation list of a million entries: to take in, to keep, to ask, next to a floor
 ``ha``         an HA pair in step again, next to sealing and packing alone
+``hosts``      messages between hosts, in one process and over Ray, next to Ray's own floor
 ``pauses``     the longest that one message holds the event loop
 =============  ======================================================================================
 
@@ -23,13 +24,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import ha, lists, pauses, protocol, runtime
+from benchmarks import ha, hosts, lists, pauses, protocol, runtime
 
 BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "protocol": protocol.main,
     "runtime": runtime.main,
     "lists": lists.main,
     "ha": ha.main,
+    "hosts": hosts.main,
     "pauses": pauses.main,
 }
 #: One algorithm for a moment.

@@ -22,6 +22,7 @@ import uuid
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from enum import Enum
+from operator import attrgetter
 from types import ModuleType
 from typing import Any, Final
 
@@ -48,6 +49,9 @@ _VALUES: Final[tuple[type, ...]] = (
     Ending,
     Terminated,
 )
+#: What a message begins with: it is a dataclass, as its name and its arguments, or whatever else it is.
+_DATACLASS: Final = b"D"
+_ANYTHING: Final = b"A"
 #: How a reference is called in a pickle.
 _REF: Final = (__name__, "_ref")
 
@@ -58,6 +62,8 @@ class Registry:
     def __init__(self, *classes: type) -> None:
         """Let values and ``classes`` travel."""
         self._classes: dict[tuple[str, str], type] = {}
+        #: How to take the arguments out of an instance that make another one like it, where that is known.
+        self.arguments: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
         self.add(*_VALUES, *classes)
 
     def add(self, *classes: type) -> None:
@@ -73,6 +79,9 @@ class Registry:
                 why = f"{kind.__qualname__} is made within a function"
                 raise NotPortable(why)
             self._classes[kind.__module__, kind.__qualname__] = kind
+            arguments = _arguments_of(kind)
+            if arguments is not None:
+                self.arguments[kind] = arguments
 
     def add_module(self, module: ModuleType) -> None:
         """Let the dataclasses and enumerations that a module defines travel, but for those of one host."""
@@ -111,25 +120,41 @@ class Codec:
         self._registry = registry
         self._name_abroad = name_abroad
         self._ref_here = ref_here
+        self._stream = io.BytesIO()
+        self._pickler = _Pickler(self._stream, registry, name_abroad)
 
     def encode(self, message: object) -> bytes:
         """Return the bytes of a message.
 
         :raises NotPortable: it, or a part of it, does not travel, or it is too large.
         """
-        stream = io.BytesIO()
         try:
-            _Pickler(stream, self._registry, self._name_abroad).dump(message)
-        except NotPortable:
-            raise
+            # Most messages are a dataclass of plain values: a name and its arguments are soon written.
+            kind = type(message)
+            arguments = self._registry.arguments.get(kind)
+            if arguments is None:
+                self._stream.write(_ANYTHING)
+                self._pickler.dump(message)
+            else:
+                self._stream.write(_DATACLASS)
+                self._pickler.dump((kind.__module__, kind.__qualname__, arguments(message)))
+            encoded = self._stream.getvalue()
+            self._stream.seek(0)
+            self._stream.truncate()
+            self._pickler.clear_memo()
         except Exception as error:
+            # It is in the middle of something.
+            self._stream = io.BytesIO()
+            self._pickler = _Pickler(self._stream, self._registry, self._name_abroad)
+            if isinstance(error, NotPortable):
+                raise
             # A part that refuses to be pickled, each in a way of its own, or one that is nested too deeply.
             why = f"{type(message).__qualname__} ({type(error).__name__})"
             raise NotPortable(why) from error
-        if stream.tell() > MAX_MESSAGE_BYTES:
-            why = f"{type(message).__qualname__} of {stream.tell()} bytes"
+        if len(encoded) > MAX_MESSAGE_BYTES:
+            why = f"{type(message).__qualname__} of {len(encoded)} bytes"
             raise NotPortable(why)
-        return stream.getvalue()
+        return encoded
 
     def decode_untrusted(self, data: bytes) -> Any:  # noqa: ANN401 - it is whatever was sent
         """Return the message.
@@ -137,7 +162,15 @@ class Codec:
         :raises MalformedFrame: it is none, or of a class that does not travel.
         """
         try:
-            return _Unpickler(io.BytesIO(data), self._registry, self._ref_here).load()
+            stream = io.BytesIO(data)
+            form = stream.read(1)
+            value = _Unpickler(stream, self._registry, self._ref_here).load()
+            if form == _ANYTHING:
+                return value
+            if form != _DATACLASS:
+                raise MalformedFrame("a message of no known form")
+            module, name, arguments = value
+            return self._registry.find(module, name)(*arguments)
         except Exception as error:
             # A pickle may be broken in as many ways as there are errors, and constructors add theirs.
             what = error.what if isinstance(error, NotPortable) else type(error).__name__
@@ -154,6 +187,9 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:  # noqa: ANN401 - pickle's own
         """Let a registered class pass; called for everything that is not of a type of the language's own."""
         kind = type(value)
+        arguments = self._registry.arguments.get(kind)
+        if arguments is not None:
+            return kind, arguments(value)
         if kind is Ref:
             return _ref, (self._name_abroad(value.name),)
         if (value if isinstance(value, type) else kind) in self._registry or value is _ref:
@@ -172,6 +208,22 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == _REF:
             return self._ref_here
         return self._registry.find(module, name)
+
+
+def _arguments_of(kind: type) -> Callable[[Any], tuple[Any, ...]] | None:
+    """Return what takes the constructor's arguments out of a dataclass, or ``None`` for any other class.
+
+    So the reader makes an instance as its program does, checks included, and no state is set past them.
+    """
+    if not dataclasses.is_dataclass(kind):
+        return None
+    fields = dataclasses.fields(kind)
+    if any(not field.init or field.kw_only for field in fields) or kind.__reduce__ is not object.__reduce__:
+        return None
+    names = [field.name for field in fields]
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 def _ref(name: str) -> Ref:

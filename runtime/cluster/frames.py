@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgpack
 
@@ -208,28 +208,33 @@ def _packed(item: Item) -> tuple[object, ...]:
             return (6, number, _ENDINGS.index(ending))
 
 
-def _unpacked(item: tuple[object, ...]) -> Item:
+def _unpacked(item: tuple[Any, ...]) -> Item:
+    """Read one item; whatever is wrong with it is an error of some kind."""
+    if item[0] == 0:
+        _, name, payload = item
+        return Told(_text(name), _payload(payload))
+    if item[0] == 1:
+        _, number, name, microseconds, payload = item
+        timeout = timedelta(microseconds=_number(microseconds))
+        return Asked(_number(number), _text(name), timeout, _payload(payload))
     match item:
-        case (0, str(name), bytes(payload)):
-            return Told(name, _payload(payload))
-        case (1, int(number), str(name), int(microseconds), bytes(payload)):
-            timeout = timedelta(microseconds=_number(microseconds))
-            return Asked(_number(number), name, timeout, _payload(payload))
-        case (2, int(number), bytes(payload)):
+        case (2, number, payload):
             return Answered(_number(number), _payload(payload))
-        case (3, int(number), bytes(payload)):
+        case (3, number, payload):
             return FailedQuestion(_number(number), _payload(payload))
-        case (4, int(number), str(name)):
-            return Watched(_number(number), name)
-        case (5, int(number)):
+        case (4, number, name):
+            return Watched(_number(number), _text(name))
+        case (5, number):
             return Unwatched(_number(number))
-        case (6, int(number), int(index)):
+        case (6, number, index):
             return EndedElsewhere(_number(number), _ENDINGS[_number(index)])
         case _:
             raise MalformedFrame("an item of no known kind")
 
 
-def _payload(payload: bytes) -> bytes:
+def _payload(payload: object) -> bytes:
+    if not isinstance(payload, bytes):
+        raise MalformedFrame("a message that is none")
     if len(payload) > MAX_MESSAGE_BYTES:
         why = f"a message of {len(payload)} bytes"
         raise MalformedFrame(why)

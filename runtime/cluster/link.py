@@ -181,7 +181,8 @@ class Link:
         self._sent = 0
         self._received = 0
         self._batch: _Batch | None = None
-        self._waiting: deque[Item] = deque()
+        #: With about how many bytes each takes.
+        self._waiting: deque[tuple[Item, int]] = deque()
         self._waiting_bytes = 0
 
     # --- what waits -----------------------------------------------------------------------------
@@ -206,8 +207,9 @@ class Link:
         if full and not owed:
             self.counters.refused += 1
             return False
-        self._waiting.append(item)
-        self._waiting_bytes += item_bytes(item)
+        size = item_bytes(item)
+        self._waiting.append((item, size))
+        self._waiting_bytes += size
         return True
 
     def flush(self, now: timedelta) -> list[Effect]:
@@ -217,8 +219,8 @@ class Link:
         items: list[Item] = []
         room = MAX_BATCH_BYTES
         while self._waiting and room > 0 and len(items) < MAX_FRAME_ITEMS:
-            item = self._waiting.popleft()
-            room -= item_bytes(item)
+            item, size = self._waiting.popleft()
+            room -= size
             items.append(item)
         self._waiting_bytes -= MAX_BATCH_BYTES - room
         self._sent += 1
@@ -340,7 +342,8 @@ class Link:
 
     def _part(self, state: LinkState, why: str) -> Parted:
         self._become(state)
-        lost = (*(self._batch.items if self._batch is not None else ()), *self._waiting)
+        batch = self._batch.items if self._batch is not None else ()
+        lost = (*batch, *(item for item, _ in self._waiting))
         if self.joined_with is not None:
             self.label = Label(self.label.incarnation, self.label.term + 1)
             self.counters.parted += 1

@@ -35,6 +35,8 @@ def test_every_benchmark_has_its_rows(alone: dict[str, str]) -> None:
         "whole life",
     }
     assert [row["case"] for row in document["ha"]["resynchronisation"]] == ["all missing", "none missing"]
+    assert [row["unit"] for row in document["hosts"]] == ["messages/s", "answers/s"]
+    assert all(row["value"] > 0 for row in document["hosts"])
     messages, idle = document["runtime"]["messages"], document["runtime"]["idle"]
     for rows, works in ((messages, 5), (idle, 1)):
         assert len({row["work"] for row in rows}) == works

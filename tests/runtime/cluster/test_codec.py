@@ -6,7 +6,7 @@ import os
 import pickle
 import sys
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from random import Random
@@ -56,6 +56,29 @@ ITEMS = (
 @dataclass(frozen=True, slots=True)
 class Unregistered:
     value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    value: int
+    inner: tuple[object, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.value < 0:
+            raise ValueError(self.value)
+
+
+@dataclass(slots=True)
+class Alone:
+    value: list[object] = field(kw_only=True, default_factory=list)
+
+    def __init__(self, value: list[object]) -> None:
+        self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    pass
 
 
 def test_values_and_registered_messages_arrive_as_they_were() -> None:
@@ -141,8 +164,33 @@ def test_what_is_for_one_host_cannot_be_registered() -> None:
     ids=range(8),
 )
 def test_bytes_of_another_host_call_and_make_nothing_that_is_not_registered(payload: bytes) -> None:
+    for form in (b"", b"A", b"D", b"X"):
+        with pytest.raises(MalformedFrame):
+            codec().decode_untrusted(form + payload)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        ("os", "system", ("true",)),
+        ("tests.support.cluster_program", "Numbered", ()),
+        ("tests.support.cluster_program", "Secretive", (1,)),
+        ("tests.support.cluster_program", "Numbered"),
+        1,
+    ],
+    ids=range(5),
+)
+def test_a_dataclass_by_its_name_is_made_only_if_it_is_registered_and_fits(document: object) -> None:
     with pytest.raises(MalformedFrame):
-        codec().decode_untrusted(payload)
+        codec().decode_untrusted(b"D" + pickle.dumps(document))
+
+
+def test_a_dataclass_is_made_by_its_constructor_with_its_checks() -> None:
+    here = Codec(Registry(Checked, Alone, Empty), str, lambda name: Ref(name, NOWHERE))
+    for message in (Checked(3), Checked(3, inner=(Alone([]),)), Empty()):
+        assert here.decode_untrusted(here.encode(message)) == message
+    with pytest.raises(MalformedFrame, match="ValueError"):
+        here.decode_untrusted(b"D" + pickle.dumps((__name__, "Checked", (-1, ()))))
 
 
 def test_every_error_of_the_runtime_arrives_as_what_it_was() -> None:
