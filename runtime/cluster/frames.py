@@ -59,6 +59,8 @@ class Header:
     seen: Label | None
     #: 1 and counting for frames with items, 0 for one without.
     sequence: int
+    #: Whether this is the last that is heard of the sender's process.
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,15 @@ def encode(header: Header, items: Sequence[Item] = ()) -> bytes:
     seen = None if header.seen is None else (header.seen.incarnation, header.seen.term)
     label = (header.label.incarnation, header.label.term)
     return msgpack.packb(
-        (VERSION, header.source, label, seen, header.sequence, [_packed(item) for item in items])
+        (
+            VERSION,
+            header.source,
+            label,
+            seen,
+            header.sequence,
+            header.leaving,
+            [_packed(item) for item in items],
+        )
     )
 
 
@@ -164,16 +174,17 @@ def decode_untrusted(data: bytes) -> Frame:
         why = f"a frame of {len(data)} bytes"
         raise MalformedFrame(why)
     try:
-        version, source, label, seen, sequence, items = msgpack.unpackb(
+        version, source, label, seen, sequence, leaving, items = msgpack.unpackb(
             data, use_list=False, max_str_len=MAX_NAME_BYTES, max_array_len=MAX_FRAME_ITEMS, max_map_len=0
         )
         if version != VERSION:
             why = f"version {version!r}, where {VERSION} is spoken"
             raise MalformedFrame(why)
-        header = Header(
-            _text(source), _label(label), None if seen is None else _label(seen), _number(sequence)
-        )
-        if bool(items) != bool(header.sequence):
+        if not isinstance(leaving, bool):
+            raise MalformedFrame("neither leaving nor staying")
+        meant = None if seen is None else _label(seen)
+        header = Header(_text(source), _label(label), meant, _number(sequence), leaving)
+        if bool(items) != bool(header.sequence) or (leaving and sequence):
             raise MalformedFrame("a sign of life with items, or a batch without")
         return Frame(header, tuple(_unpacked(item) for item in items))
     except MalformedFrame:

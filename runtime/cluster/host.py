@@ -68,16 +68,16 @@ class Host:
         registry: Registry,
         *,
         times: LinkTimes | None = None,
-        on_host: OnHost | None = None,
     ) -> None:
         """Connect ``system``, which has been entered, to the others by ``transport``."""
         self.name = transport.host
         self.directory = Directory()
+        #: Told of hosts that come and go, if it is set; what it raises is logged.
+        self.on_host: OnHost | None = None
         #: Frames and items that could not be read. Read only.
         self.malformed = 0
         self._system = system
         self._transport = transport
-        self._on_host = on_host
         self._codec = Codec(registry, self._name_abroad, self._ref_here)
         self._links = Links(system, transport, times if times is not None else LinkTimes(), self)
         self._questions = Questions(system, self._codec, self._owe)
@@ -104,6 +104,7 @@ class Host:
     async def leave(self) -> None:
         """See :meth:`runtime.elsewhere.Elsewhere.leave`."""
         await self._links.drain(FAREWELL)
+        await self._links.say_farewell(FAREWELL)
         self.abandon()
         await self._transport.close()
 
@@ -271,10 +272,10 @@ class Host:
 
     def changed(self, host: str, state: LinkState) -> None:
         """See :meth:`runtime.cluster.links.Receiver.changed`."""
-        if self._on_host is None:
+        if self.on_host is None:
             return
         try:
-            self._on_host(host, state)
+            self.on_host(host, state)
         except Exception as error:  # noqa: BLE001 - the links have to go on
             self._system.log_error("observer of hosts failed", host, error)
 

@@ -16,12 +16,13 @@ its number tells its receiver whether it has it already. So nothing is lost whil
 nothing comes twice, and nothing is overtaken.
 
 **Silence.** Every frame that means this life of ours is a sign of life; where none is due anyway, an empty
-one goes out every ``beat``. After ``silence`` without one the other host is *gone*. What waits for it is
-returned, and what is sent to it later is refused, until it is heard of again.
+one goes out every ``beat``. After ``silence`` without one the other host is *gone*, and at once if it says
+that it leaves. What waits for it is returned, and what is sent to it later is refused, until it is heard of
+again.
 
 ::
 
-    CALLING --heard of--> JOINED --silent--> GONE --heard of--> JOINED
+    CALLING --heard of--> JOINED --silent, has left--> GONE --heard of--> JOINED
        |                    |
        +---silent--> GONE   +--another life heard of--> CALLING
 """
@@ -241,6 +242,9 @@ class Link:
         if self._latest is not None and header.label < self._latest:
             self.counters.fenced += 1
             return False, effects
+        if header.leaving and header.seen == self.label and self.state is not LinkState.GONE:
+            self._latest = header.label
+            return True, [*effects, self._part(LinkState.GONE, "it has left")]
         if self.joined_with is not None and header.label != self.joined_with:
             effects.append(self._part(LinkState.CALLING, "it has begun anew"))
             self._heard_at = now
@@ -289,6 +293,12 @@ class Link:
         if self._batch is not None and self._batch.again_at is not None:
             due.append(self._batch.again_at)
         return min(due, default=None)
+
+    def farewell(self) -> bytes | None:
+        """Return what tells the other host that this one leaves, if it is there to hear it."""
+        if self.joined_with is None:
+            return None
+        return encode(Header(self._own, self.label, self.joined_with, 0, leaving=True))
 
     def close(self) -> Parted:
         """Give the other host up, because this one leaves."""

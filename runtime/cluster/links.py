@@ -146,6 +146,19 @@ class Links:
             async with asyncio.timeout(within.total_seconds()):
                 await self._drained
 
+    async def say_farewell(self, within: timedelta) -> None:
+        """Tell every host that is there that this one leaves; it may take so long."""
+        words = [
+            self._system.run_task(self._transport.send(host, data), f"to {host}")
+            for host, link in self._links.items()
+            if (data := link.farewell()) is not None
+        ]
+        if words:
+            said, _ = await asyncio.wait(words, timeout=within.total_seconds())
+            for word in said:
+                if not word.cancelled():
+                    word.exception()  # A host that does not hear it will notice the silence.
+
     def close(self) -> None:
         """Give up every host, for good."""
         for host in tuple(self._links):

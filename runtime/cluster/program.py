@@ -7,11 +7,12 @@ says which messages travel and starts the actors of its host.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from runtime.cluster.codec import Registry
+from runtime.cluster.link import LinkTimes
 
 if TYPE_CHECKING:
     from runtime.cluster.host import Host
@@ -26,6 +27,8 @@ class Program:
     registry: Registry
     #: Starts the actors of one host. Nothing of other hosts arrives before it is done.
     start: Callable[[ActorSystem, Host], Awaitable[None] | None]
+    #: When a host that is silent is given up.
+    times: LinkTimes = field(default_factory=LinkTimes)
 
 
 def load(path: str) -> Program:

@@ -119,7 +119,7 @@ class ActorHost:
     async def _live(self) -> None:
         program = load(self._about.program)
         async with LocalSystem() as system:
-            host = Host(system, self._transport, program.registry)
+            host = Host(system, self._transport, program.registry, times=program.times)
             self.system, self.seat = system, host
             started = program.start(system, host)
             if inspect.isawaitable(started):

@@ -238,8 +238,8 @@ def test_what_is_no_failure_is_malformed(failure: object) -> None:
 
 def test_a_frame_arrives_as_it_was() -> None:
     assert decode_untrusted(encode(HEADER, ITEMS)) == Frame(HEADER, ITEMS)
-    sign = Header("east", Label(3, 1), None, 0)
-    assert decode_untrusted(encode(sign)) == Frame(sign)
+    for sign in (Header("east", Label(3, 1), None, 0), Header("east", Label(3, 1), None, 0, leaving=True)):
+        assert decode_untrusted(encode(sign)) == Frame(sign)
 
 
 def test_a_deadline_beyond_every_calendar_travels_as_a_very_late_one() -> None:
@@ -255,22 +255,24 @@ def test_a_deadline_beyond_every_calendar_travels_as_a_very_late_one() -> None:
     [
         None,
         (),
-        (2, "east", (1, 1), None, 0, []),
-        (1, "", (1, 1), None, 0, []),
-        (1, b"east", (1, 1), None, 0, []),
-        (1, "east", (1,), None, 0, []),
-        (1, "east", (1, -1), None, 0, []),
-        (1, "east", (True, 1), None, 0, []),
-        (1, "east", (1, 1), None, 0, [(5, 1)]),
-        (1, "east", (1, 1), None, 1, []),
-        (1, "east", (1, 1), None, 1, [(7, 1)]),
-        (1, "east", (1, 1), None, 1, [(6, 1, 3)]),
-        (1, "east", (1, 1), None, 1, [(0, "a", "text")]),
-        (1, "east", (1, 1), None, 1, [(0, "a", bytes(MAX_MESSAGE_BYTES + 1))]),
-        (1, "east", (1, 1), None, 1, [(5, 1)] * 513),
-        (1, "e" * 10_000, (1, 1), None, 0, []),
+        (2, "east", (1, 1), None, 0, False, []),
+        (1, "", (1, 1), None, 0, False, []),
+        (1, b"east", (1, 1), None, 0, False, []),
+        (1, "east", (1,), None, 0, False, []),
+        (1, "east", (1, -1), None, 0, False, []),
+        (1, "east", (True, 1), None, 0, False, []),
+        (1, "east", (1, 1), None, 0, False, [(5, 1)]),
+        (1, "east", (1, 1), None, 1, False, []),
+        (1, "east", (1, 1), None, 1, False, [(7, 1)]),
+        (1, "east", (1, 1), None, 1, False, [(6, 1, 3)]),
+        (1, "east", (1, 1), None, 1, False, [(0, "a", "text")]),
+        (1, "east", (1, 1), None, 1, False, [(0, "a", bytes(MAX_MESSAGE_BYTES + 1))]),
+        (1, "east", (1, 1), None, 1, False, [(5, 1)] * 513),
+        (1, "east", (1, 1), None, 1, True, [(5, 1)]),
+        (1, "east", (1, 1), None, 0, 0, []),
+        (1, "e" * 10_000, (1, 1), None, 0, False, []),
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_what_is_no_frame_is_malformed(document: object) -> None:
     with pytest.raises(MalformedFrame):

@@ -10,6 +10,8 @@ import pytest
 
 from runtime.cluster.directory import on_host
 from runtime.cluster.frames import Header, Label, Told, encode
+from runtime.cluster.link import LinkState
+from runtime.cluster.program import load
 from runtime.cluster.simulated import FabricWeather
 from runtime.errors import AskTimeout, LimitReached, Undeliverable
 from runtime.system import ActorSystem
@@ -60,6 +62,8 @@ def test_a_system_that_stops_tells_the_other_host_of_the_end_of_its_actors() -> 
         await cluster.pause()
         assert await cluster.ask("east", "agent", Heard()) == (("site.west", "stopped"),)
         assert cluster.system("west").elsewhere is None
+        # And that the host has left, long before its silence would be noticed.
+        assert (await cluster.see("east")).hosts["west"] == ("gone", None)
 
     simulated(scenario)
 
@@ -143,6 +147,43 @@ def test_a_process_that_lives_on_beside_its_successor_changes_nothing() -> None:
         await old_system.stop(timedelta(seconds=1))
 
     simulated(scenario)
+
+
+def test_whoever_wants_to_know_is_told_of_hosts_that_come_and_go() -> None:
+    async def scenario(cluster: SimulatedCluster) -> None:
+        told: list[tuple[str, str]] = []
+
+        def tell(host: str, state: LinkState) -> None:
+            told.append((host, state.value))
+            raise OSError  # The links go on.
+
+        cluster.hosts["east"][1].on_host = tell
+        await cluster.kill("west")
+        cluster.start("west")
+        await asyncio.sleep(1)
+        assert told == [("west", "calling"), ("west", "joined")]
+        cluster.fabric.cut("east", "west")
+        await asyncio.sleep(10)
+        assert told[2:] == [("west", "gone")]
+        cluster.hosts["east"][1].forget("west")
+        cluster.fabric.mend()
+        await asyncio.sleep(10)
+        # It is not called any more, and answered when it calls.
+        assert await cluster.ask("west", "site.east", Echoed(1)) == 1
+
+    simulated(scenario)
+
+
+def test_a_program_is_found_by_its_name() -> None:
+    assert load("tests.support.cluster_program:PROGRAM").registry is not None
+    for path in (
+        "tests.support.cluster_program:REGISTRY",
+        "tests.support.cluster_program",
+        ":x",
+        "nowhere:x",
+    ):
+        with pytest.raises(ImportError):
+            load(path)
 
 
 def test_directories_that_differ_send_nothing_in_circles() -> None:

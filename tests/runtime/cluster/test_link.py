@@ -45,6 +45,18 @@ def test_a_host_that_nobody_answers_for_is_gone_and_gives_back_what_waited() -> 
         link.put(told(2))
 
 
+def test_a_host_that_says_that_it_leaves_is_gone_at_once_and_may_return() -> None:
+    east = joined_link(Label(5, 1))
+    east.put(told(1))
+    frame = Frame(Header("west", Label(5, 1), east.label, 0, leaving=True))
+
+    assert east.receive(frame, SECOND) == (True, [Parted("it has left", (told(1),), LinkState.GONE)])
+    # What is late of it changes nothing.
+    assert not [one for one in east.receive(frame, SECOND)[1] if not isinstance(one, Transmit)]
+    assert east.state is LinkState.GONE
+    assert Joined(Label(6, 1)) in east.receive(Frame(Header("west", Label(6, 1), None, 0)), SECOND)[1]
+
+
 def test_a_frame_of_an_earlier_incarnation_is_fenced() -> None:
     link = joined_link(Label(5, 1))
 
