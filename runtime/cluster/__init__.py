@@ -6,6 +6,7 @@
 ``codec``          what a message looks like on its way, and which messages may leave at all
 ``failures``       the same for the errors that questions fail with
 ``link``           pure: one host's view of one other host: joined or gone, the window, order, fencing
+``linkage``        what a link can be in, what it wants done, its numbers
 ``directory``      pure: which host an actor is on, by the longest prefix of its name
 ``placement``      pure: which host an actor should be on
 ``questions``      questions and answers between hosts

@@ -35,7 +35,8 @@ from runtime.cluster.frames import (
     Watched,
     decode_untrusted,
 )
-from runtime.cluster.link import MAX_WAITING_ITEMS, LinkState, LinkTimes
+from runtime.cluster.link import MAX_WAITING_ITEMS
+from runtime.cluster.linkage import LinkState, LinkTimes
 from runtime.cluster.links import HostInfo, Links
 from runtime.cluster.questions import Questions
 from runtime.cluster.transport import Transport

@@ -1,8 +1,8 @@
 """One host's view of one other host: whether it is there, what waits for it, and what of it is out of date.
 
 The machine is pure. Time arrives as ``now``, frames arrive decoded, and what it wants done leaves as an
-:data:`Effect`. Call :meth:`Link.tick` at :meth:`Link.deadline`, and :meth:`Link.transmitted` when what was
-to be transmitted has been, or has not.
+:data:`~runtime.cluster.linkage.Effect`. Call :meth:`Link.tick` at :meth:`Link.deadline`, and
+:meth:`Link.transmitted` when what was to be transmitted has been, or has not.
 
 **Lives.** Each end of a link has a label: the incarnation of its process, and a term that grows whenever
 this end gives the other up. A frame carries the label of its sender and the one that it means of its
@@ -30,11 +30,9 @@ again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final
 
 from runtime.cluster.frames import (
     MAX_BATCH_BYTES,
@@ -46,102 +44,23 @@ from runtime.cluster.frames import (
     encode,
     item_bytes,
 )
+from runtime.cluster.linkage import (
+    TRANSITIONS,
+    Deliver,
+    Effect,
+    Joined,
+    LinkCounters,
+    LinkState,
+    LinkTimes,
+    Parted,
+    Transmit,
+)
 
 #: What waits for one host, at most. Beyond it senders are refused, as by a full mailbox.
 MAX_WAITING_ITEMS: Final = 10_000
 MAX_WAITING_BYTES: Final = 16 << 20
 #: Two signs of life are at least so far apart, whatever they answer.
 _LEAST_GAP: Final = timedelta(milliseconds=20)
-
-
-class LinkState(Enum):
-    """What is known of the other host."""
-
-    #: Nothing yet. What is sent to it waits.
-    CALLING = "calling"
-    #: It is there.
-    JOINED = "joined"
-    #: It has been silent for too long. What is sent to it is refused.
-    GONE = "gone"
-
-
-#: Every step of a link that there is.
-TRANSITIONS: Final[Mapping[LinkState, frozenset[LinkState]]] = {
-    LinkState.CALLING: frozenset({LinkState.JOINED, LinkState.GONE}),
-    LinkState.JOINED: frozenset({LinkState.CALLING, LinkState.GONE}),
-    LinkState.GONE: frozenset({LinkState.JOINED}),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class LinkTimes:
-    """The numbers of a link. Both ends use the same ones."""
-
-    #: A sign of life is due so long after the last frame,
-    beat: timedelta = timedelta(seconds=1)
-    #: and a host without one for so long is gone: four beats may be late or lost.
-    silence: timedelta = timedelta(seconds=5)
-    #: A host that is gone is called so often.
-    probe: timedelta = timedelta(seconds=2)
-    #: A batch that did not get through is sent again after so long, then after twice as long, and so on
-    retry: timedelta = timedelta(milliseconds=50)
-    #: up to so long.
-    longest_retry: timedelta = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Transmit:
-    """Bring these bytes to the other host, and tell the link under ``token`` what became of it."""
-
-    token: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """These items of the other host are next."""
-
-    items: tuple[Item, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """The other host is there, in this life."""
-
-    label: Label
-
-
-@dataclass(frozen=True, slots=True)
-class Parted:
-    """What was between the two hosts is over: questions fail, watches fire. Transmissions are void.
-
-    ``lost`` is what was on its way, and may have arrived, or waited. The link is in ``state`` then, and may
-    have been joined anew since.
-    """
-
-    why: str
-    lost: tuple[Item, ...]
-    state: LinkState
-
-
-Effect: TypeAlias = Transmit | Deliver | Joined | Parted
-
-
-@dataclass(slots=True)
-class LinkCounters:
-    """What a link has seen."""
-
-    sent: int = 0
-    received: int = 0
-    #: Batches that had to be sent again.
-    retried: int = 0
-    #: Frames of an earlier life, or meant for one.
-    fenced: int = 0
-    #: Batches that had been handled already.
-    repeated: int = 0
-    #: Items that were refused because too much was waiting.
-    refused: int = 0
-    parted: int = 0
 
 
 @dataclass(slots=True)

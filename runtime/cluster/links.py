@@ -14,11 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from runtime.cluster.frames import Frame, Item
-from runtime.cluster.link import (
+from runtime.cluster.link import Link
+from runtime.cluster.linkage import (
     Deliver,
     Effect,
     Joined,
-    Link,
     LinkCounters,
     LinkState,
     LinkTimes,

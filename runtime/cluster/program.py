@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from runtime.cluster.codec import Registry
-from runtime.cluster.link import LinkTimes
+from runtime.cluster.linkage import LinkTimes
 
 if TYPE_CHECKING:
     from runtime.cluster.host import Host

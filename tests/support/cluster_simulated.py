@@ -11,7 +11,7 @@ from typing import TypeVar
 from runtime import Ask
 from runtime.backends.virtual import VirtualClock, VirtualTimeLoop
 from runtime.cluster.host import Host
-from runtime.cluster.link import LinkTimes
+from runtime.cluster.linkage import LinkTimes
 from runtime.cluster.simulated import Fabric, FabricWeather, SimulatedTransport
 from runtime.executor import InlineExecutor
 from runtime.system import ActorSystem

@@ -10,7 +10,7 @@ import pytest
 
 from runtime.cluster.directory import on_host
 from runtime.cluster.frames import Header, Label, Told, encode
-from runtime.cluster.link import LinkState
+from runtime.cluster.linkage import LinkState
 from runtime.cluster.program import load
 from runtime.cluster.simulated import FabricWeather
 from runtime.errors import AskTimeout, LimitReached, Undeliverable

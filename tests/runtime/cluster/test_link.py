@@ -10,17 +10,8 @@ from random import Random
 import pytest
 
 from runtime.cluster.frames import Frame, Header, Label, Told, decode_untrusted, encode
-from runtime.cluster.link import (
-    MAX_WAITING_ITEMS,
-    Deliver,
-    Effect,
-    Joined,
-    Link,
-    LinkState,
-    LinkTimes,
-    Parted,
-    Transmit,
-)
+from runtime.cluster.link import MAX_WAITING_ITEMS, Link
+from runtime.cluster.linkage import Deliver, Effect, Joined, LinkState, LinkTimes, Parted, Transmit
 
 SECOND = timedelta(seconds=1)
 

@@ -72,6 +72,16 @@ def test_a_host_outlives_whoever_started_it_and_is_found_by_its_name() -> None:
     stop_host("north", "lasting", seconds=5)  # Nobody is there, and nothing happens.
 
 
+def test_a_host_runs_on_the_machine_that_was_named_or_nowhere() -> None:
+    here = ray.get_runtime_context().get_node_id()
+    _, about = start_host("north", "placed", PROGRAM, (), machine=here)
+    try:
+        assert about.machine == here
+    finally:
+        stop_host("north", "placed", seconds=1)
+        end(about.pid)
+
+
 def test_a_namespace_in_which_another_program_runs_is_refused() -> None:
     _, about = start_host("north", "taken", PROGRAM, ())
     try:
