@@ -13,6 +13,7 @@ from typing import Any
 from runtime import Actor, Ask, Ref, Supervision, Terminated
 from runtime.cluster.codec import Registry
 from runtime.cluster.host import Host
+from runtime.cluster.linkage import LinkTimes
 from runtime.cluster.program import Program
 from runtime.errors import MailboxFull, RuntimeFault
 from runtime.message import LocalOnly
@@ -240,4 +241,5 @@ def start(system: ActorSystem, host: Host) -> None:
     host.directory.assign({f"site.{name}": name for name in ("east", "west", "north")}, version=1)
 
 
-PROGRAM = Program(REGISTRY, start)
+#: Longer than a busy machine may need for the work of a test that freezes a host for a moment.
+PROGRAM = Program(REGISTRY, start, LinkTimes(silence=timedelta(seconds=8)))

@@ -12,8 +12,10 @@ import contextlib
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -72,14 +74,18 @@ class ProbedHost(ActorHost):
 class RayCluster:
     """Two hosts. See :class:`tests.support.cluster_suite.Cluster`."""
 
-    def __init__(self) -> None:
+    def __init__(self, machines: Mapping[str, str] | None = None) -> None:
         self.namespace = f"test-{next(_numbers)}"
         self.handles: dict[str, Any] = {}
         self.abouts: dict[str, About] = {}
         for name in NAMES:
-            self.handles[name], self.abouts[name] = start_host(
-                name, self.namespace, PROGRAM, NAMES, kind=ProbedHost
-            )
+            self.start(name, (machines or {}).get(name))
+
+    def start(self, name: str, machine: str | None = None) -> None:
+        """Start a host, on a machine if that matters."""
+        self.handles[name], self.abouts[name] = start_host(
+            name, self.namespace, PROGRAM, NAMES, machine=machine, kind=ProbedHost
+        )
 
     async def tell(self, host: str, name: str, message: object) -> None:
         ray.get(self.handles[host].probe_tell.remote(name, message), timeout=SOON)
@@ -170,6 +176,54 @@ def ray_session(root: Path) -> Iterator[None]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)
+
+
+#: Starts the processes of a node, as ``ray start`` does, which refuses to on the loopback interface.
+_NODE = """
+import signal, sys
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+node = Node(
+    RayParams(
+        gcs_address=sys.argv[1], node_ip_address="127.0.0.1", num_cpus=1, object_store_memory=80 << 20,
+        min_worker_port=0, max_worker_port=0, node_manager_port=0, include_log_monitor=False,
+        dashboard_agent_listen_port=None,
+    ),
+    head=False, shutdown_at_exit=True, spawn_reaper=False,
+)
+signal.pause()
+"""
+
+
+@contextmanager
+def another_machine() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Let a second node join the cluster; yield its name, and what kills everything on it at once."""
+    before = {node["NodeID"] for node in ray.nodes()}
+    node = subprocess.Popen(
+        [sys.executable, "-c", _NODE, ray.get_runtime_context().gcs_address],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    process = psutil.Process(node.pid)
+
+    def kill() -> None:
+        whole = [*process.children(recursive=True), process]
+        for one in whole:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        node.wait()
+        psutil.wait_procs(whole, timeout=SOON)
+
+    try:
+        until = time.monotonic() + NOTICED
+        while not (new := {one["NodeID"] for one in ray.nodes() if one["Alive"]} - before):
+            assert node.poll() is None, "the second node has ended"
+            assert time.monotonic() < until, "the second node does not join"
+            time.sleep(0.2)
+        yield new.pop(), kill
+    finally:
+        if node.poll() is None:
+            kill()
 
 
 def end(pid: int) -> None:

@@ -7,6 +7,7 @@ many hosts a machine bears is for placement to decide (:mod:`runtime.cluster.pla
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 import ray
@@ -19,6 +20,9 @@ from runtime.errors import RuntimeFault
 
 #: A host answers within so many seconds of its start; a new process imports the program first.
 _ANSWERS_WITHIN: Final = 90.0
+#: Ray frees a name within so many seconds, and is asked so often.
+_DISCARDED_WITHIN: Final = 30.0
+_LOOK_AGAIN: Final = 0.1
 #: Calls of one process to one host that wait, those to a frozen one included. Beyond it they fail.
 _MAX_PENDING: Final = 100
 
@@ -102,6 +106,22 @@ def find_host(name: str, namespace: str) -> Any | None:  # noqa: ANN401 - Ray's 
         return ray.get_actor(actor_name(name), namespace=namespace)
     except ValueError:
         return None
+
+
+def discard_host(name: str, namespace: str, within: float = _DISCARDED_WITHIN) -> None:
+    """Give up a host whose machine is lost, so that its name is free for one on another machine.
+
+    If its process lives after all, Ray ends it; until it has, links fence it.
+
+    :raises HostNotStarted: Ray does not let go of the name.
+    """
+    until = time.monotonic() + within
+    while (handle := find_host(name, namespace)) is not None:
+        if time.monotonic() > until:
+            why = f"its name is not free within {within:g} s"
+            raise HostNotStarted(name, why)
+        ray.kill(handle, no_restart=True)
+        time.sleep(_LOOK_AGAIN)
 
 
 def stop_host(name: str, namespace: str, seconds: float) -> None:

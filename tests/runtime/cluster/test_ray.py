@@ -29,13 +29,14 @@ from runtime.backends.ray.hosts import (
     HostNotStarted,
     NamespaceInUse,
     about_host,
+    discard_host,
     find_host,
     start_host,
     stop_host,
 )
-from tests.support.cluster_program import Echoed
-from tests.support.cluster_ray import PROGRAM, RayCluster, end, on_ray, ray_session
-from tests.support.cluster_suite import Conformance, Scenario
+from tests.support.cluster_program import Echoed, Heard, PutTo, Unanswerable, WatchOver
+from tests.support.cluster_ray import PROGRAM, RayCluster, another_machine, end, on_ray, ray_session
+from tests.support.cluster_suite import NOTICED, Conformance, Scenario, answers, heard, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -163,6 +164,37 @@ def test_a_host_whose_loop_ends_is_started_anew() -> None:
         assert not psutil.pid_exists(east)
     finally:
         cluster.stop()
+
+
+def test_a_machine_that_is_lost_is_noticed_and_its_host_is_started_on_another() -> None:
+    with another_machine() as (machine, lose):
+        here = ray.get_runtime_context().get_node_id()
+        cluster = RayCluster({"east": here, "west": machine})
+        assert cluster.abouts["west"].machine == machine
+
+        async def scenario() -> None:
+            await cluster.joined()
+            await cluster.ask("east", "agent", WatchOver("site.west"))
+            await cluster.ask("east", "agent", PutTo("site.west", Unanswerable(), 100.0))
+            await cluster.ask("east", "site.west", Echoed(1))
+
+            lose()
+
+            await until(cluster, lambda: heard(cluster, "east", 2), NOTICED)
+            news = dict(await cluster.ask("east", "agent", Heard()))
+            assert news["site.west"] == "unknown"
+            assert "Undeliverable" in news
+            first = cluster.abouts["west"]
+            discard_host("west", cluster.namespace)
+            cluster.start("west", here)
+            assert cluster.abouts["west"].incarnation > first.incarnation
+            await until(cluster, lambda: answers(cluster, "east", "site.west"), NOTICED)
+            assert await cluster.ask("west", "site.east", Echoed(3)) == 3
+
+        try:
+            asyncio.run(scenario())
+        finally:
+            cluster.stop()
 
 
 # --- helpers --------------------------------------------------------------------------------------
