@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+from functools import partial
 from typing import Any, Final
 
 import ray
@@ -43,6 +44,7 @@ class RayTransport:
         self._loop = loop
         self._inbox: Inbox | None = None
         self._deliveries: dict[str, Any] = {}
+        self._finding: dict[str, asyncio.Future[Any]] = {}
 
     def listen(self, inbox: Inbox) -> None:
         """See :meth:`runtime.cluster.transport.Transport.listen`."""
@@ -52,7 +54,7 @@ class RayTransport:
         """See :meth:`runtime.cluster.transport.Transport.send`."""
         try:
             if host not in self._deliveries:
-                self._deliveries[host] = await self._loop.run_in_executor(None, self._find, host)
+                self._deliveries[host] = await self._found(host)
             call = asyncio.wrap_future(self._deliveries[host].remote(batch).future())
             call.add_done_callback(_seen)
             return bool(await asyncio.shield(call))
@@ -74,6 +76,18 @@ class RayTransport:
     def _hand_over(self, batch: bytes, taken: concurrent.futures.Future[bool]) -> None:
         if not taken.cancelled():
             taken.set_result(self._inbox is not None and self._inbox(batch))
+
+    async def _found(self, host: str) -> Any:  # noqa: ANN401 - see below
+        """Look a host up, on a thread, once at a time: Ray may take long while its head is away."""
+        finding = self._finding.get(host)
+        if finding is None:
+            finding = self._finding[host] = self._loop.run_in_executor(None, self._find, host)
+            finding.add_done_callback(partial(self._looked_up, host))
+        return await asyncio.shield(finding)
+
+    def _looked_up(self, host: str, finding: asyncio.Future[Any]) -> None:
+        del self._finding[host]
+        _seen(finding)
 
     def _find(self, host: str) -> Any:  # noqa: ANN401 - Ray's methods have no type of their own
         """Ask Ray for the actor of a host, which takes a call.
