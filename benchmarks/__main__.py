@@ -6,6 +6,7 @@
 ``lists``      a revocation list of a million entries: to take in, to keep, to ask, next to a floor
 ``ha``         an HA pair in step again, next to sealing and packing alone, and over SSH, next to SSH alone
 ``stores``     commits a second in SQLite and in Redis, next to what the same disk lets through
+``hosts``      messages between hosts, in one process and over Ray, next to Ray's own floor
 ``pauses``     the longest that one message holds the event loop
 =============  ======================================================================================
 
@@ -24,7 +25,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import ha, lists, pauses, protocol, runtime, stores
+from benchmarks import ha, hosts, lists, pauses, protocol, runtime, stores
 
 BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "protocol": protocol.main,
@@ -32,6 +33,7 @@ BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "lists": lists.main,
     "ha": ha.main,
     "stores": stores.main,
+    "hosts": hosts.main,
     "pauses": pauses.main,
 }
 #: One algorithm for a moment.

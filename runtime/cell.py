@@ -28,12 +28,12 @@ from runtime.events import Crashed, Ended, Failed, Overdue, Restarted
 from runtime.incarnation import Incarnation
 from runtime.info import TRANSITIONS, ActorInfo, ActorState
 from runtime.mailbox import Mailbox
-from runtime.parcels import Owned, Parcel, Question, Watch
+from runtime.parcels import Owned, Parcel, Question, Watching
 from runtime.ref import Ref
 from runtime.supervision import GiveUp, Restart, Supervision, decide, remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from runtime.actor import ActorFactory
     from runtime.system import ActorSystem
@@ -106,7 +106,7 @@ class Cell:
         self._alarm: Alarm | None = None
         # What runs ``started`` or ``stopping``.
         self._task: asyncio.Task[None] | None = None
-        self._watchers: dict[Incarnation, Watch] | None = None
+        self._watchers: dict[Hashable, Watching] | None = None
         self._on_end: list[Callable[[], object]] | None = None
 
     @property
@@ -401,11 +401,11 @@ class Cell:
 
     # --- Being seen -----------------------------------------------------------------------------
 
-    def is_watched_by(self, watcher: Incarnation) -> bool:
+    def is_watched_by(self, watcher: Hashable, _name: str) -> bool:
         """Return whether ``watcher`` is going to be told of the end."""
         return self._watchers is not None and watcher in self._watchers
 
-    def watched_by(self, watch: Watch) -> None:
+    def watched_by(self, watch: Watching) -> None:
         """Tell the owner of ``watch`` when the actor has ended; at once if it has failed."""
         if self.state is ActorState.FAILED:
             watch.tell(Ending.FAILED)
@@ -414,7 +414,7 @@ class Cell:
             self._watchers = {}
         self._watchers[watch.owner] = watch
 
-    def unwatched_by(self, watcher: Incarnation) -> None:
+    def unwatched_by(self, watcher: Hashable) -> None:
         """Forget a watcher that has ended, so that many short ones leave nothing with one that lasts."""
         if self._watchers is not None:
             self._watchers.pop(watcher, None)

@@ -40,6 +40,10 @@ class DeadLetters:
 
     def add(self, name: str, message: object) -> None:
         """Count a message to ``name``, and log it if the rate allows."""
+        self.add_kind(name, type(message).__name__)
+
+    def add_kind(self, name: str, kind: str) -> None:
+        """Do the same for a message of which only the name of its type is at hand."""
         self.count += 1
         now = self._clock.monotonic()
         if now >= self._interval_end:
@@ -53,7 +57,7 @@ class DeadLetters:
             self._log.warning,
             "dead letter",
             receiver=name,
-            message=type(message).__name__,
+            message=kind,
             suppressed=self._suppressed,
         )
         self._suppressed = 0

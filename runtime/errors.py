@@ -34,6 +34,7 @@ class Undeliverable(RuntimeFault):
         """Remember who was addressed."""
         super().__init__(f"{name} cannot answer: {why}")
         self.name = name
+        self.why = why
 
 
 class ActorStopped(Undeliverable):
@@ -105,6 +106,42 @@ class LimitReached(RuntimeFault):
 
 class WorkCancelled(RuntimeFault):
     """An awaitable given to ``pipe`` was cancelled by somebody other than its actor."""
+
+
+# --- Between hosts --------------------------------------------------------------------------------
+
+
+class FailedElsewhere(RuntimeFault):
+    """An actor of another host failed the question with an error that does not travel."""
+
+    def __init__(self, name: str, error: str) -> None:
+        """Remember who was asked and the type of the error. Its text may quote what must not travel."""
+        super().__init__(f"{name} failed the question ({error})")
+        self.name = name
+        self.error = error
+
+
+class HostUnreachable(RuntimeFault):
+    """A batch was not handed over to its host, or nobody knows whether it was. Sending it again is safe."""
+
+    def __init__(self, host: str, why: str) -> None:
+        """Remember the host, and why in a few words."""
+        super().__init__(f"host {host} cannot be reached: {why}")
+        self.host = host
+        self.why = why
+
+
+class MalformedFrame(RuntimeFault):
+    """What another host sent is no frame, or holds something that is not allowed to travel."""
+
+
+class NotPortable(RuntimeFault):
+    """A message may not leave its host: it, or a part of it, is of a class that does not travel."""
+
+    def __init__(self, what: str) -> None:
+        """Remember the class, or the bound that the message exceeds."""
+        super().__init__(f"this does not travel between hosts: {what}")
+        self.what = what
 
 
 # --- Stores ---------------------------------------------------------------------------------------

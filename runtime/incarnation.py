@@ -126,7 +126,9 @@ class Incarnation:
         """See :meth:`runtime.actor.Context.watch`."""
         self._alive()
         cell = self.cell.system.find(ref.name)
-        if cell is not None and cell.is_watched_by(self):
+        elsewhere = self.cell.system.elsewhere if cell is None else None
+        known = cell if cell is not None else elsewhere
+        if known is not None and known.is_watched_by(self, ref.name):
             return
         watches = self._watches
         if watches is None:
@@ -135,10 +137,10 @@ class Incarnation:
             raise LimitReached("watches of one actor", MAX_WATCHES)
         watch = Watch(self, ref)
         watches[watch] = cell
-        if cell is None:
+        if known is None:
             watch.tell(Ending.UNKNOWN)
         else:
-            cell.watched_by(watch)
+            known.watched_by(watch)
 
     def set_timer(self, key: Hashable, delay: timedelta, message: object) -> None:
         """See :meth:`runtime.actor.Context.set_timer`."""
@@ -283,9 +285,12 @@ class Incarnation:
         self.ended = True
         self.fall_silent()
         watches, self._watches = self._watches, None
-        for cell in (watches or {}).values():
+        elsewhere = self.cell.system.elsewhere
+        for watch, cell in (watches or {}).items():
             if cell is not None:
                 cell.unwatched_by(self)
+            elif elsewhere is not None:
+                elsewhere.unwatched_by(watch)
         pipes, self._pipes = self._pipes, None
         for pipe in pipes or ():
             pipe.future.cancel()

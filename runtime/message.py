@@ -21,3 +21,12 @@ class Ask(Generic[R_co]):
     """The base of every message that is answered with an ``R_co``."""
 
     __slots__ = ()
+
+
+class LocalOnly:
+    """The base of every message that never leaves its host: one that carries key material, say.
+
+    It is a dead letter where it would have had to, and so is whatever it is a part of.
+    """
+
+    __slots__ = ()

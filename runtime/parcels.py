@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.actor import Ending, Terminated
 from runtime.crash import raisable
@@ -140,6 +140,19 @@ class Timer(Owned):
         return type(self.message).__name__
 
 
+class Watching(Protocol):
+    """Whoever is told, once, of the end of an actor: an incarnation's :class:`Watch`, or another host's."""
+
+    @property
+    def owner(self) -> Hashable:
+        """Who watches. Each owner watches an actor once."""
+        ...
+
+    def tell(self, ending: Ending) -> None:
+        """Pass the news on."""
+        ...
+
+
 class Watch(Owned):
     """A watch over one actor, and the news of its end once it has ended."""
 
@@ -150,6 +163,11 @@ class Watch(Owned):
         self.owner = owner
         self._ref = ref
         self._ending = Ending.UNKNOWN
+
+    @property
+    def name(self) -> str:
+        """Who is watched."""
+        return self._ref.name
 
     def tell(self, ending: Ending) -> None:
         """Go to the mailbox: the watched actor has ended."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from runtime.actor import ActorFactory
     from runtime.clock import Clock
+    from runtime.elsewhere import Elsewhere
     from runtime.events import Observer, RuntimeEvent
     from runtime.executor import Executor
 
@@ -88,6 +89,8 @@ class ActorSystem:
         self.random = random
         self.log: FilteringBoundLogger = log if log is not None else structlog.get_logger("runtime")
         self.dead_letters = DeadLetters(clock, self.log)
+        #: Where the actors of other hosts are, if there are any. Set by :mod:`runtime.cluster`.
+        self.elsewhere: Elsewhere | None = None
         self.crashes = 0
         self.restarts = 0
         self.failures = 0
@@ -174,6 +177,8 @@ class ActorSystem:
                     cell.cut_off()
                 break
             await self._gone(next(reversed(self._top.values())), left)
+        if self.elsewhere is not None:
+            await self.elsewhere.leave()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -215,7 +220,10 @@ class ActorSystem:
         """See :meth:`runtime.ref.Ref.tell`."""
         cell = self._cells.get(name)
         if cell is None or not cell.accepting:
-            self.dead_letters.add(name, message)
+            if cell is None and self.elsewhere is not None:
+                self.elsewhere.tell(name, message)
+            else:
+                self.dead_letters.add(name, message)
             return
         if not cell.mailbox.put(message):
             self._refused += 1
@@ -228,6 +236,8 @@ class ActorSystem:
         """See :meth:`runtime.ref.Ref.offer`."""
         cell = self._cells.get(name)
         if cell is None or not cell.accepting:
+            if cell is None and self.elsewhere is not None:
+                return self.elsewhere.offer(name, message)
             self.dead_letters.add(name, message)
             return False
         if not cell.mailbox.put(message):
@@ -242,6 +252,8 @@ class ActorSystem:
         question = Question(name, message, timeout, future)
         cell = self._cells.get(name)
         if cell is None or not cell.accepting:
+            if cell is None and self.elsewhere is not None:
+                return self.elsewhere.ask(name, message, timeout)
             self.dead_letters.add(name, message)
             question.fail(Undeliverable(name))
         elif cell.incarnation is not None and cell.incarnation.owes_too_much:
@@ -292,6 +304,10 @@ class ActorSystem:
         if not self._awake:
             self._awake = True
             self.loop.call_soon(self._round)
+
+    def note_refused(self) -> None:
+        """Count a message that was refused on its way to another host, or on its arrival from one."""
+        self._refused += 1
 
     def find(self, name: str) -> Cell | None:
         """Return the cell of that name, if there is such an actor now."""

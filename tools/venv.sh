@@ -51,3 +51,7 @@ if command -v pkg-config >/dev/null 2>&1 && pkg-config --exists 'tss2-esys >= 2.
     "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[tpm]' ||
         echo "peerkey: pip could not build tpm2-pytss (a C compiler and Python.h are needed); tests of the TPM skip"
 fi
+
+# Ray is large. Without it and the client of Redis, the tests of clusters skip and say what to install.
+"$directory/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[cluster]' ||
+    echo "peerkey: pip could not install ray and redis; tests of clusters skip"

@@ -13,6 +13,9 @@ import pytest
 
 from runtime import DEFAULT_SUPERVISION, Supervision, incarnation
 from runtime.backends.local import LocalSystem
+from runtime.cluster.link import MAX_WAITING_BYTES, MAX_WAITING_ITEMS
+from runtime.cluster.questions import MAX_OPEN
+from runtime.cluster.watches import MAX_KEPT
 from runtime.deadletters import LOGGED_PER_INTERVAL
 from runtime.events import Crashed, Restarted, RuntimeEvent
 from runtime.executor import QUEUE_LIMIT
@@ -111,6 +114,9 @@ def test_every_function_of_the_guide_is_typed() -> None:
         ("generations of actors", {MAX_DEPTH, MAX_ACTORS}),
         ("messages handled in one turn", {ActorSystem.turn_messages}),
         ("lines in the log about dead letters", {LOGGED_PER_INTERVAL}),
+        ("what waits for another host", {MAX_WAITING_ITEMS, MAX_WAITING_BYTES >> 20}),
+        ("questions to one other host, and of it", {MAX_OPEN}),
+        ("watches over actors of one other host", {MAX_KEPT}),
     ],
 )
 def test_the_guide_gives_the_bounds_that_there_are(row: str, bounds: set[int]) -> None:
@@ -143,5 +149,5 @@ def run_the_guide() -> dict[str, Any]:
 
 def blocks() -> list[str]:
     found = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(found) == 4
+    assert len(found) == 5
     return found

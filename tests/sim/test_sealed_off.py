@@ -69,6 +69,13 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "peerkey_cli/simulation/progress.py": frozenset({"time"}),
     "peerkey_cli/simulation/requests.py": frozenset({"pathlib"}),
     "runtime/backends/local.py": frozenset({"random.SystemRandom"}),
+    # The process of a host, and calls between such processes.
+    "runtime/backends/ray/actor_host.py": frozenset({"concurrent", "os", "threading", "time"}),
+    "runtime/backends/ray/connecting.py": frozenset({"os", "secrets", "socket"}),
+    "runtime/backends/ray/hosts.py": frozenset({"time"}),
+    "runtime/backends/ray/transport.py": frozenset({"concurrent", "run_in_executor"}),
+    # A buffer in memory, which is what a pickle is written to.
+    "runtime/cluster/codec.py": frozenset({"io"}),
     "runtime/clock.py": frozenset({"datetime.now", "time"}),
     "runtime/executor.py": frozenset({"os", "queue", "threading"}),
     "runtime/lifecycle.py": frozenset({"add_signal_handler", "signal"}),

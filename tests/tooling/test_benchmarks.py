@@ -39,6 +39,8 @@ def test_every_benchmark_has_its_rows(alone: dict[str, str]) -> None:
     assert all(
         row["ratio"] > 0 and row["frame_bytes"] > 100 * row["records"] for row in document["ha"]["over_ssh"]
     )
+    assert [row["unit"] for row in document["hosts"]] == ["messages/s", "answers/s"]
+    assert all(row["value"] > 0 for row in document["hosts"])
     messages, idle = document["runtime"]["messages"], document["runtime"]["idle"]
     for rows, works in ((messages, 5), (idle, 1)):
         assert len({row["work"] for row in rows}) == works

@@ -1,0 +1,138 @@
+"""Starting, finding and ending the hosts of a namespace.
+
+A host is a detached Ray actor: it outlives whoever started it, is found again by its name from every
+machine of the cluster, and is started anew by Ray, for ever, when its process ends. It reserves no CPU: how
+many hosts a machine bears is for placement to decide (:mod:`runtime.cluster.placement`).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from runtime.backends.ray.actor_host import About, ActorHost
+from runtime.backends.ray.transport import DELIVERIES, actor_name
+from runtime.errors import RuntimeFault
+
+#: A host answers within so many seconds of its start; a new process imports the program first.
+_ANSWERS_WITHIN: Final = 90.0
+#: Ray frees a name within so many seconds, and is asked so often.
+_DISCARDED_WITHIN: Final = 30.0
+_LOOK_AGAIN: Final = 0.1
+#: Calls of one process to one host that wait, those to a frozen one included. Beyond it they fail.
+_MAX_PENDING: Final = 100
+
+
+class NamespaceInUse(RuntimeFault):
+    """Another program runs under this name in the cluster."""
+
+    def __init__(self, namespace: str, host: str, runs: str, wanted: str) -> None:
+        """Remember what runs there."""
+        super().__init__(
+            f"namespace {namespace} is in use: host {host} runs {runs}, not {wanted}."
+            " Choose another name, or stop what runs there"
+        )
+        self.namespace = namespace
+
+
+class HostNotStarted(RuntimeFault):
+    """A host did not come up, or does not answer."""
+
+    def __init__(self, host: str, why: str) -> None:
+        """Remember which, and why in a few words."""
+        super().__init__(f"host {host} did not start: {why}")
+        self.host = host
+
+
+def start_host(
+    name: str,
+    namespace: str,
+    program: str,
+    hosts: tuple[str, ...],
+    *,
+    machine: str | None = None,
+    kind: type[ActorHost] = ActorHost,
+) -> tuple[Any, About]:
+    """Start a host, or find the one that is there; return its handle and what it says of itself.
+
+    With ``machine``, a node of Ray's, it runs there or nowhere.
+
+    :raises NamespaceInUse: the one that is there runs another program.
+    :raises HostNotStarted: it does not answer.
+    """
+    options: dict[str, Any] = {
+        "name": actor_name(name),
+        "namespace": namespace,
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "max_restarts": -1,
+        "max_task_retries": 0,
+        "max_concurrency": 1,
+        "max_pending_calls": _MAX_PENDING,
+    }
+    if machine is not None:
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(machine, soft=False)
+    actor = ray.remote(num_cpus=0, concurrency_groups={DELIVERIES: 1})(kind)
+    handle = actor.options(**options).remote(name, namespace, program, hosts)
+    about = about_host(name, handle)
+    if about.program != program:
+        raise NamespaceInUse(namespace, name, about.program, program)
+    return handle, about
+
+
+def about_host(name: str, handle: Any, within: float = _ANSWERS_WITHIN) -> About:  # noqa: ANN401 - Ray's
+    """Ask a host about its process.
+
+    :raises HostNotStarted: it does not answer.
+    """
+    try:
+        about = ray.get(handle.about.remote(), timeout=within)
+    except GetTimeoutError as error:
+        raise HostNotStarted(name, f"no answer within {within:g} s") from error
+    except RayError as error:
+        raise HostNotStarted(name, type(error).__name__) from error
+    if not isinstance(about, About):
+        raise HostNotStarted(name, "something else has its name")
+    return about
+
+
+def find_host(name: str, namespace: str) -> Any | None:  # noqa: ANN401 - Ray's handles have no type
+    """Return the handle of a host, or ``None`` if there is none of that name."""
+    try:
+        return ray.get_actor(actor_name(name), namespace=namespace)
+    except ValueError:
+        return None
+
+
+def discard_host(name: str, namespace: str, within: float = _DISCARDED_WITHIN) -> None:
+    """Give up a host whose machine is lost, so that its name is free for one on another machine.
+
+    If its process lives after all, Ray ends it; until it has, links fence it.
+
+    :raises HostNotStarted: Ray does not let go of the name.
+    """
+    until = time.monotonic() + within
+    while (handle := find_host(name, namespace)) is not None:
+        if time.monotonic() > until:
+            why = f"its name is not free within {within:g} s"
+            raise HostNotStarted(name, why)
+        ray.kill(handle, no_restart=True)
+        time.sleep(_LOOK_AGAIN)
+
+
+def stop_host(name: str, namespace: str, seconds: float) -> None:
+    """Stop the actors of a host gracefully, within so long, and end its process for good."""
+    handle = find_host(name, namespace)
+    if handle is None:
+        return
+    try:
+        ray.get(handle.stop.remote(seconds), timeout=seconds + 5)
+    except RayError:
+        # It hangs or is dead already, which is how it ends now.
+        pass
+    finally:
+        ray.kill(handle, no_restart=True)

@@ -1,0 +1,215 @@
+"""The suite of all transports over Ray, where hosts are processes, and what only Ray can do."""
+
+# Ray is loaded after it has been told how it is going to be used.
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import pytest
+
+from runtime.backends.ray.connecting import LOCAL, ClusterUnavailable, connect, prepare
+
+if find_spec("ray") is None:
+    pytest.skip("Ray is not installed: pip install -e '.[cluster]'", allow_module_level=True)
+prepare(LOCAL, token=True)
+
+import ray
+
+from runtime.backends.ray.hosts import (
+    HostNotStarted,
+    NamespaceInUse,
+    about_host,
+    discard_host,
+    find_host,
+    start_host,
+    stop_host,
+)
+from tests.support.cluster_program import Echoed, Heard, PutTo, Unanswerable, WatchOver
+from tests.support.cluster_ray import PROGRAM, RayCluster, another_machine, end, on_ray, ray_session
+from tests.support.cluster_suite import NOTICED, Conformance, Scenario, answers, heard, until
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray_is_here() -> Iterator[None]:
+    with ray_session(ROOT):
+        yield
+
+
+class TestRay(Conformance):
+    def run(self, scenario: Scenario) -> None:
+        on_ray(scenario)
+
+
+def test_a_host_outlives_whoever_started_it_and_is_found_by_its_name() -> None:
+    started = driver(
+        f"from runtime.backends.ray.hosts import start_host\n"
+        f"print(start_host('north', 'lasting', {PROGRAM!r}, ())[1].pid)"
+    )
+
+    handle = find_host("north", "lasting")
+    assert handle is not None
+    about = about_host("north", handle)
+    assert about.pid == int(started.stdout)
+    assert psutil.pid_exists(about.pid)
+    # Who starts it once more finds the one that is there.
+    assert start_host("north", "lasting", PROGRAM, ())[1] == about
+
+    stop_host("north", "lasting", seconds=5)
+
+    psutil.wait_procs([psutil.Process(about.pid)] if psutil.pid_exists(about.pid) else [], timeout=10)
+    assert find_host("north", "lasting") is None
+    stop_host("north", "lasting", seconds=5)  # Nobody is there, and nothing happens.
+
+
+def test_a_host_runs_on_the_machine_that_was_named_or_nowhere() -> None:
+    here = ray.get_runtime_context().get_node_id()
+    _, about = start_host("north", "placed", PROGRAM, (), machine=here)
+    try:
+        assert about.machine == here
+    finally:
+        stop_host("north", "placed", seconds=1)
+        end(about.pid)
+
+
+def test_a_namespace_in_which_another_program_runs_is_refused() -> None:
+    _, about = start_host("north", "taken", PROGRAM, ())
+    try:
+        with pytest.raises(
+            NamespaceInUse, match=r"namespace taken is in use: host north runs tests\."
+        ) as refused:
+            start_host("north", "taken", "somebody.else:PROGRAM", ())
+        assert "\n" not in str(refused.value)
+    finally:
+        stop_host("north", "taken", seconds=1)
+        end(about.pid)
+
+
+def test_a_host_whose_program_does_not_start_is_told_of_in_one_line() -> None:
+    with pytest.raises(HostNotStarted, match=r"^host north did not start: \w+$"):
+        start_host("north", "broken", "tests.support.cluster_program:start", ())
+
+
+@pytest.mark.parametrize(
+    "address", ["auto", "", "ray://127.0.0.1:1", "http://127.0.0.1:1", "somewhere", "host:port", "127.0.0.1:"]
+)
+def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ClusterUnavailable, match=r"is no address of a cluster: say local, or HOST:PORT"):
+        connect(address, "tests", token=True)
+
+
+def test_a_cluster_that_is_not_there_is_told_of_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    with pytest.raises(ClusterUnavailable, match=rf"^no cluster at 127\.0\.0\.1:{port}: Connection refused$"):
+        connect(f"127.0.0.1:{port}", "tests", token=True)
+
+
+def test_a_cluster_of_another_version_is_told_of_with_both_versions() -> None:
+    done = driver("", before="import ray; ray.__version__ = '2.1.0'", expected=1)
+
+    assert re.search(
+        r"ClusterUnavailable: the cluster at 127\.0\.0\.1:\d+ runs ray 2\.\d+\.\d+ on python 3\.\S+,"
+        r" and this is ray 2\.1\.0 on python 3\.\S+: install the same here$",
+        done.stderr.strip(),
+    )
+
+
+def test_a_token_that_is_refused_is_told_of() -> None:
+    done = driver("", before="import os; os.environ['RAY_AUTH_TOKEN'] = 'wrong' * 10", expected=1)
+
+    assert re.search(r"ClusterUnavailable: the cluster at \S+ refuses the token.*$", done.stderr.strip())
+    assert "wrong" not in done.stderr
+
+
+def test_every_port_of_a_local_cluster_is_on_the_loopback_interface() -> None:
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    connections = [one for process in processes for one in process.net_connections(kind="inet")]
+    listening = {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
+
+    assert listening
+    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+def test_without_ray_the_line_says_what_to_install() -> None:
+    done = driver("", before="import sys; sys.modules['ray'] = None", expected=1)
+
+    assert done.stderr.strip().endswith("Ray is not installed: pip install 'peerkey[cluster]'")
+
+
+def test_a_host_whose_loop_ends_is_started_anew() -> None:
+    cluster = RayCluster()
+    try:
+        east = cluster.abouts["east"].pid
+
+        async def scenario() -> None:
+            cluster.handles["east"].probe_end.remote()
+            await cluster.returned("east")
+            await cluster.joined()
+            assert await cluster.ask("west", "site.east", Echoed(1)) == 1
+
+        asyncio.run(scenario())
+        assert not psutil.pid_exists(east)
+    finally:
+        cluster.stop()
+
+
+def test_a_machine_that_is_lost_is_noticed_and_its_host_is_started_on_another() -> None:
+    with another_machine() as (machine, lose):
+        here = ray.get_runtime_context().get_node_id()
+        cluster = RayCluster({"east": here, "west": machine})
+        assert cluster.abouts["west"].machine == machine
+
+        async def scenario() -> None:
+            await cluster.joined()
+            await cluster.ask("east", "agent", WatchOver("site.west"))
+            await cluster.ask("east", "agent", PutTo("site.west", Unanswerable(), 100.0))
+            await cluster.ask("east", "site.west", Echoed(1))
+
+            lose()
+
+            await until(cluster, lambda: heard(cluster, "east", 2), NOTICED)
+            news = dict(await cluster.ask("east", "agent", Heard()))
+            assert news["site.west"] == "unknown"
+            assert "Undeliverable" in news
+            first = cluster.abouts["west"]
+            discard_host("west", cluster.namespace)
+            cluster.start("west", here)
+            assert cluster.abouts["west"].incarnation > first.incarnation
+            await until(cluster, lambda: answers(cluster, "east", "site.west"), NOTICED)
+            assert await cluster.ask("west", "site.east", Echoed(3)) == 3
+
+        try:
+            asyncio.run(scenario())
+        finally:
+            cluster.stop()
+
+
+# --- helpers --------------------------------------------------------------------------------------
+
+
+def driver(code: str, *, before: str = "", expected: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run another process that connects to the cluster."""
+    address = ray.get_runtime_context().gcs_address
+    script = (
+        f"{before}\n"
+        f"from runtime.backends.ray.connecting import connect\n"
+        f"connect({address!r}, 'tests', token=True)\n{code}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == expected, done.stderr
+    return done
