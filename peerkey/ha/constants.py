@@ -55,7 +55,7 @@ MAXIMUM_TEXT_CHARACTERS: Final = 256
 MAXIMUM_CONTENT_BYTES: Final = 256 * 1024
 #: A RECORD with the largest content, its name and the envelope.
 MAXIMUM_FRAME_BYTES: Final = MAXIMUM_CONTENT_BYTES + 4 * 1024
-#: Records of one node: a configuration has up to 10,000 peers, of two nodes each, and one record is the router's.
+#: Records of one node: a router has up to 10,000 peers of two nodes each, and one record is its own.
 MAXIMUM_RECORDS: Final = 32_768
 #: Entries of one INVENTORY, so that a beat never waits behind more than some 50 KB of it.
 INVENTORY_ENTRIES: Final = 512
