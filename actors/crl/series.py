@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from peerkey.pki.list_ingestion import MAXIMUM_SERIES
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from actors.crl.ingesting import GoodList
 
 #: Issuer, key and scope of a list, and whether it is complete: lists of one series replace each other.
@@ -22,13 +20,15 @@ def series_of(good: GoodList) -> Series:
 
 
 def newer(one: GoodList, other: GoodList) -> GoodList:
-    """Return the newer of two lists of a series; ``one`` where neither is."""
+    """Return the newer of two lists of a series; ``one`` where neither is.
 
-    def age(good: GoodList) -> tuple[datetime, int]:
-        facts = good.facts
-        return facts.this_update, -1 if facts.number is None else facts.number
-
-    return max((one, other), key=age)
+    It is told as where lists are judged: by their numbers, and by their dates only where one has no number or
+    both have the same (:mod:`peerkey.pki.list_ingestion`).
+    """
+    numbers = one.facts.number, other.facts.number
+    if None not in numbers and numbers[0] != numbers[1]:
+        return max((one, other), key=lambda good: good.facts.age)
+    return max((one, other), key=lambda good: good.facts.this_update)
 
 
 def with_newest(lists: Mapping[Series, GoodList], good: GoodList) -> dict[Series, GoodList]:

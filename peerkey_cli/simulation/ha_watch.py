@@ -8,8 +8,8 @@ What is checked, with the number that the sentence has there:
   while there is a link is held by the mate at that moment, unless it has been waited for to the end.
 - **3. No key crosses the link** in the clear.
 - **5. Terms** never go back, are stored before they are used, and nobody's are another's.
-- **7. The turn to rekey** is decided once under each term and number, and is never both nodes'.
 - **6. Takeover** within the lease, given back with the greeting, and never one key for two who seal.
+- **7. The turn to rekey** is decided once under each term and number, and is never both nodes'.
 
 That everything is in step again in the end (4) is compared with the model
 (:func:`peerkey_cli.simulation.model.pair_differences`) and by :meth:`HaWatch.differences`. Nothing here is

@@ -686,9 +686,8 @@ def test_a_death_is_survived_from_the_disk_and_nothing_is_forgotten_meanwhile(vi
 
     async def scenario(world: Revocations, index: Ref, system: ActorSystem) -> None:
         world.fails(URL)
-        name = next(actor.name for actor in system.actors() if actor.kind == "CrlSource")
         generations = [world.known.generation]
-        system.crash(index if victim == "index" else system.ref(name), MemoryError())
+        crash(victim, system, index)
         for _ in range(100):
             await pass_time(SECOND / 10)
             assert world.revoked(world.own)
@@ -710,8 +709,7 @@ def test_a_list_that_the_disk_refused_is_kept_as_soon_as_there_is_room(victim: s
     async def scenario(world: Revocations, index: Ref, system: ActorSystem) -> None:
         world.fails(URL)
         if victim is not None:
-            name = next(actor.name for actor in system.actors() if actor.kind == "CrlSource")
-            system.crash(index if victim == "index" else system.ref(name), MemoryError())
+            crash(victim, system, index)
         await pass_time(2 * KEEP_AFTER)
         assert world.shelf.kept == {}
         assert (await source_of(index)).disk_error
@@ -807,8 +805,7 @@ def test_what_a_full_disk_has_refused_is_not_forgotten_with_the_actor_that_dies(
         assert world.revoked(world.own)
         assert world.shelf.kept == {}
         world.fails(URL)
-        name = next(actor.name for actor in system.actors() if actor.kind == "CrlSource")
-        system.crash(index if victim == "index" else system.ref(name), MemoryError())
+        crash(victim, system, index)
         for _ in range(100):
             await pass_time(SECOND / 10)
             assert world.revoked(world.own)
@@ -945,6 +942,12 @@ def play(world: Revocations, scenario: Scenario) -> None:
         await scenario(world, index, system)
 
     run(whole)
+
+
+def crash(victim: str, system: ActorSystem, index: Ref) -> None:
+    """Crash the index, or the source that there is."""
+    source = next(actor.name for actor in system.actors() if actor.kind == "CrlSource")
+    system.crash(index if victim == "index" else system.ref(source), MemoryError())
 
 
 async def nothing(_: Revocations, __: Ref, ___: ActorSystem) -> None:
