@@ -3,7 +3,7 @@
 ::
 
     async with composed(PlansReader(file), StateDirectory(path)) as running:
-        fleet = await running.authority.ask(GetFleet(), timedelta(seconds=5))
+        nodes = await running.nodes()
 
 Everything that runs is inside the block. After it, however it ended, no task, socket, file, thread or lock
 is left.
@@ -14,8 +14,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from actors.authority import Authority
@@ -29,10 +27,10 @@ from actors.crl.messages import SourcePorts
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
 from actors.master_list_file import MasterListFile
-from actors.messages import Reload
 from actors.names import AUTHORITY
 from actors.router_node import Ports, store_owner
 from peerkey.errors import Misconfigured, PeerkeyError
+from peerkey_cli.embedded import Running
 from peerkey_cli.files import read_file
 from peerkey_cli.renewing import EstEnroller
 from runtime.backends.local import LocalSystem
@@ -49,33 +47,7 @@ if TYPE_CHECKING:
     from peerkey.config.plan import HaPlan, NodePlan
     from peerkey.protocol.traffic import DataPlane
     from peerkey_cli.state import StateDirectory
-    from runtime.ref import Ref
     from runtime.store.port import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A system that runs."""
-
-    system: LocalSystem
-    authority: Ref
-    crashes: CrashWatch
-    journal: FileJournal
-    state: StateDirectory
-    since: datetime
-    keystore: KeyStores
-
-    async def reload(self, within: timedelta) -> tuple[str, ...]:
-        """Read configuration and certificates again, and try again what a device has refused.
-
-        Returns the names of the nodes. A faulty configuration changes nothing.
-
-        :raises Misconfigured: the configuration cannot be read, or has faults.
-        :raises RuntimeFault: the actors do not answer.
-        """
-        self.keystore.retry()
-        nodes: tuple[str, ...] = await self.authority.ask(Reload(), within)
-        return nodes
 
 
 @asynccontextmanager

@@ -11,7 +11,6 @@ import gc
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,11 +27,10 @@ from runtime.lifecycle import StopSignals
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
-    from peerkey_cli.compose import Running
+    from peerkey_cli.fleet import Fleet
     from peerkey_cli.plans import PlansReader
     from peerkey_cli.state import StateDirectory
 
-_ANSWER_WITHIN: Final = timedelta(seconds=10)
 #: What asyncio has threads for is waiting for names: each address of a list may wait for one, and for another
 #: that it has given up.
 _MAXIMUM_THREADS: Final = 64
@@ -65,7 +63,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def _measured(running: Running, address: tuple[str, int] | None) -> AsyncIterator[None]:
+async def _measured(fleet: Fleet, address: tuple[str, int] | None) -> AsyncIterator[None]:
     """Let Prometheus ask at this address."""
     if address is None:
         yield
@@ -73,15 +71,15 @@ async def _measured(running: Running, address: tuple[str, int] | None) -> AsyncI
     from peerkey_cli.scrape import application
 
     with listening_tcp(address) as listener:
-        async with served(application(running), listener):
+        async with served(application(fleet), listener):
             yield
 
 
 class _Reloads:
     """Reloads at SIGHUP, one after the other."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
         self._wanted = asyncio.Event()
 
     async def __aenter__(self) -> None:
@@ -99,7 +97,7 @@ class _Reloads:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                nodes = await self._running.reload(_ANSWER_WITHIN)
+                nodes = await self._fleet.reload()
             except ConfigurationFaults as faults:
                 log.error("not reloaded", faults=faults.lines())  # noqa: TRY400 - an operator's mistake
             except (PeerkeyError, RuntimeFault) as fault:

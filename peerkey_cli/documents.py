@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actors.journal import Entry
     from actors.messages import NodeStatus, PathStatus, PeerStatus
     from peerkey.observe.alarms import Alarm
-    from runtime.info import ActorInfo, SystemInfo
+    from peerkey_cli.fleet import HostActors
 
 #: What tells alarms of one node apart; a few hundred are there at the worst.
 _ID_DIGITS: Final = 8
@@ -142,15 +142,18 @@ def events(
     )
 
 
-def actors(infos: Iterable[ActorInfo], totals: SystemInfo, process: str, now: datetime) -> schemas.Actors:
-    """Return every actor of one process."""
+def actors(hosts: Iterable[HostActors], now: datetime) -> schemas.Actors:
+    """Return every actor of every host."""
+    known = tuple(hosts)
     return schemas.Actors(
         time=now,
         actors=tuple(
             schemas.Actor(
                 name=info.name,
                 kind=info.kind,
-                process=process,
+                host=each.host,
+                process=each.process,
+                machine=each.machine,
                 state=info.state.value,
                 restarts=max(0, info.incarnation - 1),
                 last_error=info.last_error,
@@ -158,10 +161,11 @@ def actors(infos: Iterable[ActorInfo], totals: SystemInfo, process: str, now: da
                 mailbox_highest=info.mailbox_highest,
                 mailbox_capacity=info.mailbox_capacity,
             )
-            for info in infos
+            for each in known
+            for info in each.actors
         ),
-        dead_letters=totals.dead_letters,
-        crashes=totals.crashes,
+        dead_letters=sum(each.totals.dead_letters for each in known),
+        crashes=sum(each.totals.crashes for each in known),
     )
 
 

@@ -249,12 +249,14 @@ def events(document: schemas.Events, colours: bool) -> list[str]:
 
 def actors(document: schemas.Actors, colours: bool) -> list[str]:
     """Return ``show actors``: a row for each."""
-    titles = ("Kind", "Name", "Process", "State", "Restarts", "Mailbox")
+    titles = ("Kind", "Name", "Host", "Process", "Machine", "State", "Restarts", "Mailbox")
     rows = [
         (
             actor.kind,
             actor.name,
+            actor.host,
             actor.process,
+            actor.machine,
             actor.state,
             actor.restarts,
             f"{actor.mailbox_depth} of {actor.mailbox_capacity}",

@@ -329,7 +329,10 @@ class Actor(Document):
 
     name: str
     kind: str
+    #: ``local``, or a host of a cluster.
+    host: str
     process: str
+    machine: str
     state: str
     restarts: int
     last_error: str | None

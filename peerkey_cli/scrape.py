@@ -6,7 +6,6 @@ nowhere by default.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -14,60 +13,54 @@ from typing import TYPE_CHECKING, Final
 from fastapi import FastAPI, Response
 
 from actors.crl.port import shown
-from actors.crl.status import RevocationStatus
 from metrics import catalogue
 from metrics.exporter import CONTENT_TYPE, exposition
 from peerkey.ha.messages import Role
-from peerkey_cli.api.routes import fleet_of, revocation_of
 from peerkey_cli.versions import own_version
-from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
+    from actors.crl.status import RevocationStatus
     from actors.messages import NodeStatus
     from metrics.exporter import Samples
-    from peerkey_cli.compose import Running
     from peerkey_cli.documents import Noticing
-    from runtime.info import ActorInfo, SystemInfo
+    from peerkey_cli.fleet import Fleet, HostActors, Measured
 
 _ALONE: Final = ()
 
 
-def application(running: Running) -> FastAPI:
-    """Return what serves ``/metrics`` of this system."""
+def application(fleet: Fleet) -> FastAPI:
+    """Return what serves ``/metrics`` of this machine."""
     app = FastAPI(openapi_url=None)
 
     @app.get("/metrics")
     async def scrape() -> Response:
         """Return every sample of this moment."""
-        system = running.system
-        fleet: tuple[NodeStatus, ...] = ()
-        revocation, up = RevocationStatus(), 1.0
-        try:
-            fleet, revocation = await asyncio.gather(fleet_of(running), revocation_of(running))
-        except RuntimeFault:
-            up = 0.0
-        samples: Samples = {
-            **process_samples(system.actors(), system.info()),
-            **fleet_samples(fleet),
-            **revocation_samples(revocation, system.clock.wall()),
-            **running.journal.tally.samples(),
-            catalogue.ALARMS: alarm_samples((*fleet, revocation, *running.crashes.alarms())),
-            catalogue.UP: {_ALONE: up},
-        }
-        return Response(exposition(samples), media_type=CONTENT_TYPE)
+        return Response(exposition(samples_of(await fleet.measured())), media_type=CONTENT_TYPE)
 
     return app
 
 
-def process_samples(actors: Iterable[ActorInfo], totals: SystemInfo) -> Samples:
-    """Return what this process says of itself."""
+def samples_of(measured: Measured) -> Samples:
+    """Return every sample of one machine."""
+    return {
+        **process_samples(measured.hosts),
+        **fleet_samples(measured.nodes),
+        **revocation_samples(measured.revocation, measured.now),
+        **measured.tally,
+        catalogue.ALARMS: alarm_samples(measured.noticing),
+        catalogue.UP: {_ALONE: float(measured.up)},
+    }
+
+
+def process_samples(hosts: Collection[HostActors]) -> Samples:
+    """Return what the processes of this machine say of themselves."""
     return {
         catalogue.BUILD_INFO: {(own_version(),): 1.0},
-        catalogue.ACTORS: Counter((actor.state.value,) for actor in actors),
-        catalogue.ACTOR_CRASHES: {_ALONE: float(totals.crashes)},
-        catalogue.DEAD_LETTERS: {_ALONE: float(totals.dead_letters)},
+        catalogue.ACTORS: Counter((actor.state.value,) for host in hosts for actor in host.actors),
+        catalogue.ACTOR_CRASHES: {_ALONE: float(sum(host.totals.crashes for host in hosts))},
+        catalogue.DEAD_LETTERS: {_ALONE: float(sum(host.totals.dead_letters for host in hosts))},
     }
 
 
@@ -119,7 +112,7 @@ def ha_samples(fleet: Iterable[NodeStatus]) -> Samples:
     }
 
 
-def fleet_samples(fleet: Collection[NodeStatus]) -> Samples:
+def fleet_samples(fleet: Sequence[NodeStatus]) -> Samples:
     """Return what the nodes say."""
     peerings: Counter[tuple[str, ...]] = Counter()
     paths: Counter[tuple[str, ...]] = Counter()

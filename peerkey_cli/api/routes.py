@@ -6,19 +6,15 @@ documents are those of :mod:`peerkey_cli.schemas`; the description of all of it 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from actors.crl.status import GetRevocation
-from actors.messages import GetFleet, Rekey, ReleasePin
-from actors.names import AUTHORITY
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli import documents, schemas
@@ -29,25 +25,14 @@ from peerkey_cli.versions import own_version
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
-    from actors.crl.status import RevocationStatus
-    from actors.messages import NodeStatus
-    from peerkey_cli.compose import Running
-    from peerkey_cli.documents import Noticing
-
-#: How long the actors may take. Below the patience of :mod:`peerkey_cli.client`.
-ANSWER_WITHIN: Final = timedelta(seconds=10)
+    from peerkey_cli.fleet import Fleet
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": schemas.Problem, "description": "The actors do not answer now."}
 }
 
 
-def process_name() -> str:
-    """Return what names this process among the machines of a fleet."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def application(running: Running, times: AlarmTimes) -> FastAPI:
+def application(fleet: Fleet, times: AlarmTimes) -> FastAPI:
     """Return the API of this system. ``times`` knows since when each alarm is there."""
     app = FastAPI(
         title="peerkey",
@@ -56,8 +41,8 @@ def application(running: Running, times: AlarmTimes) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(_shows(running, times), prefix="/v1")
-    app.include_router(_acts(running), prefix="/v1")
+    app.include_router(_shows(fleet, times), prefix="/v1")
+    app.include_router(_acts(fleet), prefix="/v1")
     for kind, status in (
         (RuntimeFault, 503),
         (PeerkeyError, 409),
@@ -69,77 +54,49 @@ def application(running: Running, times: AlarmTimes) -> FastAPI:
     return app
 
 
-async def fleet_of(running: Running) -> tuple[NodeStatus, ...]:
-    """Return the status of every node."""
-    return await running.authority.ask(GetFleet(), ANSWER_WITHIN)
-
-
-async def noticing(running: Running) -> tuple[Noticing, ...]:
-    """Return everybody who notices what is wrong.
-
-    Where the authority cannot answer because it crashes itself, that is what is wrong.
-    """
-    try:
-        fleet, revocation = await asyncio.gather(fleet_of(running), revocation_of(running))
-    except RuntimeFault:
-        crashes = running.crashes.alarms()
-        if any(each.node == AUTHORITY for each in crashes):
-            return crashes
-        raise
-    return (*fleet, revocation, *running.crashes.alarms())
-
-
-async def revocation_of(running: Running) -> RevocationStatus:
-    """Return what is known of revocations."""
-    return await running.authority.ask(GetRevocation(), ANSWER_WITHIN)
-
-
-def _shows(running: Running, times: AlarmTimes) -> APIRouter:
+def _shows(fleet: Fleet, times: AlarmTimes) -> APIRouter:
     router = APIRouter(responses=_PROBLEMS)
-
-    def now() -> datetime:
-        return running.system.clock.wall()
 
     @router.get("/peers")
     async def peers() -> schemas.Peers:
         """Return every peering with its paths."""
-        return documents.peers(await fleet_of(running), now())
+        return documents.peers(await fleet.nodes(), fleet.now())
 
     @router.get("/peers/security")
     async def peers_security() -> schemas.PeersSecurity:
         """Return every peering with the state of its certificates and keys."""
-        return documents.peers_security(await fleet_of(running), now())
+        return documents.peers_security(await fleet.nodes(), fleet.now())
 
     @router.get("/peers/certificate")
     async def peers_certificate() -> schemas.PeersCertificate:
         """Return every peering with the certificates of both ends."""
-        return documents.peers_certificate(await fleet_of(running), now())
+        return documents.peers_certificate(await fleet.nodes(), fleet.now())
 
     @router.get("/certificates")
     async def certificates(*, detail: bool = False) -> schemas.Certificates:
         """Return what each node shows to its peers."""
-        return documents.certificates(await fleet_of(running), now(), detail=detail)
+        return documents.certificates(await fleet.nodes(), fleet.now(), detail=detail)
 
     @router.get("/certificates/crl")
     async def certificates_crl() -> schemas.RevocationLists:
         """Return every revocation list that is followed."""
-        return documents.revocation_lists(await revocation_of(running), now())
+        return documents.revocation_lists(await fleet.revocation(), fleet.now())
 
     @router.get("/security/key-status")
     async def key_status() -> schemas.KeyStatus:
         """Return when each node and each peering rekeys."""
-        return documents.key_status(await fleet_of(running), now())
+        return documents.key_status(await fleet.nodes(), fleet.now())
 
     @router.get("/ha")
     async def ha() -> schemas.HaNodes:
         """Return how each node of an HA router stands with its mate, and which keys it has taken over."""
-        return documents.ha(await fleet_of(running), now())
+        return documents.ha(await fleet.nodes(), fleet.now())
 
     @router.get("/alarms")
     async def alarms() -> schemas.Alarms:
         """Return what is wrong now."""
-        all_of_them = await noticing(running)
-        return documents.alarms(all_of_them, times.seen(all_of_them, now()), now())
+        all_of_them = await fleet.noticing()
+        return documents.alarms(all_of_them, times.seen(all_of_them, fleet.now()), fleet.now())
 
     @router.get("/events")
     async def events(
@@ -147,47 +104,46 @@ def _shows(running: Running, times: AlarmTimes) -> APIRouter:
     ) -> schemas.Events:
         """Return the latest audit events of this process, oldest first."""
         aware = since.astimezone() if since is not None else None
-        return documents.events(running.journal.recent(), now(), kind=kind, since=aware)
+        return documents.events(await fleet.events(), fleet.now(), kind=kind, since=aware)
 
     @router.get("/actors")
     async def actors() -> schemas.Actors:
-        """Return every actor of this process."""
-        system = running.system
-        return documents.actors(system.actors(), system.info(), process_name(), now())
+        """Return every actor, with the host, the process and the machine that it is on."""
+        return documents.actors(await fleet.hosts(), fleet.now())
 
     @router.get("/health")
     async def health() -> schemas.Health:
         """Tell that the actors answer, and which process this is."""
-        fleet = await fleet_of(running)
+        nodes = await fleet.nodes()
         return schemas.Health(
-            time=now(),
+            time=fleet.now(),
             status="ok",
             version=own_version(),
-            process=process_name(),
-            since=running.since,
-            nodes=len(fleet),
+            process=f"{socket.gethostname()}:{os.getpid()}",
+            since=fleet.since,
+            nodes=len(nodes),
         )
 
     return router
 
 
-def _acts(running: Running) -> APIRouter:
+def _acts(fleet: Fleet) -> APIRouter:
     router = APIRouter(responses=_PROBLEMS)
 
     @router.post("/rekey", responses={404: {"model": schemas.Problem, "description": "No such peer."}})
     async def rekey(request: schemas.RekeyRequest) -> schemas.Rekeyed:
         """Agree new keys now, with every peer or with one."""
-        peerings = await running.authority.ask(Rekey(request.peer), ANSWER_WITHIN)
+        peerings = await fleet.rekey(request.peer)
         if request.peer is not None:
             _require_peer(request.peer, peerings)
-        return schemas.Rekeyed(time=running.system.clock.wall(), peerings=peerings)
+        return schemas.Rekeyed(time=fleet.now(), peerings=peerings)
 
     @router.post("/release-pin", responses={404: {"model": schemas.Problem, "description": "No such peer."}})
     async def release_pin(request: schemas.PinRequest) -> schemas.PinReleased:
         """Forget a peer's pinned certificate: the next one that it shows is taken."""
-        peerings = await running.authority.ask(ReleasePin(request.peer), ANSWER_WITHIN)
+        peerings = await fleet.release_pin(request.peer)
         _require_peer(request.peer, peerings)
-        return schemas.PinReleased(time=running.system.clock.wall(), peerings=peerings)
+        return schemas.PinReleased(time=fleet.now(), peerings=peerings)
 
     @router.post(
         "/reload",
@@ -201,8 +157,8 @@ def _acts(running: Running) -> APIRouter:
 
         A faulty configuration changes nothing.
         """
-        nodes = await running.reload(ANSWER_WITHIN)
-        return schemas.Reloaded(time=running.system.clock.wall(), nodes=nodes)
+        nodes = await fleet.reload()
+        return schemas.Reloaded(time=fleet.now(), nodes=nodes)
 
     @router.post(
         "/audit",
@@ -214,10 +170,8 @@ def _acts(running: Running) -> APIRouter:
     async def audit(request: schemas.AuditRequest) -> schemas.Recorded:
         """Record what a command did to the files of a node, and count it."""
         event = event_of(request.type, request.fields)
-        require_node(request.node, [(each.node, each.uuid) for each in await fleet_of(running)])
-        now = running.system.clock.wall()
-        running.journal.record(now, request.node, event)
-        return schemas.Recorded(time=now)
+        require_node(request.node, [(each.node, each.uuid) for each in await fleet.nodes()])
+        return schemas.Recorded(time=await fleet.record(request.node, event))
 
     return router
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from peerkey_cli.alarm_times import LOOK_EVERY, AlarmTimes
-from peerkey_cli.api.routes import application, noticing
+from peerkey_cli.api.routes import application
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import check_length, listening
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
-    from peerkey_cli.compose import Running
+    from peerkey_cli.fleet import Fleet
 
 
 @contextlib.asynccontextmanager
-async def serving(running: Running, path: Path) -> AsyncIterator[None]:
+async def serving(fleet: Fleet, path: Path) -> AsyncIterator[None]:
     """Answer at the Unix socket ``path`` for as long as the block lasts.
 
     :raises WrongUsage: the path is too long.
@@ -30,8 +30,8 @@ async def serving(running: Running, path: Path) -> AsyncIterator[None]:
     check_length(path)
     times = AlarmTimes()
     with listening(path) as listener:
-        async with served(application(running, times), listener):
-            look = asyncio.create_task(_look(running, times), name="alarm times")
+        async with served(application(fleet, times), listener):
+            look = asyncio.create_task(_look(fleet, times), name="alarm times")
             try:
                 yield
             finally:
@@ -39,12 +39,12 @@ async def serving(running: Running, path: Path) -> AsyncIterator[None]:
                 await asyncio.gather(look, return_exceptions=True)
 
 
-async def _look(running: Running, times: AlarmTimes) -> None:
+async def _look(fleet: Fleet, times: AlarmTimes) -> None:
     """Take note of alarms although nobody asks."""
     log = structlog.get_logger("api")
     while True:
         await asyncio.sleep(LOOK_EVERY.total_seconds())
         try:
-            times.seen(await noticing(running), running.system.clock.wall())
+            times.seen(await fleet.noticing(), fleet.now())
         except RuntimeFault as fault:
             log.warning("alarms were not looked at", reason=str(fault))

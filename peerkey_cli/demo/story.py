@@ -14,9 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from actors.messages import FetchLists, GetFleet, Rekey, Reload
 from peerkey.observe.events import CrlUpdated, PeerCertificateAccepted
 from peerkey.protocol.constants import ACTIVATION_DELAY
 from peerkey_cli.compose import composed
@@ -26,17 +25,19 @@ from peerkey_cli.plans import PlansReader
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
+    from actors.journal import Entry
     from actors.messages import NodeStatus
-    from peerkey_cli.compose import Running
     from peerkey_cli.demo.authority import DemoAuthority
     from peerkey_cli.demo.display import Display
     from peerkey_cli.demo.lists import ListServer
+    from peerkey_cli.fleet import Fleet
 
 T = TypeVar("T")
+Nodes: TypeAlias = "tuple[NodeStatus, ...]"
+Events: TypeAlias = "tuple[Entry, ...]"
 
 #: How often the fleet is asked how far it is.
 LOOK_EVERY: Final = timedelta(seconds=0.2)
-_ANSWER_WITHIN: Final = timedelta(seconds=5)
 
 #: A certificate that is about to end lives long enough for its peers to accept it first: a few times as
 #: long as the fleet took from nothing to keys, and at least so long.
@@ -81,12 +82,12 @@ class Demonstration:
             await self._revoke(running)
             return await self._expire(running, took)
 
-    async def _key(self, running: Running) -> Facts:
+    async def _key(self, running: Fleet) -> Facts:
         """Wait until every peering has a key and every path is in service."""
         peerings = self._authority.peerings
         paths = peerings * self._authority.paths
 
-        def keyed(fleet: tuple[NodeStatus, ...]) -> Facts | None:
+        def keyed(fleet: Nodes, _: Events) -> Facts | None:
             facts = facts_of(fleet)
             self._display.count("authenticated", len(facts.authenticated), peerings)
             self._display.count("keyed", len(facts.current), peerings)
@@ -96,17 +97,17 @@ class Demonstration:
 
         return await self._until(running, keyed, "not every peering is authenticated, keyed and in service")
 
-    async def _rotate(self, running: Running, before: Facts) -> None:
+    async def _rotate(self, running: Fleet, before: Facts) -> None:
         """Agree upon a new key for every peering, and wait until all are in use."""
         seconds = ACTIVATION_DELAY.total_seconds()
         self._display.tell(
             f"Rotating every key. The old ones seal for {seconds:.0f} s more, so that no packet finds no key."
         )
-        await running.authority.ask(Rekey(), _ANSWER_WITHIN)
+        await running.rekey()
         peerings = self._authority.peerings
         agreed: list[float] = []
 
-        def rotated(fleet: tuple[NodeStatus, ...]) -> bool | None:
+        def rotated(fleet: Nodes, _: Events) -> bool | None:
             facts = facts_of(fleet)
             renewed, in_use = facts.renewed(before.current), facts.rotated(before.current)
             self._display.count("new keys agreed", renewed, peerings)
@@ -119,20 +120,20 @@ class Demonstration:
 
         await self._until(running, rotated, "not every key has been rotated")
 
-    async def _revoke(self, running: Running) -> None:
+    async def _revoke(self, running: Fleet) -> None:
         """Revoke the certificate of one router at its CA; wait for the list and for what follows from it."""
         authority, display = self._authority, self._display
         node = f"router{authority.routers}/node0"
-        since = running.system.clock.wall()
+        since = running.now()
         self._server.publish(await asyncio.to_thread(authority.revocation_list, 2, node))
         display.tell(f"The CA revokes the certificate of {node}. Every list is fetched again.")
-        running.authority.tell(FetchLists())
+        await running.fetch_lists()
 
-        def arrived(_: tuple[NodeStatus, ...]) -> CrlUpdated | None:
+        def arrived(_: Nodes, events: Events) -> CrlUpdated | None:
             return next(
                 (
                     entry.event
-                    for entry in running.journal.recent()
+                    for entry in events
                     if entry.time >= since
                     and isinstance(entry.event, CrlUpdated)
                     and entry.event.success
@@ -147,7 +148,7 @@ class Demonstration:
             f"{update.added_entries} of them new"
         )
 
-        def acted(fleet: tuple[NodeStatus, ...]) -> str | None:
+        def acted(fleet: Nodes, _: Events) -> str | None:
             who = alarmed(fleet, node, "revoked")
             gone = without_peerings(fleet, node) if self._fail_hard else frozenset[str]()
             display.count("nodes that know it is revoked", len(who), authority.routers)
@@ -163,21 +164,21 @@ class Demonstration:
         alarm = await self._until(running, acted, f"not every node has acted on the revocation of {node}")
         display.tell(f"  {alarm}")
 
-    async def _expire(self, running: Running, took: timedelta) -> tuple[NodeStatus, ...]:
+    async def _expire(self, running: Fleet, took: timedelta) -> tuple[NodeStatus, ...]:
         """Give one router a certificate that ends at once, and wait for the alarms on both sides."""
         authority, display = self._authority, self._display
         node = f"router{authority.routers}/node0"
         life = max(SHORTEST_LIFE, took * _LIVES)
-        since = running.system.clock.wall()
+        since = running.now()
         ends = await asyncio.to_thread(authority.replace_certificate, node, life)
         display.tell(f"{node} gets another certificate, without a restart. It ends at {ends:%H:%M:%S} UTC.")
-        await running.authority.ask(Reload(), _ANSWER_WITHIN)
+        await running.reload()
         others = authority.routers - 1
 
-        def accepted(_: tuple[NodeStatus, ...]) -> bool | None:
+        def accepted(_: Nodes, events: Events) -> bool | None:
             peers = {
                 entry.node
-                for entry in running.journal.recent()
+                for entry in events
                 if entry.time >= since
                 and isinstance(entry.event, PeerCertificateAccepted)
                 and entry.event.peer == node
@@ -187,8 +188,8 @@ class Demonstration:
 
         await self._until(running, accepted, f"the new certificate of {node} was not accepted by every peer")
 
-        def told(fleet: tuple[NodeStatus, ...]) -> tuple[NodeStatus, ...] | None:
-            now = running.system.clock.wall()
+        def told(fleet: Nodes, _: Events) -> tuple[NodeStatus, ...] | None:
+            now = running.now()
             display.wait(
                 "until it expires", (now - since).total_seconds(), (ends - since).total_seconds() + 1
             )
@@ -198,10 +199,8 @@ class Demonstration:
 
         return await self._until(running, told, f"not every node raised the alarm about {node}")
 
-    async def _until(
-        self, running: Running, look: Callable[[tuple[NodeStatus, ...]], T | None], missing: str
-    ) -> T:
-        """Look at the fleet again and again until ``look`` returns something.
+    async def _until(self, running: Fleet, look: Callable[[Nodes, Events], T | None], missing: str) -> T:
+        """Look at the fleet and its latest events again and again until ``look`` returns something.
 
         :raises DemoFailed: the time is up.
         """
@@ -209,8 +208,8 @@ class Demonstration:
         while True:
             # A node that is being restarted does not answer; it will.
             with suppress(RuntimeFault):
-                fleet = await running.authority.ask(GetFleet(), _ANSWER_WITHIN)
-                found = look(fleet)
+                fleet = await running.nodes()
+                found = look(fleet, await running.events())
                 if found is not None:
                     return found
             if monotonic() >= self._end:

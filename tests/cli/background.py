@@ -14,7 +14,8 @@ from typing import TypeVar
 import structlog
 
 from peerkey_cli.api.server import serving
-from peerkey_cli.compose import Running, composed
+from peerkey_cli.compose import composed
+from peerkey_cli.embedded import Running
 from peerkey_cli.plans import PlansReader
 from peerkey_cli.state import StateDirectory
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from peerkey_cli import scrape
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api import routes
-from peerkey_cli.compose import Running
+from peerkey_cli.embedded import Running
 from peerkey_cli.main import app
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import two_routers

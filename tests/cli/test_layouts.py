@@ -16,6 +16,7 @@ from peerkey.observe.events import KeyActivated, PathOutOfService, PeeringFailed
 from peerkey.protocol.peering import PeeringStatus
 from peerkey_cli import documents, layouts, schemas
 from peerkey_cli.alarm_times import AlarmTimes
+from peerkey_cli.fleet import HostActors
 from runtime.info import ActorInfo, ActorState, SystemInfo
 
 NOW = datetime(2030, 6, 15, 12, 0, 0, tzinfo=UTC)
@@ -276,17 +277,18 @@ def test_an_event_looks_as_in_the_specification() -> None:
 
 def test_show_actors_has_a_row_for_each_actor() -> None:
     info = ActorInfo("authority", "Authority", ActorState.RUNNING, 3, 2, "OSError", 1, 5, 1000, 7, 0, 0, 0)
-    document = documents.actors([info], SystemInfo(1, 0, 0, 2, 2, 0), "host:7", NOW)
+    host = HostActors("control", "host:7", "edge", (info,), SystemInfo(1, 0, 0, 2, 2, 0))
+    document = documents.actors([host], NOW)
 
     assert (
         shown(layouts.actors(document, colours=False))
         == """\
 ✔ Retrieving actors...
 
-=========== =========== ========= ========= ========== ===========
- Kind        Name        Process   State     Restarts   Mailbox
-=========== =========== ========= ========= ========== ===========
- Authority   authority   host:7    running   2          1 of 1000
+=========== =========== ========= ========= ========= ========= ========== ===========
+ Kind        Name        Host      Process   Machine   State     Restarts   Mailbox
+=========== =========== ========= ========= ========= ========= ========== ===========
+ Authority   authority   control   host:7    edge      running   2          1 of 1000
 """
     )
 

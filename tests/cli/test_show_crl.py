@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from actors.crl.status import GetRevocation
 from peerkey.testing.lists import revocation_list
-from peerkey_cli.compose import Running
+from peerkey_cli.embedded import Running
 from peerkey_cli.scrape import application
 from tests.cli.background import Background, in_background
 from tests.cli.commands import document, peerkey

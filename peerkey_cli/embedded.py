@@ -1,0 +1,123 @@
+"""A fleet, or some nodes of one, that runs in this process alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actors.crl.status import GetRevocation, RevocationStatus
+from actors.messages import FetchLists, GetFleet, Rekey, ReleasePin, Reload
+from actors.names import AUTHORITY
+from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured
+from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from actors.crashes import CrashWatch
+    from actors.journal import Entry, FileJournal
+    from actors.keystores.stores import KeyStores
+    from actors.messages import NodeStatus
+    from peerkey.observe.events import Event
+    from peerkey_cli.documents import Noticing
+    from peerkey_cli.state import StateDirectory
+    from runtime.backends.local import LocalSystem
+    from runtime.ref import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """See :class:`peerkey_cli.fleet.Fleet`, which this is."""
+
+    system: LocalSystem
+    authority: Ref
+    crashes: CrashWatch
+    journal: FileJournal
+    state: StateDirectory
+    since: datetime
+    keystore: KeyStores
+
+    def now(self) -> datetime:
+        """See :meth:`peerkey_cli.fleet.Fleet.now`."""
+        return self.system.clock.wall()
+
+    async def nodes(self) -> tuple[NodeStatus, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.nodes`."""
+        return await self.authority.ask(GetFleet(), ANSWER_WITHIN)
+
+    async def revocation(self) -> RevocationStatus:
+        """See :meth:`peerkey_cli.fleet.Fleet.revocation`."""
+        return await self.authority.ask(GetRevocation(), ANSWER_WITHIN)
+
+    async def noticing(self) -> tuple[Noticing, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.noticing`."""
+        try:
+            nodes, revocation = await asyncio.gather(self.nodes(), self.revocation())
+        except RuntimeFault:
+            crashes = self.crashes.alarms()
+            if any(each.node == AUTHORITY for each in crashes):
+                return crashes
+            raise
+        return (*nodes, revocation, *self.crashes.alarms())
+
+    async def hosts(self) -> tuple[HostActors, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.hosts`."""
+        return (self._host(),)
+
+    async def events(self) -> tuple[Entry, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.events`."""
+        return self.journal.recent()
+
+    async def measured(self) -> Measured:
+        """See :meth:`peerkey_cli.fleet.Fleet.measured`."""
+        nodes: tuple[NodeStatus, ...] = ()
+        revocation, up = RevocationStatus(), True
+        try:
+            nodes, revocation = await asyncio.gather(self.nodes(), self.revocation())
+        except RuntimeFault:
+            up = False
+        return Measured(
+            now=self.now(),
+            up=up,
+            nodes=nodes,
+            revocation=revocation,
+            hosts=(self._host(),),
+            noticing=(*nodes, revocation, *self.crashes.alarms()),
+            tally=self.journal.tally.samples(),
+        )
+
+    async def rekey(self, peer: str | None = None) -> int:
+        """See :meth:`peerkey_cli.fleet.Fleet.rekey`."""
+        return await self.authority.ask(Rekey(peer), ANSWER_WITHIN)
+
+    async def release_pin(self, peer: str) -> int:
+        """See :meth:`peerkey_cli.fleet.Fleet.release_pin`."""
+        return await self.authority.ask(ReleasePin(peer), ANSWER_WITHIN)
+
+    async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.reload`. What a device has refused is tried again, too."""
+        self.keystore.retry()
+        return await self.authority.ask(Reload(), within)
+
+    async def fetch_lists(self) -> None:
+        """See :meth:`peerkey_cli.fleet.Fleet.fetch_lists`."""
+        self.authority.tell(FetchLists())
+
+    async def record(self, node: str, event: Event) -> datetime:
+        """See :meth:`peerkey_cli.fleet.Fleet.record`."""
+        now = self.now()
+        self.journal.record(now, node, event)
+        return now
+
+    def _host(self) -> HostActors:
+        machine = socket.gethostname()
+        return HostActors(
+            host="local",
+            process=f"{machine}:{os.getpid()}",
+            machine=machine,
+            actors=tuple(self.system.actors()),
+            totals=self.system.info(),
+        )

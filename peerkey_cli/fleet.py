@@ -1,0 +1,122 @@
+"""What can be asked of a fleet that runs, and what it can be told: the same wherever its actors live.
+
+The admin API, the metrics and the demonstration speak to a :class:`Fleet`. It may be all in this process
+(:mod:`peerkey_cli.compose`), or spread over the hosts of a cluster (:mod:`peerkey_cli.cluster`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.crl.status import RevocationStatus
+    from actors.journal import Entry
+    from actors.messages import NodeStatus
+    from metrics.exporter import Samples
+    from peerkey.observe.events import Event
+    from peerkey_cli.documents import Noticing
+    from runtime.info import ActorInfo, SystemInfo
+
+#: How long the actors may take. Below the patience of :mod:`peerkey_cli.client`.
+ANSWER_WITHIN: Final = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class HostActors:
+    """The actors of one host, which is a process."""
+
+    #: ``local`` where there is no cluster.
+    host: str
+    #: Machine and process id, as an operator finds it: ``edge7:4711``.
+    process: str
+    machine: str
+    actors: tuple[ActorInfo, ...]
+    totals: SystemInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the metrics of one machine are made of."""
+
+    now: datetime
+    #: Whether the actors answer. Where they do not, the rest is what there is without them.
+    up: bool
+    #: The nodes that run on this machine, and what its lists say.
+    nodes: Sequence[NodeStatus]
+    revocation: RevocationStatus
+    hosts: Sequence[HostActors]
+    noticing: Sequence[Noticing]
+    #: What the audit events of this machine have counted.
+    tally: Samples
+
+
+class Fleet(Protocol):
+    """A fleet that runs.
+
+    Every method that asks raises :class:`~runtime.errors.RuntimeFault` where the actors do not answer.
+    """
+
+    @property
+    def since(self) -> datetime:
+        """When what answers here was started."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the time by the clock that the actors go by."""
+        ...
+
+    async def nodes(self) -> tuple[NodeStatus, ...]:
+        """Return the status of every node, in the order of the configuration."""
+        ...
+
+    async def revocation(self) -> RevocationStatus:
+        """Return what is known of revocations."""
+        ...
+
+    async def noticing(self) -> tuple[Noticing, ...]:
+        """Return everybody who notices what is wrong.
+
+        Where the authority cannot answer because it crashes itself, that is what is wrong.
+        """
+        ...
+
+    async def hosts(self) -> tuple[HostActors, ...]:
+        """Return every actor of every host."""
+        ...
+
+    async def events(self) -> tuple[Entry, ...]:
+        """Return the latest audit events, oldest first."""
+        ...
+
+    async def measured(self) -> Measured:
+        """Return what the metrics are made of; never raises."""
+        ...
+
+    async def rekey(self, peer: str | None = None) -> int:
+        """Agree new keys with every peer, or with one; return with how many."""
+        ...
+
+    async def release_pin(self, peer: str) -> int:
+        """Forget the pinned certificate of a peer; return for how many peerings."""
+        ...
+
+    async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
+        """Read configuration and certificates again; return the names of the nodes.
+
+        A faulty configuration changes nothing.
+
+        :raises Misconfigured: the configuration cannot be read, or has faults.
+        """
+        ...
+
+    async def fetch_lists(self) -> None:
+        """Have every revocation list fetched again, soon."""
+        ...
+
+    async def record(self, node: str, event: Event) -> datetime:
+        """Record what a command did to the files of a node, and count it; return the time of the record."""
+        ...
