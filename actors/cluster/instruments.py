@@ -1,0 +1,110 @@
+"""What only the process of a host knows: its crashes, what its audit events have counted, and its place.
+
+One actor of each host tells it to whoever shows it to an operator. It also takes what an operator's command did
+to the files of a node, and tries again what a device of keys has refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from actors.crashes import ActorAlarms
+from metrics.catalogue import CATALOGUE
+from runtime.actor import Actor
+from runtime.message import Ask
+
+if TYPE_CHECKING:
+    from actors.crashes import CrashWatch
+    from actors.journal import MemoryJournal
+    from metrics.exporter import Samples
+
+#: What the actor is called on every host.
+INSTRUMENTS: Final = "instruments"
+
+#: The metrics by their names, which is how they travel.
+_BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One number that was counted: the name of its metric, its labels, and how much."""
+
+    metric: str
+    labels: tuple[str, ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What a host knows of itself."""
+
+    #: The machine and its state directory. Hosts of the same place have one seat between them.
+    place: str
+    process: str
+    crashes: tuple[ActorAlarms, ...]
+    counted: tuple[Counted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetReadings(Ask[Readings]):
+    """Ask a host what it knows of itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryKeys:
+    """Try again what a device of keys has refused: an operator has reloaded."""
+
+
+class Instruments(Actor):
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        place: str,
+        process: str,
+        journal: MemoryJournal,
+        crashes: CrashWatch,
+        retry_keys: Callable[[], None],
+    ) -> None:
+        """Tell what ``journal`` and ``crashes`` have seen."""
+        self._place = place
+        self._process = process
+        self._journal = journal
+        self._crashes = crashes
+        self._retry_keys = retry_keys
+
+    def receive(self, message: object) -> None:
+        """Answer, and pass on."""
+        match message:
+            case GetReadings():
+                self.ctx.reply(self._read())
+            case RetryKeys():
+                self._retry_keys()
+            case _:
+                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _read(self) -> Readings:
+        samples = self._journal.tally.samples()
+        return Readings(
+            place=self._place,
+            process=self._process,
+            crashes=self._crashes.alarms(),
+            counted=tuple(
+                Counted(metric.name, labels, float(value))
+                for metric, counts in samples.items()
+                for labels, value in counts.items()
+            ),
+        )
+
+
+def summed(readings: tuple[Readings, ...]) -> Samples:
+    """Return what several hosts have counted, added up."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for each in readings:
+        for one in each.counted:
+            counts = found.setdefault(one.metric, {})
+            counts[one.labels] = counts.get(one.labels, 0.0) + one.value
+    return {_BY_NAME[name]: counts for name, counts in found.items() if name in _BY_NAME}

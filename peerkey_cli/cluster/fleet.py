@@ -1,0 +1,255 @@
+"""A fleet on a cluster, as the host that speaks for its machine sees it.
+
+Everything is asked of whoever knows it: where nodes and hosts are of the coordinator, how a node is of the host
+that runs it. Where the coordinator is away for a moment, its last word counts. What does not answer is shown as
+such, and hides nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from heapq import merge
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from actors.cluster.asking import host_status, node_status, placement
+from actors.cluster.instruments import INSTRUMENTS, GetReadings, Readings, RetryKeys, summed
+from actors.crl.status import GetRevocation, RevocationStatus
+from actors.journal import REMEMBERED_EVENTS
+from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
+from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from peerkey.observe.alarms import node_not_running
+from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured
+from runtime.cluster.directory import on_host
+from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from actors.cluster.messages import HostStatus, NodePlace, PlacementStatus
+    from actors.journal import Entry, FileJournal
+    from peerkey.observe.alarms import Alarm
+    from peerkey.observe.events import Event
+    from peerkey_cli.documents import Noticing
+    from runtime.cluster.host import Host
+    from runtime.system import ActorSystem
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: How long one host, or one node, may take. Below the patience of whoever asks for all of them.
+_EACH_WITHIN: Final = timedelta(seconds=5)
+#: Questions that are under way at one time.
+_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What is wrong with the cluster itself."""
+
+    node: str
+    alarms: tuple[Alarm, ...]
+
+
+class ClusterFleet:
+    """See :class:`peerkey_cli.fleet.Fleet`, which this is."""
+
+    def __init__(self, system: ActorSystem, host: Host, journal: FileJournal, place: str) -> None:
+        """Speak for the hosts whose :attr:`~actors.cluster.instruments.Readings.place` this is."""
+        self.since: datetime = system.clock.wall()
+        self._system = system
+        self._host = host
+        self._journal = journal
+        self._place = place
+        self._placement: PlacementStatus | None = None
+        #: Of each host: the mark to go on from, and its latest events.
+        self._events: dict[str, tuple[tuple[int, int], deque[Entry]]] = {}
+
+    def now(self) -> datetime:
+        """See :meth:`peerkey_cli.fleet.Fleet.now`."""
+        return self._system.clock.wall()
+
+    async def nodes(self) -> tuple[NodeStatus, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.nodes`. In order of their names."""
+        return await self._statuses((await self._placed()).nodes)
+
+    async def revocation(self) -> RevocationStatus:
+        """See :meth:`peerkey_cli.fleet.Fleet.revocation`. What the lists of this machine say."""
+        return await self._system.ref(AUTHORITY).ask(GetRevocation(), ANSWER_WITHIN)
+
+    async def noticing(self) -> tuple[Noticing, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.noticing`."""
+        placed = await self._placed()
+        nodes, revocation, readings = await asyncio.gather(
+            self._statuses(placed.nodes), self.revocation(), self._readings(placed)
+        )
+        crashes = [alarms for reading in readings for alarms in reading.crashes]
+        return (*nodes, revocation, Noticed(COORDINATOR, placed.alarms), *crashes)
+
+    async def hosts(self) -> tuple[HostActors, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.hosts`. A host that does not answer is left out."""
+        placed = await self._placed()
+        found = await self._each(
+            [each.host for each in placed.hosts], lambda host: host_status(self._system.ref, host, _EACH_WITHIN)
+        )
+        return tuple(map(_shown, found))
+
+    async def events(self) -> tuple[Entry, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.events`. Those of all hosts, by their times."""
+        placed = await self._placed()
+        await self._each([each.host for each in placed.hosts], self._gather_events)
+        kept = [entries for _, entries in self._events.values()]
+        return tuple(merge(*kept, key=lambda entry: entry.time))[-REMEMBERED_EVENTS:]
+
+    async def measured(self) -> Measured:
+        """See :meth:`peerkey_cli.fleet.Fleet.measured`. What runs on the hosts of this place."""
+        try:
+            return await self._measured()
+        except RuntimeFault:
+            return Measured(
+                now=self.now(),
+                up=False,
+                nodes=(),
+                revocation=RevocationStatus(),
+                hosts=(),
+                noticing=(),
+                tally=self._journal.tally.samples(),
+            )
+
+    async def rekey(self, peer: str | None = None) -> int:
+        """See :meth:`peerkey_cli.fleet.Fleet.rekey`."""
+        return await self._order(Rekey(peer))
+
+    async def release_pin(self, peer: str) -> int:
+        """See :meth:`peerkey_cli.fleet.Fleet.release_pin`."""
+        return await self._order(ReleasePin(peer))
+
+    async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.reload`. The coordinator reads the configuration of its machine."""
+        for each in (await self._placed()).hosts:
+            self._system.ref(on_host(each.host, INSTRUMENTS)).offer(RetryKeys())
+        nodes: tuple[str, ...] = await self._coordinator.ask(Reload(), within)
+        return nodes
+
+    async def fetch_lists(self) -> None:
+        """See :meth:`peerkey_cli.fleet.Fleet.fetch_lists`. On every machine."""
+        for each in (await self._placed()).hosts:
+            self._system.ref(on_host(each.host, AUTHORITY)).offer(FetchLists())
+
+    async def record(self, node: str, event: Event) -> datetime:
+        """See :meth:`peerkey_cli.fleet.Fleet.record`."""
+        now = self.now()
+        self._journal.record(now, node, event)
+        return now
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    @property
+    def _coordinator(self) -> Ref:
+        return self._system.ref(on_host(CONTROL, COORDINATOR))
+
+    async def _placed(self) -> PlacementStatus:
+        """Ask the coordinator where everything is; where it is away, say what it has said last.
+
+        :raises RuntimeFault: it is away and has never said anything.
+        """
+        try:
+            self._placement = await placement(self._system.ref, _EACH_WITHIN)
+        except RuntimeFault:
+            if self._placement is None:
+                raise
+        return self._placement
+
+    async def _statuses(self, places: Iterable[NodePlace]) -> tuple[NodeStatus, ...]:
+        bound = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(place: NodePlace) -> NodeStatus:
+            async with bound:
+                return await self._status(place)
+
+        return tuple(await asyncio.gather(*map(ask, places)))
+
+    async def _status(self, place: NodePlace) -> NodeStatus:
+        """Ask for one node; where nobody answers for it, that is its status."""
+        why = place.why
+        if place.host:
+            try:
+                return await node_status(self._system.ref, self._host.directory, place.node, _EACH_WITHIN)
+            except RuntimeFault as fault:
+                why = str(fault)
+        return NodeStatus(
+            node=place.node,
+            uuid=place.uuid,
+            enabled=True,
+            certificate=None,
+            peers=(),
+            alarms=(node_not_running(place.node, why),),
+            rekey_interval_hours=None,
+        )
+
+    async def _order(self, order: Rekey | ReleasePin) -> int:
+        """Pass an operator's word on to every host; return the number of peerings that it reached."""
+        placed = await self._placed()
+        reached = await self._each(
+            [each.host for each in placed.hosts],
+            lambda host: self._system.ref(on_host(host, AUTHORITY)).ask(order, ANSWER_WITHIN),
+        )
+        return sum(reached)
+
+    async def _each(self, hosts: Iterable[str], ask: Callable[[str], Awaitable[R]]) -> list[R]:
+        """Ask every host but control at the same time; leave out those that do not answer."""
+        asked = [ask(host) for host in hosts if host != CONTROL]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        for each in found:
+            if isinstance(each, BaseException) and not isinstance(each, RuntimeFault):
+                raise each
+        return [each for each in found if not isinstance(each, BaseException)]
+
+    async def _readings(self, placed: PlacementStatus) -> list[Readings]:
+        return await self._each([each.host for each in placed.hosts], self._reading)
+
+    async def _reading(self, host: str) -> Readings:
+        return await self._system.ref(on_host(host, INSTRUMENTS)).ask(GetReadings(), _EACH_WITHIN)
+
+    async def _gather_events(self, host: str) -> None:
+        mark, entries = self._events.get(host, ((0, 0), deque(maxlen=REMEMBERED_EVENTS)))
+        status = await host_status(self._system.ref, host, _EACH_WITHIN, mark)
+        entries.extend(status.events)
+        self._events[host] = status.mark, entries
+
+    async def _measured(self) -> Measured:
+        placed = await self._placed()
+        hosts = [each.host for each in placed.hosts]
+        read = await self._each(hosts, self._host_reading)
+        here = {host: reading for host, reading in read if reading.place == self._place}
+        nodes, revocation, actors = await asyncio.gather(
+            self._statuses(place for place in placed.nodes if place.host in here),
+            self.revocation(),
+            self._each(here, lambda host: host_status(self._system.ref, host, _EACH_WITHIN)),
+        )
+        crashes = [alarms for reading in here.values() for alarms in reading.crashes]
+        return Measured(
+            now=self.now(),
+            up=True,
+            nodes=nodes,
+            revocation=revocation,
+            hosts=tuple(map(_shown, actors)),
+            noticing=(*nodes, revocation, *crashes),
+            tally=summed(tuple(here.values())),
+        )
+
+    async def _host_reading(self, host: str) -> tuple[str, Readings]:
+        return host, await self._reading(host)
+
+
+def _shown(status: HostStatus) -> HostActors:
+    return HostActors(
+        host=status.host,
+        process=f"{status.machine}:{status.pid}",
+        machine=status.machine,
+        actors=status.actors,
+        totals=status.system,
+    )
