@@ -109,7 +109,7 @@ async def in_one_process(count: int, rounds: int) -> list[Figure]:
     async with LocalSystem() as east, LocalSystem() as west:
         for name, system in zip(_NAMES, (east, west), strict=True):
             host = Host(system, Calling(name, inboxes), PROGRAM.registry)
-            PROGRAM.start(system, host)
+            PROGRAM.start(system, host, "")
             host.join(_NAMES)
         # The first answer comes after both have joined.
         told = max([await stream(east, "west", count) for _ in range(rounds)])
@@ -163,7 +163,7 @@ def _hosts() -> Iterator[Figure]:
     from runtime.backends.ray.hosts import start_host  # noqa: PLC0415 - it imports Ray
 
     started = time.perf_counter()
-    hosts = [start_host(name, "benchmark", _PROGRAM, _NAMES, kind=MeasuredHost) for name in _NAMES]
+    hosts = [start_host(name, "benchmark", _PROGRAM, "", _NAMES, kind=MeasuredHost) for name in _NAMES]
     (east, _), (west, about) = hosts
     yield Figure("ray: two hosts started", time.perf_counter() - started, "s")
     run = partial(_measure, ray, east)

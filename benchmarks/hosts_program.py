@@ -50,7 +50,7 @@ class Sink(Actor):
             self.count += 1
 
 
-def start(system: ActorSystem, _host: Host) -> None:
+def start(system: ActorSystem, _host: Host, _argument: str = "") -> None:
     """Start the one actor of a host."""
     system.spawn(Sink, "sink", mailbox=20_000)
 

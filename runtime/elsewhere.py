@@ -50,6 +50,10 @@ class Elsewhere(Protocol):
         """Forget a watch whose owner has ended."""
         ...
 
+    def abandon(self) -> None:
+        """Be there for the others no more, at once and without a word."""
+        ...
+
     async def leave(self) -> None:
         """Send what the actors of this host have left, which have ended; then be here no more.
 

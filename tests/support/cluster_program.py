@@ -232,7 +232,7 @@ def told(error: Exception) -> tuple[str, str]:
 _ERRORS = {"known": KnownError(), "unknown": UnknownError("a value"), "full": MailboxFull("somebody", 3)}
 
 
-def start(system: ActorSystem, host: Host) -> None:
+def start(system: ActorSystem, host: Host, _argument: str = "") -> None:
     """Start the actors of one host."""
     quick = Supervision(initial=timedelta(milliseconds=1), maximum=timedelta(milliseconds=1))
     system.spawn(lambda: Worker(host.name), "agent", mailbox=20_000)

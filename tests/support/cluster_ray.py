@@ -84,7 +84,7 @@ class RayCluster:
     def start(self, name: str, machine: str | None = None) -> None:
         """Start a host, on a machine if that matters."""
         self.handles[name], self.abouts[name] = start_host(
-            name, self.namespace, PROGRAM, NAMES, machine=machine, kind=ProbedHost
+            name, self.namespace, PROGRAM, "", NAMES, machine=machine, kind=ProbedHost
         )
 
     async def tell(self, host: str, name: str, message: object) -> None:

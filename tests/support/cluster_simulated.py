@@ -39,7 +39,7 @@ class SimulatedCluster:
         system.begin(loop)
         transport = self.fabric.attach(name)
         host = Host(system, transport, PROGRAM.registry, times=self.times)
-        PROGRAM.start(system, host)
+        PROGRAM.start(system, host, "")
         host.join(self.names)
         self.hosts[name] = (system, host, transport)
 

@@ -11,11 +11,12 @@ import time
 from typing import Any, Final
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from runtime.backends.ray.actor_host import About, ActorHost
-from runtime.backends.ray.transport import DELIVERIES, actor_name
+from runtime.backends.ray.transport import DELIVERIES, QUESTIONS, actor_name
+from runtime.cluster.program import MAX_ARGUMENT
 from runtime.errors import RuntimeFault
 
 #: A host answers within so many seconds of its start; a new process imports the program first.
@@ -28,12 +29,13 @@ _MAX_PENDING: Final = 100
 
 
 class NamespaceInUse(RuntimeFault):
-    """Another program runs under this name in the cluster."""
+    """Another program runs under this name in the cluster, or the same with another argument."""
 
     def __init__(self, namespace: str, host: str, runs: str, wanted: str) -> None:
         """Remember what runs there."""
+        what = f"{runs}, not {wanted}" if runs != wanted else f"{runs} with other settings"
         super().__init__(
-            f"namespace {namespace} is in use: host {host} runs {runs}, not {wanted}."
+            f"namespace {namespace} is in use: host {host} runs {what}."
             " Choose another name, or stop what runs there"
         )
         self.namespace = namespace
@@ -46,24 +48,32 @@ class HostNotStarted(RuntimeFault):
         """Remember which, and why in a few words."""
         super().__init__(f"host {host} did not start: {why}")
         self.host = host
+        self.why = why
 
 
 def start_host(
     name: str,
     namespace: str,
     program: str,
+    argument: str,
     hosts: tuple[str, ...],
     *,
     machine: str | None = None,
     kind: type[ActorHost] = ActorHost,
+    within: float = _ANSWERS_WITHIN,
 ) -> tuple[Any, About]:
-    """Start a host, or find the one that is there; return its handle and what it says of itself.
+    """Start a host, or find the one that is there; return its handle and what it says of itself, when ready.
 
-    With ``machine``, a node of Ray's, it runs there or nowhere.
+    With ``machine``, a node of Ray's, it runs there or nowhere. One that is not ready in time is left as it
+    is: it goes on trying. Only a new one whose program is broken is ended.
 
-    :raises NamespaceInUse: the one that is there runs another program.
-    :raises HostNotStarted: it does not answer.
+    :raises NamespaceInUse: the one that is there runs another program, or has another argument.
+    :raises HostNotStarted: it does not answer, is not ready within so many seconds, or is on another machine.
+    :raises ValueError: the argument is longer than :data:`~runtime.cluster.program.MAX_ARGUMENT`.
     """
+    if len(argument) > MAX_ARGUMENT:
+        why = f"an argument of {len(argument)} characters, where {MAX_ARGUMENT} are allowed"
+        raise ValueError(why)
     options: dict[str, Any] = {
         "name": actor_name(name),
         "namespace": namespace,
@@ -76,12 +86,34 @@ def start_host(
     }
     if machine is not None:
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(machine, soft=False)
-    actor = ray.remote(num_cpus=0, concurrency_groups={DELIVERIES: 1})(kind)
-    handle = actor.options(**options).remote(name, namespace, program, hosts)
-    about = about_host(name, handle)
-    if about.program != program:
+    until = time.monotonic() + within
+    new = find_host(name, namespace) is None
+    actor = ray.remote(num_cpus=0, concurrency_groups={DELIVERIES: 1, QUESTIONS: 1})(kind)
+    handle = actor.options(**options).remote(name, namespace, program, argument, hosts)
+    about = _about_soon(name, handle, until)
+    if (about.program, about.argument) != (program, argument):
         raise NamespaceInUse(namespace, name, about.program, program)
+    if machine is not None and about.machine != machine:
+        raise HostNotStarted(name, f"it is there already, on machine {about.machine}")
+    while not about.ready:
+        if about.broken and new:
+            discard_host(name, namespace)
+        if about.broken or time.monotonic() > until:
+            raise HostNotStarted(name, about.trouble or f"not ready within {within:g} s")
+        time.sleep(_LOOK_AGAIN)
+        about = _about_soon(name, handle, until)
     return handle, about
+
+
+def _about_soon(name: str, handle: Any, until: float) -> About:  # noqa: ANN401 - Ray's
+    """Ask a host about its process, until a moment; one whose process is being replaced is asked again."""
+    while True:
+        try:
+            return about_host(name, handle, max(_LOOK_AGAIN, until - time.monotonic()))
+        except HostNotStarted as error:
+            if not isinstance(error.__cause__, ActorUnavailableError) or time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_AGAIN)
 
 
 def about_host(name: str, handle: Any, within: float = _ANSWERS_WITHIN) -> About:  # noqa: ANN401 - Ray's
@@ -90,7 +122,7 @@ def about_host(name: str, handle: Any, within: float = _ANSWERS_WITHIN) -> About
     :raises HostNotStarted: it does not answer.
     """
     try:
-        about = ray.get(handle.about.remote(), timeout=within)
+        about = ray.get(ask_about(handle), timeout=within)
     except GetTimeoutError as error:
         raise HostNotStarted(name, f"no answer within {within:g} s") from error
     except RayError as error:
@@ -98,6 +130,11 @@ def about_host(name: str, handle: Any, within: float = _ANSWERS_WITHIN) -> About
     if not isinstance(about, About):
         raise HostNotStarted(name, "something else has its name")
     return about
+
+
+def ask_about(handle: Any) -> Any:  # noqa: ANN401 - Ray's
+    """Ask a host about its process, behind no other call; return the reference to its answer."""
+    return handle.about.options(concurrency_group=QUESTIONS).remote()
 
 
 def find_host(name: str, namespace: str) -> Any | None:  # noqa: ANN401 - Ray's handles have no type

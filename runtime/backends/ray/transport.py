@@ -24,13 +24,22 @@ from runtime.errors import HostUnreachable
 
 #: The group of an actor's methods that one thread of its own runs: batches wait for nothing but batches.
 DELIVERIES: Final = "deliveries"
+#: And what a host says of itself waits for nothing but the same.
+QUESTIONS: Final = "questions"
+#: How the names of hosts begin among those of Ray's actors.
+_HOST: Final = "host."
 #: A host handles a batch within so many seconds, or its loop is stuck.
 _HANDLED_WITHIN: Final = 30.0
 
 
 def actor_name(host: str) -> str:
     """Return the name of a host among Ray's actors."""
-    return f"host.{host}"
+    return f"{_HOST}{host}"
+
+
+def host_name(actor: str) -> str | None:
+    """Return the host of that name among Ray's actors; ``None`` for any other actor."""
+    return actor.removeprefix(_HOST) if actor.startswith(_HOST) else None
 
 
 class RayTransport:

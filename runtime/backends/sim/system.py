@@ -111,6 +111,8 @@ class SimulatedSystem(ActorSystem):
             task.cancel()
         if isinstance(self.executor, SimulatedExecutor):
             self.executor.abandon()
+        if self.elsewhere is not None:
+            self.elsewhere.abandon()
         self._line.clear()
         self.timers.close()
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import subprocess
@@ -38,6 +39,7 @@ from tests.support.cluster_program import Echoed, Heard, PutTo, Unanswerable, Wa
 from tests.support.cluster_ray import PROGRAM, RayCluster, another_machine, end, on_ray, ray_session
 from tests.support.cluster_suite import NOTICED, Conformance, Scenario, answers, heard, until
 
+KEEPER = "tests.support.cluster_keeper:PROGRAM"
 ROOT = Path(__file__).parents[3]
 
 
@@ -55,7 +57,7 @@ class TestRay(Conformance):
 def test_a_host_outlives_whoever_started_it_and_is_found_by_its_name() -> None:
     started = driver(
         f"from runtime.backends.ray.hosts import start_host\n"
-        f"print(start_host('north', 'lasting', {PROGRAM!r}, ())[1].pid)"
+        f"print(start_host('north', 'lasting', {PROGRAM!r}, '', ())[1].pid)"
     )
 
     handle = find_host("north", "lasting")
@@ -64,7 +66,7 @@ def test_a_host_outlives_whoever_started_it_and_is_found_by_its_name() -> None:
     assert about.pid == int(started.stdout)
     assert psutil.pid_exists(about.pid)
     # Who starts it once more finds the one that is there.
-    assert start_host("north", "lasting", PROGRAM, ())[1] == about
+    assert start_host("north", "lasting", PROGRAM, "", ())[1] == about
 
     stop_host("north", "lasting", seconds=5)
 
@@ -75,7 +77,7 @@ def test_a_host_outlives_whoever_started_it_and_is_found_by_its_name() -> None:
 
 def test_a_host_runs_on_the_machine_that_was_named_or_nowhere() -> None:
     here = ray.get_runtime_context().get_node_id()
-    _, about = start_host("north", "placed", PROGRAM, (), machine=here)
+    _, about = start_host("north", "placed", PROGRAM, "", (), machine=here)
     try:
         assert about.machine == here
     finally:
@@ -84,12 +86,12 @@ def test_a_host_runs_on_the_machine_that_was_named_or_nowhere() -> None:
 
 
 def test_a_namespace_in_which_another_program_runs_is_refused() -> None:
-    _, about = start_host("north", "taken", PROGRAM, ())
+    _, about = start_host("north", "taken", PROGRAM, "", ())
     try:
         with pytest.raises(
             NamespaceInUse, match=r"namespace taken is in use: host north runs tests\."
         ) as refused:
-            start_host("north", "taken", "somebody.else:PROGRAM", ())
+            start_host("north", "taken", "somebody.else:PROGRAM", "", ())
         assert "\n" not in str(refused.value)
     finally:
         stop_host("north", "taken", seconds=1)
@@ -97,8 +99,54 @@ def test_a_namespace_in_which_another_program_runs_is_refused() -> None:
 
 
 def test_a_host_whose_program_does_not_start_is_told_of_in_one_line() -> None:
-    with pytest.raises(HostNotStarted, match=r"^host north did not start: \w+$"):
-        start_host("north", "broken", "tests.support.cluster_program:start", ())
+    with pytest.raises(HostNotStarted) as refused:
+        start_host("north", "broken", "tests.support.cluster_program:start", "", ())
+
+    what = "ImportError: tests.support.cluster_program:start names no program of a cluster"
+    assert str(refused.value) == f"host north did not start: {what}"
+    # And nothing of it is in anybody's way.
+    assert find_host("north", "broken") is None
+
+
+def test_a_namespace_in_which_the_program_runs_with_another_argument_is_refused() -> None:
+    _, about = start_host("north", "settled", PROGRAM, "{}", ())
+    try:
+        with pytest.raises(NamespaceInUse, match=r"host north runs tests\.\S+ with other settings\. Choose"):
+            start_host("north", "settled", PROGRAM, '{"other": 1}', ())
+    finally:
+        stop_host("north", "settled", seconds=1)
+        end(about.pid)
+
+
+def test_a_host_whose_store_is_away_waits_for_it_and_is_ready_when_it_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    argument = json.dumps({"folder": str(folder)})
+    with pytest.raises(
+        HostNotStarted, match="host north did not start: StoreUnavailable: there is no folder"
+    ):
+        start_host("north", "patient", KEEPER, argument, (), within=15)
+
+    handle = find_host("north", "patient")
+    assert handle is not None
+    waiting = about_host("north", handle)
+    assert not waiting.ready
+    assert not waiting.broken
+    assert waiting.incarnation == 0
+    assert ray.get(handle.deliver.remote(b"of another host"), timeout=10) is False
+
+    folder.mkdir()
+    _, about = start_host("north", "patient", KEEPER, argument, ())
+
+    assert (about.ready, about.trouble, about.pid) == (True, "", waiting.pid)
+    assert about.incarnation == 1
+    end(about.pid)
+    _, again = start_host("north", "patient", KEEPER, argument, ())
+    assert again.pid != about.pid
+    # The epoch of its store, whatever the clock says.
+    assert again.incarnation == 2
+    stop_host("north", "patient", seconds=5)
+    # What was opened for the actors has been closed, after they had ended.
+    assert (folder / "log").read_text().split() == ["opened", "opened", "stopped", "closed"]
 
 
 @pytest.mark.parametrize(
