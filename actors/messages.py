@@ -260,3 +260,33 @@ class NodeStatus:
     rekey_interval_hours: float | None
     #: ``None`` where the node has no mate.
     ha: HaStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodePage:
+    """A page of the status of one node: some of its peers and alarms, so that it travels between hosts."""
+
+    status: NodeStatus
+    #: Where the next page begins; ``None``: this is the last one.
+    following: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GetNodeStatus(Ask[NodePage]):
+    """Ask the authority for the status of one node, from one of its peers or alarms on.
+
+    Fails with :class:`~runtime.errors.Undeliverable` where no node of that name is to run there.
+    :func:`actors.cluster.asking.node_status` puts the pages together.
+    """
+
+    #: ``router/node``.
+    node: str
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptPlans(Ask["tuple[str, ...]"]):
+    """Take up what has changed in the plans, and nothing else. Answered with the nodes that had changed.
+
+    Unlike :class:`Reload` it leaves nodes alone whose plan is the same, and fetches no list.
+    """

@@ -17,6 +17,11 @@ RENEWAL: Final = "renewal~"
 AUTHORITY: Final = "authority"
 #: What the actor that knows the revocation lists is called by it. No node is: theirs have a dot.
 REVOCATION: Final = "revocation"
+#: The host of a cluster that decides, and the actor there.
+CONTROL: Final = "control"
+COORDINATOR: Final = "coordinator"
+#: The actor of every other host that does what the coordinator says.
+AGENT: Final = "agent"
 
 _BETWEEN: Final = re.compile(r"(?<!\.)((?:\.\.)*)\.(?!\.)")
 

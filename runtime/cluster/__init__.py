@@ -9,6 +9,7 @@
 ``linkage``        what a link can be in, what it wants done, its numbers
 ``directory``      pure: which host an actor is on, by the longest prefix of its name
 ``placement``      pure: which host an actor should be on
+``machines``       the port to the machines, and to the processes of hosts on them
 ``questions``      questions and answers between hosts
 ``watches``        watches between hosts
 ``links``          the links of one host, their batches and their deadlines

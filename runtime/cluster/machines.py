@@ -1,8 +1,7 @@
-"""The port to whatever runs the processes of hosts: which machines there are, and who starts hosts on them.
+"""The port to the machines of a cluster: which there are, and the processes of hosts on them.
 
-A *machine* is where processes run; a *host* is one of them, with a name that outlives it. Calls take as long
-as they take and no longer than a bound of whoever implements this. Each may raise a
-:class:`~runtime.errors.RuntimeFault`: then nobody knows at the moment, and the caller asks again later.
+It is all that a program needs in order to keep its hosts running, whatever the cluster is made of. Every call
+may take long, or hang; whoever calls puts a bound on it. Nothing here says which host there should be.
 """
 
 from __future__ import annotations
@@ -13,46 +12,47 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine that lives."""
+    """One living machine."""
 
+    #: Unique in the cluster, and the same for as long as the machine lives.
     name: str
-    #: What of its own it can be reached at, loopback included, each in its normal form.
+    #: The addresses of its interfaces, in their canonical text form. Loopback need not be among them.
     addresses: frozenset[str]
     cores: int
-    #: Memory that nobody uses.
+    #: Memory that is free, in bytes.
     free_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class HostProcess:
-    """The process of a host, as it describes itself."""
+    """One process of a host, which answers."""
 
     host: str
     machine: str
     pid: int
-    #: Which process of the host it is; 0 before it knows.
+    #: Which process of the host it is. A later one has a greater number.
     incarnation: int
-    #: Of what it runs on, for people.
+    #: What it is made of, in words: the versions of the language and of what carries the cluster.
     versions: str
-    #: How often its process was replaced.
+    #: How often the host's process was started again since the host was started.
     restarts: int
 
 
 class Machines(Protocol):
-    """See the module."""
+    """The machines of one cluster. A call that fails raises a :class:`~runtime.errors.RuntimeFault`."""
 
     async def living(self) -> tuple[Machine, ...]:
-        """Return the machines that live, in order of their names."""
+        """Return the machines that live."""
         ...
 
     async def start(self, host: str, machine: str | None) -> None:
-        """Start the process of a host, or find it; on ``machine`` alone, or anywhere."""
+        """Start the process of a host, or find the one that is there. ``None``: on any machine."""
         ...
 
     async def discard(self, host: str) -> None:
-        """End a host for good and free its name. One that is not there is discarded already."""
+        """End the process of a host for good and free its name. There need not be one."""
         ...
 
     async def processes(self) -> tuple[HostProcess, ...]:
-        """Return the processes of those hosts that answer, in order of their names."""
+        """Return the processes that answer."""
         ...

@@ -9,9 +9,10 @@ three ways is chosen by configuration:
 - ``dedicated``: every actor has a host of its own, for work on chaos. A machine bears few
   (:func:`most_processes`), and more are refused before any is started.
 
-Two units that are *apart*, as the two nodes of an HA router are, never share a host or a machine; a unit that
-is *pinned*, by a UDP wire or a token of keys, is on its machine or nowhere. A unit that cannot be placed is
-told of, and the others are placed all the same. Whoever has a place that is allowed keeps it.
+Two units that are *apart*, as the two nodes of an HA router are, never share a host or a machine; a unit with
+*addresses*, those of its UDP sockets, is on a machine that owns all of them or nowhere. Loopback belongs to every
+machine. A unit that cannot be placed is told of, and the others are placed all the same. Whoever has a place
+that is allowed keeps it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
+from ipaddress import ip_address
 from typing import Final
 
 from runtime.errors import RuntimeFault
@@ -30,6 +32,8 @@ PROCESS_BYTES: Final = 64 << 20
 PROCESS_CORES: Final = 0.007
 #: The share of what is free that may be used. The rest is for whatever else the machine does.
 USABLE: Final = 0.8
+#: Addresses that a reason names. Of more it says how many there are.
+_NAMED: Final = 3
 
 
 class Placement(Enum):
@@ -46,6 +50,8 @@ class Site:
 
     host: str
     machine: str
+    #: What the machine owns, in canonical text form. It need not name loopback.
+    addresses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,8 @@ class Unit:
     name: str
     #: No two units with the same word here share a machine.
     apart: str | None = None
-    #: The only machine it can be on.
-    pinned: str | None = None
+    #: It can only be on a machine that owns all of these.
+    addresses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,21 @@ def place(
     return Assignment(hosts, unplaced)
 
 
+def lacking(unit: Unit, site: Site) -> tuple[str, ...]:
+    """Return the addresses that the unit needs and the machine does not own, sorted."""
+    if unit.addresses <= site.addresses:
+        return ()
+    return tuple(sorted(each for each in unit.addresses - site.addresses if not is_loopback(each)))
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address belongs to every machine. What is no address belongs to none."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
 def most_processes(cores: int, free_bytes: int) -> int:
     """Return how many hosts a machine bears."""
     return max(0, min(int(USABLE * cores / PROCESS_CORES), int(USABLE * free_bytes) // PROCESS_BYTES))
@@ -124,7 +145,7 @@ def check_processes(wanted: int, cores: int, free_bytes: int) -> None:
 
 
 def _allowed(unit: Unit, site: Site, taken: Mapping[str, set[str]]) -> bool:
-    if unit.pinned is not None and site.machine != unit.pinned:
+    if lacking(unit, site):
         return False
     return unit.apart is None or site.machine not in taken.get(unit.apart, ())
 
@@ -141,9 +162,16 @@ def _score(unit: str, host: str) -> tuple[bytes, str]:
 
 
 def _why(unit: Unit, sites: Iterable[Site]) -> str:
-    machines = {site.machine for site in sites}
-    if not machines:
+    lacks = [lacking(unit, site) for site in sites]
+    if not lacks:
         return "there is no host"
-    if unit.pinned is not None and unit.pinned not in machines:
-        return f"it is pinned to machine {unit.pinned}, which has no host"
+    fewest = min(lacks, key=lambda each: (len(each), each))
+    if fewest:
+        return f"no machine with a host owns {_named(fewest)}"
     return f"every machine it could be on has another node of {unit.apart}"
+
+
+def _named(addresses: tuple[str, ...]) -> str:
+    """Name the first addresses, and say how many more there are."""
+    more = len(addresses) - _NAMED
+    return " and ".join(addresses[:_NAMED]) + (f" and {more} more" if more > 0 else "")

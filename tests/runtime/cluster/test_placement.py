@@ -69,13 +69,25 @@ def test_a_host_that_returns_takes_nothing_back_by_itself() -> None:
     assert place(UNITS, SITES, without).hosts == without
 
 
-def test_a_pinned_unit_is_on_its_machine_or_nowhere() -> None:
-    pinned = Unit("hub.node0", pinned="machine1")
+def test_a_unit_with_addresses_is_on_a_machine_that_owns_all_of_them_or_nowhere() -> None:
+    both, one = frozenset({"192.0.2.1", "192.0.2.2"}), frozenset({"192.0.2.1"})
+    sites = [Site("host0", "machine0", one), Site("host1", "machine1", both), Site("host2", "machine1", both)]
+    unit = Unit("hub.node0", addresses=both)
 
-    assert place([pinned], SITES).hosts["hub.node0"] in {"host1", "host4"}
-    assert place([pinned], SITES, {"hub.node0": "host0"}).hosts["hub.node0"] in {"host1", "host4"}
-    assert place([pinned], SITES[:1]).unplaced == {
-        "hub.node0": "it is pinned to machine machine1, which has no host"
+    assert place([unit], sites).hosts["hub.node0"] in {"host1", "host2"}
+    assert place([unit], sites, {"hub.node0": "host0"}).hosts["hub.node0"] in {"host1", "host2"}
+    assert place([unit], sites[:1]).unplaced == {"hub.node0": "no machine with a host owns 192.0.2.2"}
+    assert place([Unit("x", addresses=both | {"192.0.2.3", "192.0.2.4"})], SITES).unplaced == {
+        "x": "no machine with a host owns 192.0.2.1 and 192.0.2.2 and 192.0.2.3 and 1 more"
+    }
+
+
+def test_loopback_belongs_to_every_machine() -> None:
+    unit = Unit("hub.node0", addresses=frozenset({"127.0.0.7", "::1"}))
+
+    assert set(place([unit], SITES).hosts) == {"hub.node0"}
+    assert place([Unit("x", addresses=frozenset({"no address"}))], SITES).unplaced == {
+        "x": "no machine with a host owns no address"
     }
 
 
