@@ -81,7 +81,7 @@ async def composed(
             read_file=read_file,
             entropy=os.urandom,
             journal=journal,
-            sync=_SshWhereWanted(),
+            sync=SshWhereWanted(),
             data_plane=data_plane,
         )
         known = KnownRevocations(MasterListFile(state.master_list))
@@ -112,7 +112,7 @@ async def composed(
         yield Running(system, authority, crashes, journal, state, system.clock.wall(), keystore)
 
 
-class _SshWhereWanted:
+class SshWhereWanted:
     """SSH for the pairs there are: who has none does not load it."""
 
     def open(self, plan: HaPlan, tell: Tell) -> SyncEnd:

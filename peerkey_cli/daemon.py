@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -55,7 +55,7 @@ async def serve(
         async with composed(plans, state) as running:
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
-            async with _Reloads(running), serving(running, api), _measured(running, metrics):
+            async with Reloads(running.reload), serving(running, api), measured(running, metrics):
                 nodes = [plan.name for plan in plans.latest]
                 log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path))
                 await signals.stopped(running.system)
@@ -63,7 +63,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def _measured(fleet: Fleet, address: tuple[str, int] | None) -> AsyncIterator[None]:
+async def measured(fleet: Fleet, address: tuple[str, int] | None) -> AsyncIterator[None]:
     """Let Prometheus ask at this address."""
     if address is None:
         yield
@@ -75,18 +75,21 @@ async def _measured(fleet: Fleet, address: tuple[str, int] | None) -> AsyncItera
             yield
 
 
-class _Reloads:
+class Reloads:
     """Reloads at SIGHUP, one after the other."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, reload: Callable[[], Awaitable[Iterable[str]]]) -> None:
+        """Await ``reload()`` at each signal; it returns the names of the nodes."""
+        self._reload = reload
         self._wanted = asyncio.Event()
 
     async def __aenter__(self) -> None:
+        """Begin to listen."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._wanted.set)
         self._task = asyncio.create_task(self._work(), name="reload at SIGHUP")
 
     async def __aexit__(self, *_: object) -> None:
+        """Listen no more."""
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
@@ -97,7 +100,7 @@ class _Reloads:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                nodes = await self._fleet.reload()
+                nodes = await self._reload()
             except ConfigurationFaults as faults:
                 log.error("not reloaded", faults=faults.lines())  # noqa: TRY400 - an operator's mistake
             except (PeerkeyError, RuntimeFault) as fault:

@@ -350,6 +350,44 @@ class Actors(Document):
     crashes: int
 
 
+class Host(Document):
+    """One host: a process that runs router nodes."""
+
+    host: str
+    machine: str
+    #: ``None`` before it has ever answered.
+    process: str | None
+    answers: bool
+    #: For how long it has answered, or has not.
+    since_seconds: float
+    restarts: int
+    nodes: int
+    #: Whether it runs everything that it should.
+    complete: bool
+    fault: str
+
+
+class Unplaced(Document):
+    """A node that runs nowhere, and why."""
+
+    node: str
+    why: str
+
+
+class Hosts(Document):
+    """``show hosts``."""
+
+    time: Time
+    placement: str
+    machines: tuple[str, ...]
+    hosts: tuple[Host, ...]
+    #: Nodes that have a place.
+    nodes: int
+    unplaced: tuple[Unplaced, ...]
+    #: Whether every host answers and runs everything that it should.
+    complete: bool
+
+
 class Enrolled(Document):
     """What became of an enrolment that succeeded."""
 

@@ -11,6 +11,7 @@
                   that is there
 ``pki``, ``tpm``  private keys in files, and those that only this machine's TPM can load
 ``lock``          held by the process that uses the directory, and by no other
+``hosts``         in a cluster: what is each host's own, its audit log among it
 ===============  ===============================================================================
 
 Two processes never share one: the kernel holds the lock and lets go of it when the process dies, however it
@@ -89,29 +90,46 @@ class StateDirectory:
         """Where the admin API listens by default."""
         return self.path / "api.sock"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the process that uses the directory, or that speaks for its machine in a cluster."""
+        return self.path / "lock"
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Make the directory where it is missing, and keep every other process out of it.
 
         :raises Misconfigured: it cannot be made or used, others may write to it, or another process uses it.
         """
+        self.prepare()
         try:
-            self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
-            mode = self.path.stat().st_mode
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as fault:
-            message = (
-                f"{self.path}: cannot be used as state directory: {fault.strerror}; name one with --state-dir"
-            )
-            raise Misconfigured(message) from fault
+            raise self._unusable(fault) from fault
         try:
-            if mode & (stat.S_IWGRP | stat.S_IWOTH):
-                message = f"{self.path}: others may write to it; run `chmod 700 {self.path}`"
-                raise Misconfigured(message)
             self._lock(descriptor)
             yield
         finally:
             os.close(descriptor)
+
+    def prepare(self) -> None:
+        """Make the directory where it is missing.
+
+        :raises Misconfigured: it cannot be made or used, or others may write to it.
+        """
+        try:
+            self.path.mkdir(mode=_MODE, parents=True, exist_ok=True)
+            mode = self.path.stat().st_mode
+        except OSError as fault:
+            raise self._unusable(fault) from fault
+        if mode & (stat.S_IWGRP | stat.S_IWOTH):
+            message = f"{self.path}: others may write to it; run `chmod 700 {self.path}`"
+            raise Misconfigured(message)
+
+    def _unusable(self, fault: OSError) -> Misconfigured:
+        return Misconfigured(
+            f"{self.path}: cannot be used as state directory: {fault.strerror}; name one with --state-dir"
+        )
 
     def _lock(self, descriptor: int) -> None:
         try:

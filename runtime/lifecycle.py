@@ -67,6 +67,11 @@ class StopSignals:
             # There is none to return to where it was not Python that had set it.
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
+    async def arrived(self) -> signal.Signals:
+        """Wait for the first signal, for whoever has something else to stop than a system."""
+        await self._first.wait()
+        return self._received[0]
+
     async def stopped(self, system: ActorSystem, deadline: timedelta = DEADLINE) -> signal.Signals:
         """Wait for a signal, then stop the system. Return the first signal once nothing is left.
 
@@ -75,8 +80,7 @@ class StopSignals:
         log = structlog.get_logger("runtime")
         own: list[asyncio.Task[Any]] = []
         try:
-            await self._first.wait()
-            first = self._received[0]
+            first = await self.arrived()
             say(log.info, "stopping", signal=first.name, deadline_seconds=deadline.total_seconds())
             graceful = self._loop.create_task(system.stop(deadline), name="graceful stop")
             hurried = self._loop.create_task(self._second.wait(), name="second signal")

@@ -124,6 +124,11 @@ class ActorSystem:
         """Stop, gracefully if the block ended well and at once if it did not."""
         await self.stop(STOP_DEADLINE if error is None else timedelta(0))
 
+    def observe(self, observer: Observer, speakable: tuple[type[BaseException], ...] = ()) -> None:
+        """Tell ``observer`` of deaths and returns, for whoever did not make the system; see ``__init__``."""
+        self._observer = observer
+        self._speakable += speakable
+
     def begin(self, loop: asyncio.AbstractEventLoop, timeline: Timeline | None = None) -> None:
         """Live on ``loop`` from now on, as entering does. Timers follow ``timeline``, or the loop."""
         self._entered = True

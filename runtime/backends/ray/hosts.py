@@ -8,6 +8,7 @@ many hosts a machine bears is for placement to decide (:mod:`runtime.cluster.pla
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import ray
@@ -15,7 +16,7 @@ from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from runtime.backends.ray.actor_host import About, ActorHost
-from runtime.backends.ray.transport import DELIVERIES, QUESTIONS, actor_name
+from runtime.backends.ray.transport import DELIVERIES, QUESTIONS, actor_name, host_name
 from runtime.cluster.program import MAX_ARGUMENT
 from runtime.errors import RuntimeFault
 
@@ -25,6 +26,8 @@ _ANSWERS_WITHIN: Final = 90.0
 _DISCARDED_WITHIN: Final = 30.0
 _LOOK_AGAIN: Final = 0.1
 #: Calls of one process to one host that wait, those to a frozen one included. Beyond it they fail.
+#: Hosts that are stopped at the same time.
+_STOPPED_AT_ONCE: Final = 32
 _MAX_PENDING: Final = 100
 
 
@@ -173,3 +176,18 @@ def stop_host(name: str, namespace: str, seconds: float) -> None:
         pass
     finally:
         ray.kill(handle, no_restart=True)
+
+
+def stop_all(namespace: str, first: str, seconds: float) -> None:
+    """Stop every host of a namespace: ``first``, which would start the others again, and then these together.
+
+    What does not stop gracefully within so long is ended.
+    """
+    stop_host(first, namespace, seconds)
+    others = [
+        host
+        for actor in ray.util.list_named_actors(all_namespaces=True)
+        if actor["namespace"] == namespace and (host := host_name(actor["name"])) not in {None, first}
+    ]
+    with ThreadPoolExecutor(_STOPPED_AT_ONCE) as threads:
+        list(threads.map(lambda host: stop_host(host, namespace, seconds), others))

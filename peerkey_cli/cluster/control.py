@@ -1,0 +1,61 @@
+"""Composes the host ``control``, which has the coordinator of the cluster and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from actors.cluster.coordinator import Coordinator, CoordinatorPorts
+from actors.cluster.reconciling import Settings
+from actors.crashes import CrashWatch
+from actors.journal import FileJournal
+from actors.names import COORDINATOR
+from peerkey_cli.cluster.stores import host_directory, opened
+from peerkey_cli.plans import PlansReader
+from runtime.supervision import PATIENT
+
+if TYPE_CHECKING:
+    from peerkey_cli.cluster.settings import ClusterSettings
+    from runtime.cluster.host import Host
+    from runtime.cluster.machines import Machines
+    from runtime.system import ActorSystem
+
+
+@asynccontextmanager
+async def control(
+    system: ActorSystem, host: Host, settings: ClusterSettings, machines: Machines
+) -> AsyncIterator[None]:
+    """Run the coordinator on ``host`` while the block lasts.
+
+    :raises PeerkeyError: the sealing key is missing, or is another one.
+    :raises RuntimeFault: the store does not answer, or must not be used.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(opened(settings, host.name))
+        journal = FileJournal(host_directory(settings.state, host.name) / "events.jsonl")
+        stack.callback(journal.close)
+        crashes = CrashWatch(journal, system.clock)
+        stack.callback(crashes.close)
+        system.observe(crashes.observe)
+        read_plans = PlansReader(settings.file, settings.nodes)
+        ports = CoordinatorPorts(store, machines, journal, system.ref)
+        system.spawn(
+            lambda: Coordinator(
+                read_plans,
+                ports,
+                Settings(
+                    placement=settings.placement,
+                    hosts_per_machine=settings.hosts,
+                    # What a node has stored is in a file of its host.
+                    moving=settings.redis is not None,
+                    machine_is_host=settings.alone,
+                ),
+                incarnation=host.incarnation,
+                pid=os.getpid(),
+            ),
+            COORDINATOR,
+            supervision=PATIENT,
+        )
+        yield

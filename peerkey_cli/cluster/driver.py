@@ -1,0 +1,166 @@
+"""``peerkey run --runtime ray``: from a configuration to a fleet that runs on a cluster, and to its end.
+
+The driver starts the host of the coordinator and waits until every node runs; what keeps the fleet going is the
+coordinator. So a driver that dies changes nothing, and one that is started again with the same settings finds
+the fleet as it is. SIGTERM and SIGINT stop the fleet in order; SIGHUP has it read its configuration again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.keystores.stores import KeyStores, home_of
+from actors.names import CONTROL
+from peerkey.errors import Misconfigured, PeerkeyError
+from peerkey_cli import schemas
+from peerkey_cli.client import Client
+from peerkey_cli.cluster import stores
+from peerkey_cli.cluster.program import NAME
+from peerkey_cli.daemon import Reloads
+from peerkey_cli.errors import Unreachable
+from peerkey_cli.state import StateDirectory
+from runtime.cluster.placement import Placement, check_processes
+from runtime.errors import RuntimeFault
+from runtime.lifecycle import DEADLINE, StopSignals
+
+if TYPE_CHECKING:
+    from peerkey.config.plan import NodePlan
+    from peerkey_cli.cluster.settings import ClusterSettings
+    from peerkey_cli.plans import PlansReader
+    from runtime.backends.ray.machines import RayMachines
+
+#: How often the fleet is asked how far it is, in seconds, and how long it may say nothing new before that is told.
+_LOOK_EVERY: Final = 0.5
+_TELL_EVERY: Final = 10.0
+
+
+async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, detach: bool) -> None:
+    """Run a fleet on the cluster at ``address`` until a signal says stop, or, detached, until it runs.
+
+    :raises PeerkeyError: the configuration, the state directory or the cluster cannot be used.
+    :raises RuntimeFault: the same of the store, or of what runs in the cluster already.
+    """
+    log = structlog.get_logger("peerkey")
+    with StopSignals() as signals:
+        async with started(plans, settings, address):
+            for warning in plans.warnings:
+                log.warning("configuration", finding=str(warning))
+            client = Client(StateDirectory(settings.state).socket)
+            stop = asyncio.create_task(signals.arrived())
+            ready = asyncio.create_task(_until_ready(client, len(plans.latest)))
+            await asyncio.wait({stop, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                unplaced = ready.result()
+                log.info(
+                    "ready", nodes=len(plans.latest), unplaced=unplaced, cluster=address, api=str(settings.state)
+                )
+                if detach:
+                    stop.cancel()
+                    return
+            async with Reloads(partial(_reload, client)):
+                await stop
+            ready.cancel()
+            log.info("stopping", signal=stop.result().name)
+            await ended(settings)
+            log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def started(
+    plans: PlansReader, settings: ClusterSettings, address: str
+) -> AsyncIterator[RayMachines]:
+    """Connect to a cluster and see that the coordinator of this authority runs there.
+
+    :raises PeerkeyError: see :func:`serve`.
+    :raises RuntimeFault: see :func:`serve`.
+    """
+    latest = plans()
+    _prepare_state(latest, settings)
+    if settings.redis is not None:
+        store = await stores.open_redis(settings.redis, settings.namespace)
+        await store.close()
+    from runtime.backends.ray import connecting
+
+    token = os.environ.get("RAY_AUTH_MODE", "token" if settings.alone else "") == "token"
+    await asyncio.to_thread(connecting.connect, address, settings.namespace, token=token)
+    try:
+        from runtime.backends.ray.machines import RayMachines
+
+        machines = RayMachines(settings.namespace, NAME, settings.argument())
+        home = await _home_of_control(machines, settings, latest)
+        await machines.start(CONTROL, home)
+        yield machines
+    finally:
+        await asyncio.to_thread(connecting.disconnect)
+
+
+async def ended(settings: ClusterSettings) -> None:
+    """Stop every host of the fleet in order."""
+    from runtime.backends.ray.hosts import stop_all
+
+    await asyncio.to_thread(stop_all, settings.namespace, CONTROL, DEADLINE.total_seconds())
+
+
+def _prepare_state(plans: tuple[NodePlan, ...], settings: ClusterSettings) -> None:
+    """Make the state directory of this machine and its sealing key, where they are missing."""
+    state = StateDirectory(settings.state)
+    state.prepare()
+    KeyStores(state.sealing_key, home=home_of(plan.key_file for plan in plans)).sealing_key()
+
+
+async def _home_of_control(
+    machines: RayMachines, settings: ClusterSettings, plans: tuple[NodePlan, ...]
+) -> str | None:
+    """Return the only machine where the coordinator may be, or ``None`` for any.
+
+    :raises Misconfigured: the machines need a shared store, and none is named.
+    :raises TooManyProcesses: they do not bear a process for each actor.
+    """
+    living = await machines.living()
+    if settings.placement is Placement.DEDICATED:
+        paths = sum(len(peering.paths) for plan in plans for peering in plan.peerings)
+        check_processes(
+            len(plans) + paths, sum(each.cores for each in living), sum(each.free_bytes for each in living)
+        )
+    if settings.redis is not None:
+        return None
+    if len(living) != 1:
+        message = (
+            f"the cluster has {len(living)} machines, and keys that are kept in a file of one are lost with it: "
+            "name a Redis that all of them reach with --redis"
+        )
+        raise Misconfigured(message)
+    return living[0].name
+
+
+async def _until_ready(client: Client, wanted: int) -> int:
+    """Wait until every node that has a place runs there; return how many have none."""
+    log = structlog.get_logger("peerkey")
+    loop = asyncio.get_running_loop()
+    told, said = loop.time(), ""
+    while True:
+        try:
+            hosts = await asyncio.to_thread(client.get, "hosts", schemas.Hosts)
+        except Unreachable as fault:
+            state = f"nobody speaks for this machine yet: {fault}"
+        except PeerkeyError as fault:
+            state = str(fault)
+        else:
+            if hosts.complete and hosts.nodes + len(hosts.unplaced) >= wanted:
+                return len(hosts.unplaced)
+            state = f"{hosts.nodes} nodes placed, {sum(each.complete for each in hosts.hosts)} hosts complete"
+        if loop.time() - told >= _TELL_EVERY and state != said:
+            told, said = loop.time(), state
+            log.info("waiting", state=state)
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _reload(client: Client) -> tuple[str, ...]:
+    return (await asyncio.to_thread(client.post, "reload", schemas.Reloaded)).nodes

@@ -1,0 +1,161 @@
+"""Composes a host of router nodes, as :mod:`peerkey_cli.compose` composes a process that stands alone.
+
+What is the machine's (the lists, the admin API, the metrics) is with the host that has its seat
+(:mod:`peerkey_cli.cluster.seat`); the others follow that one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from actors.authority import Authority, Follow, Lead
+from actors.cluster.agent import Agent, AgentPorts
+from actors.cluster.assigned import Assigned
+from actors.cluster.instruments import INSTRUMENTS, Instruments
+from actors.crashes import CrashWatch
+from actors.crl.fetching import NetworkFetcher
+from actors.crl.index import RevocationPorts
+from actors.crl.ingesting import ProcessIngester
+from actors.crl.kept_lists import KeptFiles
+from actors.crl.known import KnownRevocations
+from actors.crl.messages import SourcePorts
+from actors.journal import FileJournal
+from actors.keystores.stores import KeyStores
+from actors.master_list_file import MasterListFile
+from actors.names import AGENT, AUTHORITY
+from actors.router_node import Ports
+from peerkey.errors import PeerkeyError
+from peerkey_cli.api.server import serving
+from peerkey_cli.cluster.fleet import ClusterFleet
+from peerkey_cli.cluster.seat import LOOK_EVERY, Seat
+from peerkey_cli.cluster.stores import host_directory, opened
+from peerkey_cli.compose import SshWhereWanted
+from peerkey_cli.daemon import measured
+from peerkey_cli.files import read_file
+from peerkey_cli.renewing import EstEnroller
+from peerkey_cli.state import StateDirectory
+from runtime.cluster.wire import ClusterWire
+from runtime.errors import RuntimeFault
+from runtime.supervision import PATIENT
+from runtime.wire.udp import UdpWire
+
+if TYPE_CHECKING:
+    from peerkey_cli.cluster.settings import ClusterSettings
+    from runtime.cluster.host import Host
+    from runtime.ref import Ref
+    from runtime.system import ActorSystem
+
+
+@asynccontextmanager
+async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> AsyncIterator[None]:
+    """Run what the coordinator assigns to ``host`` while the block lasts.
+
+    :raises PeerkeyError: the sealing key is missing, or is another one.
+    :raises RuntimeFault: the store does not answer, or must not be used.
+    """
+    state = StateDirectory(settings.state)
+    own = host_directory(settings.state, host.name)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(opened(settings, host.name))
+        journal = FileJournal(own / "events.jsonl")
+        stack.callback(journal.close)
+        crashes = CrashWatch(journal, system.clock)
+        stack.callback(crashes.close)
+        system.observe(crashes.observe, speakable=(PeerkeyError,))
+        keystore = KeyStores(state.sealing_key)
+        outside = UdpWire()
+        stack.push_async_callback(outside.close)
+        wire = ClusterWire(system, host, outside)
+        stack.push_async_callback(wire.close)
+        ports = Ports(
+            store=store,
+            wire=wire,
+            keystore=keystore,
+            read_file=read_file,
+            entropy=os.urandom,
+            journal=journal,
+            sync=SshWhereWanted(),
+        )
+        known = KnownRevocations(MasterListFile(state.master_list))
+        revocation = RevocationPorts(
+            source=SourcePorts(
+                fetcher=NetworkFetcher(),
+                keeper=KeptFiles(state.revocation),
+                ingester=ProcessIngester(state.revocation),
+                journal=journal,
+                entropy=os.urandom,
+            ),
+            known=known,
+            read_file=read_file,
+        )
+        assigned = Assigned()
+        enroller = EstEnroller(keystore, revocation=known)
+        authority = system.spawn(
+            lambda: Authority(assigned.plans, ports, revocation=revocation, enroller=enroller),
+            AUTHORITY,
+            supervision=PATIENT,
+        )
+        agent_ports = AgentPorts(host, system, journal, expect=wire.expect)
+        system.spawn(
+            lambda: Agent(assigned, agent_ports, incarnation=host.incarnation, pid=os.getpid()),
+            AGENT,
+            supervision=PATIENT,
+        )
+        machine = socket.gethostname()
+        place = f"{machine}:{settings.state}"
+        system.spawn(
+            lambda: Instruments(
+                place=place,
+                process=f"{machine}:{os.getpid()}",
+                journal=journal,
+                crashes=crashes,
+                retry_keys=keystore.retry,
+            ),
+            INSTRUMENTS,
+            supervision=PATIENT,
+        )
+        seat = Seat(state.lock, host.name)
+        stack.callback(seat.leave)
+        fleet = ClusterFleet(system, host, journal, place)
+        taking = asyncio.create_task(_take(seat, authority, fleet, settings), name="seat")
+        stack.push_async_callback(_ended, taking)
+        yield
+
+
+async def _take(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
+    """Follow whoever speaks for the machine; do so once the seat is free, until this is cancelled."""
+    await seat.watch(partial(_speak, authority, fleet, settings), lambda leader: authority.tell(Follow(leader)))
+
+
+async def _speak(authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
+    """Lead the lists of the machine, and answer operators and Prometheus.
+
+    An address that is taken is tried again: another process may be ending there.
+    """
+    log = structlog.get_logger("peerkey")
+    authority.tell(Lead())
+    api = StateDirectory(settings.state).socket
+    told = ""
+    while True:
+        try:
+            async with serving(fleet, api), measured(fleet, settings.metrics):
+                log.info("speaks for its machine", api=f"unix:{api}")
+                await asyncio.Event().wait()
+        except (PeerkeyError, RuntimeFault) as fault:
+            if str(fault) != told:
+                told = str(fault)
+                log.error("cannot speak for its machine", reason=told)  # noqa: TRY400 - an operator's matter
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
