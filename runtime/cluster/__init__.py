@@ -14,6 +14,7 @@
 ``watches``        watches between hosts
 ``links``          the links of one host, their batches and their deadlines
 ``program``        what runs on every host, found by its name
+``wire``           the wire between hosts; ``datagrams`` is what it sends
 ``host``           puts them together around one :class:`~runtime.system.ActorSystem`
 =================  ===================================================================================
 

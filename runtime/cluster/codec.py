@@ -27,10 +27,12 @@ from types import ModuleType
 from typing import Any, Final
 
 from runtime.actor import Ending, Terminated
+from runtime.cluster.datagrams import Datagram
 from runtime.cluster.frames import MAX_MESSAGE_BYTES
 from runtime.errors import MalformedFrame, NotPortable
 from runtime.message import LocalOnly
 from runtime.ref import Ref
+from runtime.wire.port import Address
 
 #: The one version of pickle that hosts speak.
 _PROTOCOL: Final = 5
@@ -46,8 +48,10 @@ _VALUES: Final[tuple[type, ...]] = (
     ipaddress.IPv6Address,
     ipaddress.IPv4Network,
     ipaddress.IPv6Network,
+    Address,
     Ending,
     Terminated,
+    Datagram,
 )
 #: What a message begins with: it is a dataclass, as its name and its arguments, or whatever else it is.
 _DATACLASS: Final = b"D"

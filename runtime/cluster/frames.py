@@ -71,6 +71,9 @@ class Told:
     payload: bytes
     #: The type of the message, for the log of the sender. It does not travel.
     kind: str = ""
+    #: Whether somebody misses it: if not, it is no dead letter, and gives way to everything else. That does
+    #: not travel either.
+    missed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

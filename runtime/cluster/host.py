@@ -104,6 +104,22 @@ class Host:
         """Call a host no more, and give up what is between the two."""
         self._links.forget(host)
 
+    def reaches(self, host: str) -> bool:
+        """Return whether something can be sent to another host, for all that is known."""
+        return self._links.reachable(host)
+
+    def post(self, host: str, name: str, message: object) -> bool:
+        """Send what nobody misses, such as a datagram, to the actor ``name`` of another host.
+
+        Return whether it is on its way. Wherever it is lost it is no dead letter, and it gives way to all
+        messages that are.
+
+        :raises NotPortable: it is of a class that does not travel.
+        """
+        if not self._links.reachable(host):
+            return False
+        return self._links.put(host, Told(name, self._codec.encode(message), missed=False))
+
     async def leave(self) -> None:
         """See :meth:`runtime.elsewhere.Elsewhere.leave`."""
         await self._links.drain(FAREWELL)
@@ -268,7 +284,7 @@ class Host:
     def parted(self, host: str, why: str, lost: tuple[Item, ...]) -> None:
         """See :meth:`runtime.cluster.links.Receiver.parted`."""
         for item in lost:
-            if isinstance(item, Told):
+            if isinstance(item, Told) and item.missed:
                 self._system.dead_letters.add_kind(item.name, item.kind)
         self._questions.parted(host, why)
         self._watches.parted(host)

@@ -41,6 +41,7 @@ from runtime.cluster.frames import (
     Header,
     Item,
     Label,
+    Told,
     encode,
     item_bytes,
 )
@@ -59,6 +60,8 @@ from runtime.cluster.linkage import (
 #: What waits for one host, at most. Beyond it senders are refused, as by a full mailbox.
 MAX_WAITING_ITEMS: Final = 10_000
 MAX_WAITING_BYTES: Final = 16 << 20
+#: What nobody misses finds only so much of that room: datagrams never fill a mailbox for anything else.
+UNMISSED_SHARE: Final = 4
 #: Two signs of life are at least so far apart, whatever they answer.
 _LEAST_GAP: Final = timedelta(milliseconds=20)
 
@@ -113,7 +116,7 @@ class Link:
         return len(self._waiting) + (len(self._batch.items) if self._batch is not None else 0)
 
     def put(self, item: Item, *, owed: bool = False) -> bool:
-        """Take an item, or refuse it: too much is waiting.
+        """Take an item, or refuse it: too much is waiting. What nobody misses is refused long before.
 
         What is ``owed`` to the other host is always taken. How much that can be is bounded by the questions
         and watches that this host accepts of it.
@@ -123,7 +126,8 @@ class Link:
         if self.state is LinkState.GONE:
             message = f"{self.peer} is gone"
             raise ValueError(message)
-        full = self.waiting >= MAX_WAITING_ITEMS or self._waiting_bytes >= MAX_WAITING_BYTES
+        share = UNMISSED_SHARE if isinstance(item, Told) and not item.missed else 1
+        full = self.waiting * share >= MAX_WAITING_ITEMS or self._waiting_bytes * share >= MAX_WAITING_BYTES
         if full and not owed:
             self.counters.refused += 1
             return False

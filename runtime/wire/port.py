@@ -62,7 +62,8 @@ class EndpointCounters:
     dropped_oversize: int = 0
     #: Not sent because the local address is not there, or its interface is down.
     dropped_down: int = 0
-    #: Not sent because the operating system refused for another reason: no route, a filter.
+    #: Not sent because the operating system refused for another reason: no route, a filter. Between the hosts
+    #: of a cluster: the peer's node is on no host, or its host is away.
     refused: int = 0
 
 

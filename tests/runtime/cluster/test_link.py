@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from runtime.cluster.frames import Frame, Header, Label, Told, decode_untrusted, encode
-from runtime.cluster.link import MAX_WAITING_ITEMS, Link
+from runtime.cluster.link import MAX_WAITING_ITEMS, UNMISSED_SHARE, Link
 from runtime.cluster.linkage import Deliver, Effect, Joined, LinkState, LinkTimes, Parted, Transmit
 
 SECOND = timedelta(seconds=1)
@@ -110,6 +110,18 @@ def test_what_waits_is_bounded_but_for_what_is_owed() -> None:
     assert not link.put(told(0))
     assert link.put(told(0), owed=True)
     assert link.counters.refused == 1
+
+
+def test_what_nobody_misses_leaves_room_for_everything_else() -> None:
+    link = joined_link(Label(5, 1))
+    unmissed = Told("somebody", b"", missed=False)
+    taken = 0
+    while link.put(unmissed):
+        taken += 1
+
+    assert taken == MAX_WAITING_ITEMS // UNMISSED_SHARE
+    assert link.put(told(0))
+    assert not link.put(unmissed)
 
 
 def test_what_waits_is_bounded_in_bytes_too() -> None:

@@ -13,14 +13,16 @@ import pytest
 
 from runtime import Actor
 from runtime.backends.local import LocalSystem
+from runtime.cluster.wire import ClusterWire
 from runtime.errors import WireUnavailable
 from runtime.wire.direct import DirectWire
 from runtime.wire.network import Network
 from runtime.wire.port import MAX_DATAGRAM_BYTES, Address, Endpoint, Wire
 from runtime.wire.simulated import SimulatedWire
 from runtime.wire.udp import UdpWire
+from tests.support.cluster_wires import Hosts
 
-AnyWire: TypeAlias = UdpWire | DirectWire | SimulatedWire
+AnyWire: TypeAlias = UdpWire | DirectWire | SimulatedWire | ClusterWire
 
 
 async def test_datagrams_go_both_ways(net: Net) -> None:
@@ -83,7 +85,7 @@ async def test_a_stranger_is_dropped_and_counted_and_told_of(net: Net) -> None:
     local, peer, stranger = net.addresses(3)
     end = net.open(local, peer)
     net.open(stranger, local).endpoint.send(b"from a stranger")
-    await net.until(lambda: net.wire.strangers == 1)
+    await net.until(lambda: net.counted_strangers() == 1)
     await net.until(lambda: net.strangers == [(local, stranger)])
     net.open(peer, local).endpoint.send(b"from the peer")
     await end.hears(1)
@@ -259,6 +261,7 @@ class Net:
 
     def __init__(self, kind: str) -> None:
         self.host = "::1" if "IPv6" in kind else "127.0.0.1"
+        self.places: dict[Address, int] = {}
         self.strangers: list[tuple[Address, Address]] = []
         self.up = {self.host}
         self.wire: AnyWire
@@ -266,8 +269,21 @@ class Net:
             self.wire = UdpWire(on_stranger=self.on_stranger, look=lambda: frozenset(self.up))
         elif kind == "simulated":
             self.wire = SimulatedWire(Network(Random(0)), on_stranger=self.on_stranger)
+        elif "cluster" in kind:
+            self.hosts = Hosts(self.fallback, self.on_stranger)
+            self.wire = self.hosts.start("east")
         else:
             self.wire = DirectWire(on_stranger=self.on_stranger)
+
+        #: Where ends are opened: at each address on one of them, in turn.
+        self.wires: tuple[Wire, ...] = (self.wire,)
+        self.direct = "direct" in kind
+        if "two hosts" in kind:
+            self.wires = (self.wire, self.hosts.start("west"))
+
+    def fallback(self) -> Wire:
+        self.udp = UdpWire(on_stranger=self.on_stranger, look=lambda: frozenset(self.up))
+        return self.udp
 
     def on_stranger(self, local: Address, source: Address) -> None:
         self.strangers.append((local, source))
@@ -281,11 +297,26 @@ class Net:
         found = [Address(self.host, each.getsockname()[1]) for each in sockets]
         for each in sockets:
             each.close()
+        for address in found:
+            self.places.setdefault(address, len(self.places) % len(self.wires))
+        if isinstance(self.wire, ClusterWire) and self.direct:
+            self.route()
         return found
+
+    def route(self) -> None:
+        """Let every pair go from host to host."""
+        names = ("site.east", "site.west")
+        pairs = ((local, peer) for local in self.places for peer in self.places)
+        self.hosts.expect({pair: names[self.places[pair[1]]] for pair in pairs})
+
+    def counted_strangers(self) -> int:
+        fallback = isinstance(self.wire, ClusterWire) and not self.direct
+        return self.udp.strangers if fallback else self.wire.strangers
 
     def open(self, local: Address, peer: Address) -> End:
         end = End()
-        end.endpoint = self.wire.open(local, peer, end.on_datagram, end.states.append)
+        wire = self.wires[self.places.get(local, 0)]
+        end.endpoint = wire.open(local, peer, end.on_datagram, end.states.append)
         return end
 
     def pair(self) -> tuple[End, End]:
@@ -293,7 +324,7 @@ class Net:
         return self.open(one, two), self.open(two, one)
 
     def interface(self, local: Address, *, up: bool) -> None:
-        if isinstance(self.wire, DirectWire):
+        if isinstance(self.wire, DirectWire) or (isinstance(self.wire, ClusterWire) and self.direct):
             self.wire.set_interface(local.host, up=up)
             return
         if isinstance(self.wire, SimulatedWire):
@@ -303,7 +334,7 @@ class Net:
             self.up.add(local.host)
         else:
             self.up.discard(local.host)
-        self.wire.look_again()
+        (self.wire if isinstance(self.wire, UdpWire) else self.udp).look_again()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -319,13 +350,26 @@ class Net:
         two.endpoint.close()
 
 
-@pytest.fixture(params=["direct", "simulated", "UDP over IPv4", "UDP over IPv6"])
+@pytest.fixture(
+    params=[
+        "direct",
+        "simulated",
+        "UDP over IPv4",
+        "UDP over IPv6",
+        "cluster, direct",
+        "cluster, direct, two hosts",
+        "cluster, by the fallback",
+    ]
+)
 async def net(request: pytest.FixtureRequest) -> AsyncIterator[Net]:
     if request.param == "UDP over IPv6" and not ipv6_works():
         pytest.skip("platform: there is no IPv6 here")
     made = Net(request.param)
     yield made
-    await made.wire.close()
+    for wire in made.wires:
+        await wire.close()
+    if isinstance(made.wire, ClusterWire):
+        await made.hosts.stop()
 
 
 def ipv6_works() -> bool:

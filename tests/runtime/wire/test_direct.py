@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from runtime.system import ActorSystem
 from runtime.testing import pass_time, run, settle
-from runtime.wire.direct import INBOX_LIMIT, DirectWire
+from runtime.wire.direct import DirectWire
+from runtime.wire.endpoints import INBOX_LIMIT
 from runtime.wire.port import Address
 
 ONE, TWO = Address("192.0.2.1", 1280), Address("192.0.2.2", 1280)
