@@ -20,20 +20,23 @@ with the first of them (:mod:`actors.crl`); the word of a change passes through 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
 from actors.crl.index import RevocationIndex
+from actors.crl.index_steps import LookDue
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.intake import NODE_MAILBOX
 from actors.messages import (
+    AdoptPlans,
     CertificateRenewed,
     Configure,
     FetchLists,
     GetFleet,
+    GetNodeStatus,
     GetStatus,
     NodeStatus,
     Rekey,
@@ -43,12 +46,13 @@ from actors.messages import (
     RevocationChanged,
 )
 from actors.names import REVOCATION, node_actor
+from actors.node_status import page_of
 from actors.renewals import Renewals
 from actors.router_node import Ports, RouterNode
 from actors.work import computed
 from peerkey.observe.alarms import node_not_running
 from runtime.actor import Actor, Ending, ReplyToken, Terminated
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, Undeliverable
 from runtime.supervision import PATIENT, Supervision
 
 if TYPE_CHECKING:
@@ -85,6 +89,8 @@ class PlansRead:
 
     plans: tuple[NodePlan, ...]
     token: ReplyToken
+    #: Whether nodes whose plan is the same are to read their certificates again, and every list is fetched.
+    all_again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +166,15 @@ class Authority(Actor):
                 self._gather(self.ctx.reply_token())
             case Rekey() | ReleasePin() as order:
                 self._pass_on(order, self.ctx.reply_token())
-            case Reload():
-                token = self.ctx.reply_token()
-                self.ctx.pipe(
-                    computed(self.ctx, self._read_plans),
-                    lambda plans: PlansRead(plans, token),
-                    lambda error: Failure(token, error),
-                )
-            case PlansRead(plans, token):
+            case GetNodeStatus(name, first):
+                self._ask_node(name, first, self.ctx.reply_token())
+            case Reload() | AdoptPlans():
+                self._read(self.ctx.reply_token(), all_again=isinstance(message, Reload))
+            case PlansRead(plans, token, all_again=True):
                 token.reply(self._reconcile(plans))
                 self._fetch_lists()
+            case PlansRead(plans, token):
+                token.reply(self._adopt(plans))
             case FetchLists() | RevocationChanged() | GetRevocation():
                 self._about_lists(message)
             case Answer(token, value):
@@ -186,6 +191,14 @@ class Authority(Actor):
                 self._start(name)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _read(self, token: ReplyToken, *, all_again: bool) -> None:
+        """Read the configuration again."""
+        self.ctx.pipe(
+            computed(self.ctx, self._read_plans),
+            lambda plans: PlansRead(plans, token, all_again),
+            lambda error: Failure(token, error),
+        )
 
     def _ended(self, message: Terminated) -> None:
         """See what has ended for good, and start what should run in its place."""
@@ -251,8 +264,23 @@ class Authority(Actor):
 
     # --- nodes --------------------------------------------------------------------------------------
 
-    def _reconcile(self, plans: tuple[NodePlan, ...]) -> tuple[str, ...]:
-        """Start, reconfigure and stop nodes until what runs is what should; return the nodes concerned."""
+    def _adopt(self, plans: tuple[NodePlan, ...]) -> tuple[str, ...]:
+        """Take up the plans that have changed; return the nodes concerned."""
+        former = self._plans
+        wanted = {plan.name: plan for plan in plans}
+        changed = [name for name in {**former, **wanted} if former.get(name) != wanted.get(name)]
+        self._reconcile(plans, frozenset(changed))
+        if changed and self._index is not None and not self._index.offer(LookDue()):
+            self.ctx.log.warning("the lists of changed plans are found at the next look")
+        return tuple(changed)
+
+    def _reconcile(
+        self, plans: tuple[NodePlan, ...], changed: Collection[str] | None = None
+    ) -> tuple[str, ...]:
+        """Start, reconfigure and stop nodes until what runs is what should; return the nodes concerned.
+
+        Of the nodes that run only those in ``changed`` are given their plan, where that is said.
+        """
         wanted = {plan.name: plan for plan in plans}
         for name in list(self._nodes):
             if name not in wanted or wanted[name].uuid != self._uuids[name]:
@@ -261,12 +289,12 @@ class Authority(Actor):
                 self.ctx.stop(ref)
         self._plans = wanted
         for name in wanted:
-            if name in self._nodes:
+            if name not in self._nodes:
+                self._start(name)
+            elif changed is None or name in changed:
                 # Also where the plan is the same: the certificates behind it may have been replaced.
                 self._configure(name)
-            else:
-                self._start(name)
-        self._renewals.reconcile(self.ctx, wanted)
+        self._renewals.reconcile(self.ctx, wanted, changed)
         return tuple(wanted)
 
     def _configure(self, name: str) -> None:
@@ -296,6 +324,18 @@ class Authority(Actor):
                 del self._nodes[name]
                 self.ctx.log.error("a node has failed", node=name, again_in=START_AGAIN_AFTER.total_seconds())
                 self.ctx.set_timer(("start", name), START_AGAIN_AFTER, StartAgain(name))
+
+    def _ask_node(self, name: str, first: int, token: ReplyToken) -> None:
+        """Answer with a page of the status of one node."""
+        plan = self._plans.get(name)
+        if plan is None:
+            token.fail(Undeliverable(f"{self.ctx.name}/{node_actor(name)}", "it does not run here"))
+            return
+        self.ctx.pipe(
+            _status_of(plan, self._nodes.get(name)),
+            lambda found: Answer(token, page_of(self._renewals.shown(found), first)),
+            lambda error: Failure(token, error),
+        )
 
     def _gather(self, token: ReplyToken) -> None:
         """Answer with the status of every node, in the order of the configuration."""

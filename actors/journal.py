@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
 import structlog
@@ -28,6 +29,8 @@ _log = structlog.get_logger("journal")
 
 #: Events that stay in memory.
 REMEMBERED_EVENTS: Final = 2_000
+#: Events in one answer between hosts: half a MiB of long ones.
+TOLD_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,13 @@ class Journal(Protocol):
         """Return the latest events, oldest first."""
         ...
 
+    def after(self, mark: int, most: int = TOLD_AT_ONCE) -> tuple[tuple[Entry, ...], int]:
+        """Return the events that followed ``mark`` as far as they are remembered, oldest first, and the next mark.
+
+        The first mark is 0, and each belongs to this journal alone. There may be more of them than ``most``.
+        """
+        ...
+
 
 class MemoryJournal:
     """The latest events, and nothing on disk."""
@@ -69,17 +79,26 @@ class MemoryJournal:
     def __init__(self) -> None:
         """Start empty."""
         self._entries: deque[Entry] = deque(maxlen=REMEMBERED_EVENTS)
+        self._recorded = 0
         #: What was recorded so far, counted.
         self.tally = Tally()
 
     def record(self, time: datetime, node: str, event: Event) -> None:
         """See :class:`Journal`."""
         self._entries.append(Entry(time, node, event))
+        self._recorded += 1
         self.tally.add(node, event)
 
     def recent(self) -> tuple[Entry, ...]:
         """See :class:`Journal`."""
         return tuple(self._entries)
+
+    def after(self, mark: int, most: int = TOLD_AT_ONCE) -> tuple[tuple[Entry, ...], int]:
+        """See :class:`Journal`."""
+        forgotten = self._recorded - len(self._entries)
+        first = max(0, min(mark, self._recorded) - forgotten)
+        told = tuple(islice(self._entries, first, first + most))
+        return told, forgotten + first + len(told)
 
 
 class FileJournal(MemoryJournal):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from actors.messages import NodeStatus, PathStatus, PeerStatus
+from actors.messages import NodePage, NodeStatus, PathStatus, PeerStatus
 from peerkey.observe import alarms
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from runtime.actor import ReplyToken
 
 
+#: What the peers and alarms of one page take at most, in bytes: half of what a message may.
+PAGE_BYTES: Final = 512 << 10
 #: How many peerings one message looks at for an operator, forty microseconds each.
 DESCRIBED_AT_ONCE: Final = 32
 
@@ -79,6 +81,32 @@ def with_mate(status: NodeStatus, ha: HaStatus, lacking: tuple[alarms.Alarm, ...
 def with_alarms(status: NodeStatus, more: tuple[alarms.Alarm, ...]) -> NodeStatus:
     """Add alarms."""
     return replace(status, alarms=(*status.alarms, *more))
+
+
+def page_of(status: NodeStatus, first: int) -> NodePage:
+    """Return what of a status fits in one message: the peers and then the alarms, from number ``first`` on."""
+    peers, alarm_list = status.peers, status.alarms
+    weight, end = 0, first
+    things: tuple[PeerStatus | alarms.Alarm, ...] = (*peers, *alarm_list)
+    for end, thing in enumerate(things[first:], first):
+        weight += _weight(thing)
+        if weight > PAGE_BYTES and end > first:
+            break
+    else:
+        end = len(things)
+    page = replace(
+        status,
+        peers=peers[first:end],
+        alarms=alarm_list[max(0, first - len(peers)) : max(0, end - len(peers))],
+    )
+    return NodePage(page, end if end < len(things) else None)
+
+
+def _weight(thing: PeerStatus | alarms.Alarm) -> int:
+    """Return what it takes in a message, in bytes, roughly and generously."""
+    if isinstance(thing, alarms.Alarm):
+        return 512 + len(thing.message)
+    return 2_048 + 512 * len(thing.paths) + sum(map(len, thing.security.peer_chain))
 
 
 def described(desk: Desk, now: Moment) -> Described:

@@ -17,7 +17,7 @@ from peerkey.observe.alarms import enrollment_failing
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from actors.journal import Journal
     from actors.messages import NodeStatus, RenewalFault
@@ -40,8 +40,13 @@ class Renewals:
         self._ending: dict[Ref, str] = {}
         self._faults: dict[str, str] = {}
 
-    def reconcile(self, ctx: Context, plans: Mapping[str, NodePlan]) -> None:
-        """Start, configure and stop actors until they are those that ``plans`` ask for."""
+    def reconcile(
+        self, ctx: Context, plans: Mapping[str, NodePlan], changed: Collection[str] | None = None
+    ) -> None:
+        """Start, configure and stop actors until they are those that ``plans`` ask for.
+
+        Of those that live only the ones of ``changed`` nodes are configured, where that is said.
+        """
         self._plans = plans
         for name in list(self._actors):
             if name not in plans:
@@ -51,6 +56,8 @@ class Renewals:
                 ctx.stop(ref)
         for name, plan in plans.items():
             if name in self._actors:
+                if changed is not None and name not in changed:
+                    continue
                 # One that has no room is about to look anyway, and meets the plan at the next reload.
                 self._actors[name].offer(Configure(plan))
             else:

@@ -86,7 +86,7 @@ def pieces(whole: Share) -> tuple[Piece, ...]:
 
 def messages(cut: Iterable[Piece]) -> Iterator[tuple[Piece, ...]]:
     """Yield as many pieces at a time as one message may hold."""
-    return _grouped(cut, _weight)
+    return _grouped(cut, weight_of)
 
 
 @dataclass(slots=True)
@@ -128,7 +128,8 @@ def _peering_weight(peering: PeeringPlan) -> int:
     return _PEERING + 2 * _PATH * len(peering.paths)
 
 
-def _weight(piece: Piece) -> int:
+def weight_of(piece: Piece) -> int:
+    """Return what a piece weighs in bytes, roughly."""
     head = 0 if piece.head is None else head_weight(piece.head)
     return 256 + head + sum(map(_source_weight, piece.trusted)) + sum(map(_peering_weight, piece.peerings))
 

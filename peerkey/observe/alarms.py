@@ -178,6 +178,61 @@ def node_not_running(node: str, detail: str) -> Alarm:
     )
 
 
+def node_unplaced(node: str, why: str) -> Alarm:
+    """No host of the cluster may run a node."""
+    return Alarm(
+        f"node-unplaced:{node}",
+        Severity.CRITICAL,
+        node,
+        Category.PLATFORM,
+        f"Node `{node}` has no place in the cluster: {why}.",
+    )
+
+
+def nodes_unplaced(source: str, nodes: Sequence[str]) -> Alarm:
+    """No host of the cluster may run these nodes, which have no alarms of their own."""
+    return Alarm(
+        "nodes-unplaced",
+        Severity.CRITICAL,
+        source,
+        Category.PLATFORM,
+        f"The following nodes have no place in the cluster: `{_named(nodes)}`.",
+    )
+
+
+def host_gone(host: str, machine: str, detail: str) -> Alarm:
+    """A host of the cluster does not answer: it is being started again."""
+    return Alarm(
+        f"host:{host}",
+        Severity.CRITICAL,
+        host,
+        Category.PLATFORM,
+        f"Host `{host}` on machine `{machine}` is gone: {detail}.",
+    )
+
+
+def machine_lost(machine: str) -> Alarm:
+    """A machine of the cluster is dead or cannot be reached: its nodes have moved where they could."""
+    return Alarm(
+        f"machine:{machine}",
+        Severity.CRITICAL,
+        machine,
+        Category.PLATFORM,
+        f"Machine `{machine}` is lost.",
+    )
+
+
+def cluster_limited(source: str, detail: str) -> Alarm:
+    """Nodes run where they are, and nothing can be decided anew."""
+    return Alarm(
+        f"cluster:{source}",
+        Severity.MAJOR,
+        source,
+        Category.PLATFORM,
+        f"The cluster needs attention: {detail}.",
+    )
+
+
 def actor_failed(node: str, actor: str, error: str) -> Alarm:
     """An actor of a node crashed more often than its supervision allows."""
     return Alarm(

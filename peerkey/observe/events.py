@@ -656,3 +656,52 @@ class HaKeyNotReplicated(Event):
     def description(self) -> str:
         """Name the key."""
         return f"Key {self.index} with peer {self.peer} is in use before the mate holds it"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMoved(Event):
+    """A node runs on another host of the cluster from now on."""
+
+    TYPE: ClassVar = "cluster.node_moved"
+    TITLE: ClassVar = "A node has moved to another host."
+
+    former: str
+    host: str
+    reason: str
+
+    def description(self) -> str:
+        """Say from where to where."""
+        return f"Moved from host {self.former} to host {self.host}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class HostLost(Event):
+    """A host of the cluster does not answer any more."""
+
+    TYPE: ClassVar = "cluster.host_lost"
+    TITLE: ClassVar = "A host of the cluster is lost."
+
+    host: str
+    machine: str
+    reason: str
+
+    def description(self) -> str:
+        """Name the host."""
+        return f"Host {self.host} on machine {self.machine} is lost: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class HostBack(Event):
+    """A host of the cluster answers again, or its process was started again."""
+
+    TYPE: ClassVar = "cluster.host_back"
+    TITLE: ClassVar = "A host of the cluster is back."
+
+    host: str
+    machine: str
+    #: How long it had not been heard of.
+    silent_seconds: float
+
+    def description(self) -> str:
+        """Name the host."""
+        return f"Host {self.host} on machine {self.machine} is back after {self.silent_seconds:g} s"

@@ -1,0 +1,84 @@
+"""Everything that travels between the hosts of a fleet. What is not listed here is for one host only.
+
+No key is in any of it: what holds one is a :class:`~peerkey.secret.Secret`, which cannot be registered.
+"""
+
+from __future__ import annotations
+
+from actors.cluster import messages as of_the_cluster
+from actors.crl import status as of_lists
+from actors.ha import messages as of_pairs
+from actors.journal import Entry
+from actors.messages import (
+    AdoptPlans,
+    CertificateStatus,
+    FetchLists,
+    GetFleet,
+    GetNodeStatus,
+    GetStatus,
+    ListsWanted,
+    NodePage,
+    NodeStatus,
+    PathStatus,
+    PeerStatus,
+    Rekey,
+    ReleasePin,
+    Reload,
+    RevocationChanged,
+)
+from peerkey.config import plan
+from peerkey.errors import Misconfigured, Unavailable
+from peerkey.ha.messages import Role
+from peerkey.observe import alarms, events
+from peerkey.pki.crl_polling import PollState
+from peerkey.pki.list_facts import ListFacts
+from peerkey.pki.list_subscriptions import Origin
+from peerkey.protocol.peering import PeeringStatus
+from runtime.cluster.codec import Registry
+from runtime.info import ActorInfo, ActorState, SystemInfo
+
+
+def registry() -> Registry:
+    """Return a registry of its own, to which a program may add."""
+    made = Registry(
+        # What operators ask for and order.
+        AdoptPlans,
+        FetchLists,
+        GetFleet,
+        GetNodeStatus,
+        GetStatus,
+        ListsWanted,
+        Rekey,
+        ReleasePin,
+        Reload,
+        RevocationChanged,
+        of_lists.GetRevocation,
+        # What they are told.
+        NodePage,
+        NodeStatus,
+        CertificateStatus,
+        PeerStatus,
+        PathStatus,
+        PeeringStatus,
+        of_pairs.HaStatus,
+        of_pairs.TakenKey,
+        Role,
+        of_lists.RevocationStatus,
+        of_lists.SourceStatus,
+        of_lists.Trouble,
+        ListFacts,
+        Origin,
+        PollState,
+        Entry,
+        ActorInfo,
+        ActorState,
+        SystemInfo,
+        # Errors of which the text is for them.
+        Misconfigured,
+        Unavailable,
+    )
+    for module in (of_the_cluster, plan, alarms, events):
+        made.add_module(module)
+    # No dataclass: a named pair.
+    made.add(plan.Endpoint)
+    return made

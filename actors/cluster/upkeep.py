@@ -1,0 +1,152 @@
+"""Which hosts are to be started and discarded now, and what is known of each. Pure; time is an argument.
+
+A host that should be there is started; whoever carries the cluster starts its process again when it dies. So a
+host on a living machine that falls silent is waited for, and only after the *grace* is it discarded and started
+again, then after twice as long, and so on. A host that should not be there is discarded.
+
+What was begun is told of by :meth:`Upkeep.begun` and :meth:`Upkeep.ended`; nothing is begun twice at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from actors.cluster.reconciling import Settings
+
+#: A host whose last report is older than this does not answer: four reports may be late or lost.
+ANSWERS_WITHIN: Final = timedelta(seconds=5)
+#: An attempt that failed is made again after so long, then after twice as long, and so on
+FIRST_PAUSE: Final = timedelta(seconds=1)
+#: up to so long.
+LONGEST_PAUSE: Final = timedelta(minutes=5)
+#: Attempts at one time.
+AT_ONCE: Final = 4
+#: The doublings that are worth computing.
+_MAX_DOUBLINGS: Final = 10
+
+
+class Step(Enum):
+    """What is to be done with a host."""
+
+    START = "start"
+    #: Discard it, then start it.
+    RENEW = "renew"
+    DISCARD = "discard"
+
+
+@dataclass(slots=True)
+class HostRecord:
+    """What is known of one host. Instants are monotonic."""
+
+    machine: str
+    #: Whether it should be there.
+    wanted: bool
+    #: When it was heard of last; ``None``: never.
+    heard: timedelta | None = None
+    #: Since when it has answered, or has not.
+    since: timedelta = timedelta(0)
+    answers: bool = False
+    #: What it has reported last.
+    pid: int | None = None
+    incarnation: int | None = None
+    complete: bool = False
+    #: Whether it has been started, or found, since this was last to be done.
+    started: bool = False
+    restarts: int = 0
+    versions: str = ""
+    #: Attempts without a word of it, and when the next one is due.
+    attempts: int = 0
+    next_attempt: timedelta = timedelta(0)
+    busy: Step | None = None
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """The hosts of a cluster."""
+
+    settings: Settings
+    hosts: dict[str, HostRecord] = field(default_factory=dict)
+
+    def want(self, wanted: Mapping[str, str], now: timedelta) -> None:
+        """Say which hosts there should be, each with its machine."""
+        for host, machine in wanted.items():
+            record = self.hosts.setdefault(host, HostRecord(machine, wanted=True, since=now))
+            if not record.wanted:
+                record.wanted, record.since, record.started, record.answers = True, now, False, False
+                record.attempts, record.next_attempt = 0, now
+        for host, record in self.hosts.items():
+            if record.wanted and host not in wanted:
+                record.wanted, record.attempts, record.next_attempt = False, 0, now
+
+    def meet(self, host: str, machine: str, now: timedelta) -> None:
+        """Learn that there is a host, which may be one too many."""
+        self.hosts.setdefault(host, HostRecord(machine, wanted=False, since=now))
+
+    def heard(self, host: str, incarnation: int, pid: int, now: timedelta, *, complete: bool) -> None:
+        """Take note of a report of a host that is known."""
+        record = self.hosts[host]
+        if not record.answers:
+            record.answers, record.since = True, now
+        if record.incarnation not in {None, incarnation}:
+            record.since = now
+        record.heard, record.incarnation, record.pid = now, incarnation, pid
+        record.complete = complete
+        record.started, record.attempts, record.fault = True, 0, ""
+        record.next_attempt = now
+
+    def look(self, now: timedelta) -> None:
+        """See which hosts have fallen silent."""
+        for record in self.hosts.values():
+            if record.answers and record.heard is not None and now - record.heard > ANSWERS_WITHIN:
+                record.answers, record.since = False, record.heard
+
+    def gone(self, now: timedelta) -> frozenset[str]:
+        """Return the hosts that have been silent for too long."""
+        return frozenset(
+            host
+            for host, record in self.hosts.items()
+            if record.wanted and not record.answers and now - record.since >= self.settings.gone_after
+        )
+
+    def due(self, now: timedelta) -> Iterator[tuple[str, Step]]:
+        """Yield what is to be begun now."""
+        room = AT_ONCE - sum(record.busy is not None for record in self.hosts.values())
+        for host, record in sorted(self.hosts.items()):
+            step = self._step(record, now)
+            if step is not None and room > 0:
+                room -= 1
+                yield host, step
+
+    def begun(self, host: str, step: Step) -> None:
+        """Take note that something is being done with a host."""
+        self.hosts[host].busy = step
+
+    def ended(self, host: str, step: Step, fault: str, now: timedelta) -> None:
+        """Take note of the outcome: ``fault`` is empty where it went well."""
+        record = self.hosts[host]
+        record.busy, record.fault = None, fault
+        if step is Step.DISCARD and not fault:
+            if not record.wanted:
+                del self.hosts[host]
+            return
+        pause = FIRST_PAUSE if fault else self.settings.grace
+        record.next_attempt = now + min(LONGEST_PAUSE, pause * 2 ** min(record.attempts, _MAX_DOUBLINGS))
+        record.attempts += 1
+        record.started = record.started or (not fault and step is not Step.DISCARD)
+
+    def _step(self, record: HostRecord, now: timedelta) -> Step | None:
+        if record.busy is not None or now < record.next_attempt:
+            return None
+        if not record.wanted:
+            return Step.DISCARD
+        if not record.started:
+            return Step.START
+        if not record.answers and now - record.since >= self.settings.grace:
+            return Step.RENEW
+        return None
