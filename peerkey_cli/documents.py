@@ -16,6 +16,7 @@ from peerkey_cli.certificate_documents import described
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from actors.cluster.messages import PlacementStatus
     from actors.crl.status import RevocationStatus, SourceStatus
     from actors.journal import Entry
     from actors.messages import NodeStatus, PathStatus, PeerStatus
@@ -166,6 +167,34 @@ def actors(hosts: Iterable[HostActors], now: datetime) -> schemas.Actors:
         ),
         dead_letters=sum(each.totals.dead_letters for each in known),
         crashes=sum(each.totals.crashes for each in known),
+    )
+
+
+def hosts(status: PlacementStatus, now: datetime) -> schemas.Hosts:
+    """Return every host, and the nodes that are on none."""
+    return schemas.Hosts(
+        time=now,
+        placement=status.placement,
+        machines=status.machines,
+        hosts=tuple(
+            schemas.Host(
+                host=each.host,
+                machine=each.machine,
+                process=None if each.pid is None else f"{each.machine}:{each.pid}",
+                answers=each.answers,
+                since_seconds=each.since_seconds,
+                restarts=each.restarts,
+                nodes=each.nodes,
+                complete=each.complete,
+                fault=each.fault,
+            )
+            for each in status.hosts
+        ),
+        nodes=sum(1 for node in status.nodes if node.host),
+        unplaced=tuple(
+            schemas.Unplaced(node=node.node, why=node.why) for node in status.nodes if not node.host
+        ),
+        complete=bool(status.hosts) and all(each.answers and each.complete for each in status.hosts),
     )
 
 

@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.cluster.messages import HostPlace, NodePlace, PlacementStatus
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.messages import FetchLists, GetFleet, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
@@ -66,6 +67,34 @@ class Running:
     async def hosts(self) -> tuple[HostActors, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.hosts`."""
         return (self._host(),)
+
+    async def placement(self) -> PlacementStatus:
+        """See :meth:`peerkey_cli.fleet.Fleet.placement`. Everything is in this process."""
+        nodes = await self.nodes()
+        running = self._host()
+        place = HostPlace(
+            host=running.host,
+            machine=running.machine,
+            pid=os.getpid(),
+            incarnation=1,
+            restarts=0,
+            answers=True,
+            since_seconds=(self.now() - self.since).total_seconds(),
+            nodes=len(nodes),
+            complete=True,
+        )
+        return PlacementStatus(
+            epoch=0,
+            version=0,
+            placement="local",
+            machines=(running.machine,),
+            hosts=(place,),
+            nodes=tuple(
+                NodePlace(node.node, running.host, running.machine, uuid=node.uuid) for node in nodes
+            ),
+            total=len(nodes),
+            alarms=(),
+        )
 
     async def events(self) -> tuple[Entry, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.events`."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.cluster.messages import PlacementStatus
     from actors.crl.status import RevocationStatus
     from actors.journal import Entry
     from actors.messages import NodeStatus
@@ -86,6 +87,10 @@ class Fleet(Protocol):
 
     async def hosts(self) -> tuple[HostActors, ...]:
         """Return every actor of every host."""
+        ...
+
+    async def placement(self) -> PlacementStatus:
+        """Return which node is on which host, and how the hosts are."""
         ...
 
     async def events(self) -> tuple[Entry, ...]:

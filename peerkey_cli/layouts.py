@@ -247,6 +247,31 @@ def events(document: schemas.Events, colours: bool) -> list[str]:
     return lines if document.events else [*lines, "", " There are no such events."]
 
 
+def hosts(document: schemas.Hosts, colours: bool) -> list[str]:
+    """Return ``show hosts``: a row for each, and a line for each node that has no place."""
+    titles = ("Host", "Process", "Machine", "State", "Nodes", "Restarts")
+    rows = [
+        (
+            host.host,
+            host.process or "-",
+            host.machine,
+            _state_of(host),
+            str(host.nodes),
+            str(host.restarts),
+        )
+        for host in document.hosts
+    ]
+    lines = ["✔ Retrieving hosts...", "", *table(titles, rows, colours=colours)]
+    lines += [f" {host.host}: {host.fault}" for host in document.hosts if host.fault]
+    return lines + [f" {node.node} has no place: {node.why}" for node in document.unplaced]
+
+
+def _state_of(host: schemas.Host) -> str:
+    if not host.answers:
+        return "silent"
+    return "running" if host.complete else "starting"
+
+
 def actors(document: schemas.Actors, colours: bool) -> list[str]:
     """Return ``show actors``: a row for each."""
     titles = ("Kind", "Name", "Host", "Process", "Machine", "State", "Restarts", "Mailbox")

@@ -67,6 +67,12 @@ class StopSignals:
             # There is none to return to where it was not Python that had set it.
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
+    def listen_again(self) -> None:
+        """Take the signals back from a library that has installed handlers of its own since."""
+        for number in self._former:
+            self._loop.remove_signal_handler(number)
+            self._loop.add_signal_handler(number, self._arrived, number)
+
     async def arrived(self) -> signal.Signals:
         """Wait for the first signal, for whoever has something else to stop than a system."""
         await self._first.wait()

@@ -608,7 +608,9 @@ class Coordinator(Actor):
         nodes = []
         for name in page:
             host = self._decision.hosts.get(name, "")
-            nodes.append(NodePlace(name, host, machine_of(host), unplaced.get(name, "")))
+            known = self._configuration.shares.get(name) if self._configuration is not None else None
+            uuid = str(known.plan.uuid) if known is not None else ""
+            nodes.append(NodePlace(name, host, machine_of(host), unplaced.get(name, ""), uuid))
         entries, following = self._ports.journal.after(mark[1] if mark[0] == self._process else 0)
         return PlacementStatus(
             epoch=self._epoch,

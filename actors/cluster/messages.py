@@ -112,6 +112,8 @@ class NodePlace:
     machine: str
     #: Why it has no place; empty where it has one.
     why: str = ""
+    #: Empty where its plan is not known.
+    uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,11 @@ def _shows(fleet: Fleet, times: AlarmTimes) -> APIRouter:
         """Return every actor, with the host, the process and the machine that it is on."""
         return documents.actors(await fleet.hosts(), fleet.now())
 
+    @router.get("/hosts")
+    async def hosts() -> schemas.Hosts:
+        """Return the processes that run the nodes, and the nodes that have no place."""
+        return documents.hosts(await fleet.placement(), fleet.now())
+
     @router.get("/health")
     async def health() -> schemas.Health:
         """Tell that the actors answer, and which process this is."""

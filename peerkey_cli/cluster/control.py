@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -53,7 +52,6 @@ async def control(
                     machine_is_host=settings.alone,
                 ),
                 incarnation=host.incarnation,
-                pid=os.getpid(),
             ),
             COORDINATOR,
             supervision=PATIENT,

@@ -27,7 +27,6 @@ from peerkey_cli.daemon import Reloads
 from peerkey_cli.errors import Unreachable
 from peerkey_cli.state import StateDirectory
 from runtime.cluster.placement import Placement, check_processes
-from runtime.errors import RuntimeFault
 from runtime.lifecycle import DEADLINE, StopSignals
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, 
     log = structlog.get_logger("peerkey")
     with StopSignals() as signals:
         async with started(plans, settings, address):
+            # Ray has its own idea of what a signal means.
+            signals.listen_again()
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
             client = Client(StateDirectory(settings.state).socket)
@@ -59,7 +60,11 @@ async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, 
             if ready.done():
                 unplaced = ready.result()
                 log.info(
-                    "ready", nodes=len(plans.latest), unplaced=unplaced, cluster=address, api=str(settings.state)
+                    "ready",
+                    nodes=len(plans.latest),
+                    unplaced=unplaced,
+                    cluster=address,
+                    api=str(settings.state),
                 )
                 if detach:
                     stop.cancel()
@@ -73,9 +78,7 @@ async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, 
 
 
 @contextlib.asynccontextmanager
-async def started(
-    plans: PlansReader, settings: ClusterSettings, address: str
-) -> AsyncIterator[RayMachines]:
+async def started(plans: PlansReader, settings: ClusterSettings, address: str) -> AsyncIterator[RayMachines]:
     """Connect to a cluster and see that the coordinator of this authority runs there.
 
     :raises PeerkeyError: see :func:`serve`.

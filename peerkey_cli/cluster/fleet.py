@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from peerkey.observe.events import Event
     from peerkey_cli.documents import Noticing
     from runtime.cluster.host import Host
+    from runtime.ref import Ref
     from runtime.system import ActorSystem
 
 T = TypeVar("T")
@@ -93,9 +94,14 @@ class ClusterFleet:
         """See :meth:`peerkey_cli.fleet.Fleet.hosts`. A host that does not answer is left out."""
         placed = await self._placed()
         found = await self._each(
-            [each.host for each in placed.hosts], lambda host: host_status(self._system.ref, host, _EACH_WITHIN)
+            [each.host for each in placed.hosts],
+            lambda host: host_status(self._system.ref, host, _EACH_WITHIN),
         )
         return tuple(map(_shown, found))
+
+    async def placement(self) -> PlacementStatus:
+        """See :meth:`peerkey_cli.fleet.Fleet.placement`."""
+        return await self._placed()
 
     async def events(self) -> tuple[Entry, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.events`. Those of all hosts, by their times."""

@@ -19,6 +19,7 @@ from runtime.cluster.program import Program
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
+    from runtime.cluster.codec import Registry
     from runtime.cluster.host import Host
     from runtime.system import ActorSystem
 

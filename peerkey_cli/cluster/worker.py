@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from actors.authority import Authority, Follow, Lead
+from actors.authority import Authority
 from actors.cluster.agent import Agent, AgentPorts
 from actors.cluster.assigned import Assigned
 from actors.cluster.instruments import INSTRUMENTS, Instruments
@@ -84,12 +84,12 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
             journal=journal,
             sync=SshWhereWanted(),
         )
-        known = KnownRevocations(MasterListFile(state.master_list))
+        known = KnownRevocations(MasterListFile(own / "crl" / "master"))
         revocation = RevocationPorts(
             source=SourcePorts(
                 fetcher=NetworkFetcher(),
-                keeper=KeptFiles(state.revocation),
-                ingester=ProcessIngester(state.revocation),
+                keeper=KeptFiles(own / "crl"),
+                ingester=ProcessIngester(own / "crl"),
                 journal=journal,
                 entropy=os.urandom,
             ),
@@ -132,7 +132,9 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
 
 async def _take(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
     """Follow whoever speaks for the machine; do so once the seat is free, until this is cancelled."""
-    await seat.watch(partial(_speak, authority, fleet, settings), lambda leader: authority.tell(Follow(leader)))
+    await seat.watch(
+        partial(_speak, authority, fleet, settings), lambda leader: None
+    )
 
 
 async def _speak(authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
@@ -141,7 +143,6 @@ async def _speak(authority: Ref, fleet: ClusterFleet, settings: ClusterSettings)
     An address that is taken is tried again: another process may be ending there.
     """
     log = structlog.get_logger("peerkey")
-    authority.tell(Lead())
     api = StateDirectory(settings.state).socket
     told = ""
     while True:

@@ -9,6 +9,7 @@ import typer
 
 from peerkey_cli.errors import WrongUsage
 from peerkey_cli.options import Api, StateDir, socket_path
+from runtime.cluster.placement import Placement
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run)
 
 
-def run(
+def run(  # noqa: PLR0913 - what can be said of a system
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration.", readable=False)],
     node: Annotated[
         list[str] | None,
@@ -31,24 +32,53 @@ def run(
         typer.Option("--metrics", metavar="HOST:PORT", help="Let Prometheus ask there, for /metrics."),
     ] = None,
     runtime: Annotated[
-        str, typer.Option("--runtime", metavar="KIND", help="What runs the actors.")
+        str, typer.Option("--runtime", metavar="KIND", help="What runs the actors: local or ray.")
     ] = "local",
+    ray_address: Annotated[
+        str,
+        typer.Option(
+            "--ray-address",
+            metavar="HOST:PORT",
+            help="With --runtime ray: the head; local starts a cluster that ends with this command.",
+        ),
+    ] = "local",
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            "--redis", metavar="ADDR", help="With --runtime ray: the shared store, redis://HOST:PORT."
+        ),
+    ] = None,
+    redis_password_file: Annotated[
+        Path | None, typer.Option("--redis-password-file", metavar="FILE", help="Its password.")
+    ] = None,
+    redis_ca: Annotated[
+        Path | None, typer.Option("--redis-ca", metavar="FILE", help="Who vouches for its TLS certificate.")
+    ] = None,
+    placement: Annotated[
+        Placement,
+        typer.Option(
+            "--placement", help="With --runtime ray: a process for several nodes, each node, or each actor."
+        ),
+    ] = Placement.PACKED,
+    hosts: Annotated[
+        int,
+        typer.Option("--hosts", min=1, max=64, help="Processes on each machine, where nodes are packed."),
+    ] = 2,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="With --runtime ray: return once the fleet runs, and let it run on."),
+    ] = False,
 ) -> None:
     """Run the authority of FILE, or only the named nodes of it, until stopped.
 
     SIGTERM and SIGINT stop it, SIGHUP reads configuration and certificates again. It logs to standard
     error: "ready" when the admin API answers.
     """
-    if runtime == "sim":
-        message = "--runtime sim: a simulation has faults, a seed and an end; use `peerkey simulate FILE`"
-        raise WrongUsage(message)
-    if runtime != "local":
-        message = f"--runtime {runtime}: not available in this version; `local` is"
-        raise WrongUsage(message)
+    given = {"--redis": redis, "--redis-password-file": redis_password_file, "--redis-ca": redis_ca}
+    _check_runtime(runtime, [name for name, value in given.items() if value is not None], detach=detach)
     import asyncio
 
     from peerkey_cli import logs
-    from peerkey_cli.daemon import serve
     from peerkey_cli.plans import PlansReader
     from peerkey_cli.sockets import tcp_address
     from peerkey_cli.state import StateDirectory, default_directory
@@ -57,4 +87,49 @@ def run(
     scraped = None if metrics is None else tcp_address(metrics)
     logs.configure()
     state = StateDirectory(state_dir or default_directory())
-    asyncio.run(serve(PlansReader(file, node or ()), state, socket, scraped))
+    plans = PlansReader(file.absolute() if runtime == "ray" else file, node or ())
+    if runtime == "local":
+        from peerkey_cli.daemon import serve
+
+        asyncio.run(serve(plans, state, socket, scraped))
+        return
+    if api is not None:
+        message = "--api: on a cluster the admin API is api.sock of the state directory of each machine"
+        raise WrongUsage(message)
+    from peerkey_cli.cluster import driver
+    from peerkey_cli.cluster.settings import ClusterSettings, RedisSettings
+
+    settings = ClusterSettings(
+        authority=plans()[0].authority,
+        file=file.absolute(),
+        nodes=tuple(node or ()),
+        state=state.path.absolute(),
+        placement=placement,
+        hosts=hosts,
+        redis=None
+        if redis is None
+        else RedisSettings(
+            address=redis if "://" in redis or redis.startswith("unix:") else f"redis://{redis}",
+            password_file=redis_password_file and redis_password_file.absolute(),
+            ca_file=redis_ca and redis_ca.absolute(),
+        ),
+        metrics=scraped,
+        alone=ray_address == "local",
+    )
+    asyncio.run(driver.serve(plans, settings, ray_address, detach=detach))
+
+
+def _check_runtime(runtime: str, of_a_cluster: list[str], *, detach: bool) -> None:
+    """Refuse what does not go together.
+
+    :raises WrongUsage: it does not.
+    """
+    if runtime == "sim":
+        message = "--runtime sim: a simulation has faults, a seed and an end; use `peerkey simulate FILE`"
+        raise WrongUsage(message)
+    if runtime not in {"local", "ray"}:
+        message = f"--runtime {runtime}: there are `local` and `ray`"
+        raise WrongUsage(message)
+    if runtime == "local" and (of_a_cluster or detach):
+        message = f"{', '.join(of_a_cluster) or '--detach'}: these go with --runtime ray"
+        raise WrongUsage(message)

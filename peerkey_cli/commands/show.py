@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
     show.command("alarms")(alarms)
     show.command("events")(events)
     show.command("actors")(actors)
+    show.command("hosts")(hosts)
     security = typer.Typer(help="Show the state of key management.", rich_markup_mode=None)
     security.command("key-status")(key_status)
     # With a callback the group stays a group, also while it has only one command.
@@ -158,13 +159,23 @@ def events(
 
 
 def actors(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:
-    """Show every actor: kind, name, process, state, restarts, mailbox."""
+    """Show every actor: kind, name, host, process, machine, state, restarts, mailbox."""
     from peerkey_cli import layouts
     from peerkey_cli.schemas import Actors
 
     started = monotonic()
     document = client(state_dir, api).get("actors", Actors)
     _print(document, layouts.actors, json=json, started=started)
+
+
+def hosts(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:
+    """Show every process that runs nodes: host, process, machine, state, nodes, restarts."""
+    from peerkey_cli import layouts
+    from peerkey_cli.schemas import Hosts
+
+    started = monotonic()
+    document = client(state_dir, api).get("hosts", Hosts)
+    _print(document, layouts.hosts, json=json, started=started)
 
 
 def _nothing_in_common() -> None:

@@ -76,6 +76,7 @@ def connect(address: str, namespace: str, *, token: bool, cpus: int | None = Non
             "include_dashboard": False,
             "object_store_memory": _LOCAL_STORE_BYTES,
             "_node_ip_address": "127.0.0.1",
+            "_node_name": LOCAL,
         }
     try:
         ray.init(address=address, namespace=namespace, log_to_driver=False, logging_level="ERROR", **more)
