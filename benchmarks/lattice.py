@@ -23,7 +23,8 @@ def lay_out(folder: Path, *, routers: int, neighbours: int, algorithm: Algorithm
     """
     file = folder / "authority.yaml"
     around = [
-        _router(number, [(number + step) % routers for step in _steps(neighbours)]) for number in range(routers)
+        _router(number, [(number + step) % routers for step in _steps(neighbours)])
+        for number in range(routers)
     ]
     establish(file, settings_of(algorithm) | {"name": f"lattice-{routers}", "router": around})
     return file

@@ -132,9 +132,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
 
 async def _take(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
     """Follow whoever speaks for the machine; do so once the seat is free, until this is cancelled."""
-    await seat.watch(
-        partial(_speak, authority, fleet, settings), lambda leader: None
-    )
+    await seat.watch(partial(_speak, authority, fleet, settings), lambda leader: None)
 
 
 async def _speak(authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:

@@ -66,9 +66,15 @@ def demo(
 
     With --ha the first router has two nodes, each in a process of its own, and the others are its peers. The
     node that leads is killed; its mate takes its keys over, no peer rekeys, and it comes back.
+
+    With --runtime ray the routers run on hosts of a Ray cluster on this machine. A host is killed; it comes
+    back, and no key is lost or replaced.
     """
-    if runtime != "local":
-        message = f"--runtime {runtime}: not available in this version; `local` is"
+    if runtime not in {"local", "ray"}:
+        message = f"--runtime {runtime}: there are `local` and `ray`"
+        raise WrongUsage(message)
+    if runtime == "ray" and (ha or fail_hard):
+        message = "--runtime ray is a demonstration of its own; ask for it without --ha and --fail-hard"
         raise WrongUsage(message)
     if ha and fail_hard:
         message = "--ha and --fail-hard are two demonstrations; ask for one of them"
@@ -84,7 +90,9 @@ def demo(
     if keep is not None:
         _check_empty(keep)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="peerkey-demo-") as folder:
-        if ha:
+        if runtime == "ray":
+            _run_cluster(Path(folder), routers, paths, chosen, timeout)
+        elif ha:
             _run_pair(Path(folder), routers - 1, paths, chosen, timeout)
         else:
             _run(Path(folder), routers, paths, chosen, timeout, fail_hard=fail_hard)
@@ -149,6 +157,33 @@ def _run_pair(folder: Path, branches: int, paths: int, algorithm: Algorithm, tim
         within = timedelta(seconds=timeout)
         status = PairDemonstration(authority, processes_of(authority), shown, within).run()
     say("", "show security key-status", *layouts.key_status(status, coloured(sys.stdout))[1:])
+
+
+def _run_cluster(folder: Path, routers: int, paths: int, algorithm: Algorithm, timeout: int) -> None:
+    import sys
+    from datetime import timedelta
+
+    from peerkey_cli.demo import tables
+    from peerkey_cli.demo.authority import lay_out
+    from peerkey_cli.demo.cluster_story import HOSTS, ClusterDemonstration
+    from peerkey_cli.demo.display import display
+    from peerkey_cli.demo.lists import ListServer
+    from peerkey_cli.demo.processes import NodeProcess
+    from peerkey_cli.terminal import coloured, say
+
+    peerings = routers * (routers - 1) // 2
+    with ListServer() as server, display() as shown:
+        meshed = f"{routers} routers, {_counted(peerings, 'peering')}, {_counted(peerings * paths, 'path')}"
+        shown.tell(f"{meshed}, keyed by {algorithm.name}, on {HOSTS} hosts of a Ray cluster")
+        authority = lay_out(folder, routers=routers, paths=paths, algorithm=algorithm, crl=server.url)
+        server.publish(authority.revocation_list(1))
+        shown.tell(f"Made a CA, {routers} certificates, a revocation list and a configuration.")
+        process = NodeProcess(
+            "cluster", authority.file, (), authority.state, "--runtime", "ray", "--hosts", str(HOSTS)
+        )
+        within = timedelta(seconds=timeout)
+        peers = ClusterDemonstration(authority, process, server, shown, within).run()
+    say("", "show peers security", *tables.peers_security(peers, coloured(sys.stdout)))
 
 
 def _print(fleet: tuple[NodeStatus, ...]) -> None:

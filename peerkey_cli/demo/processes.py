@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from peerkey_cli.state import StateDirectory
 
 #: How long a process may take to stop after it was asked to, in seconds; then it is killed.
-_STOP_WITHIN: Final = 10.0
+_STOP_WITHIN: Final = 20.0
 #: Of the log of a process that has ended, as much is read.
 _TAIL_BYTES: Final = 4_096
 
@@ -39,13 +39,19 @@ _TAIL_BYTES: Final = 4_096
 class NodeProcess:
     """One process, which may be started, killed and started again."""
 
-    def __init__(self, name: str, file: Path, nodes: Sequence[str], state: StateDirectory) -> None:
-        """Stand for the process ``name`` that runs ``nodes`` of the configuration ``file``."""
+    def __init__(
+        self, name: str, file: Path, nodes: Sequence[str], state: StateDirectory, *more: str
+    ) -> None:
+        """Stand for the process ``name`` that runs ``nodes`` of the configuration ``file``.
+
+        ``more`` is what else is said to ``peerkey run``.
+        """
         self.name = name
         self.client = Client(state.socket)
         self._state = state
         self._arguments = ["run", str(file), "--state-dir", str(state.path)]
         self._arguments += [word for node in nodes for word in ("--node", node)]
+        self._arguments += more
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
