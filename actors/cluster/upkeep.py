@@ -1,8 +1,8 @@
 """Which hosts are to be started and discarded now, and what is known of each. Pure; time is an argument.
 
-A host that should be there is started; whoever carries the cluster starts its process again when it dies. So a
-host on a living machine that falls silent is waited for, and only after the *grace* is it discarded and started
-again, then after twice as long, and so on. A host that should not be there is discarded.
+A host that should be there is started; whoever carries the cluster starts its process again when it dies. So
+a host on a living machine that falls silent is waited for, and only after the *grace* is it discarded and
+started again, then after twice as long, and so on. A host that should not be there is discarded.
 
 What was begun is told of by :meth:`Upkeep.begun` and :meth:`Upkeep.ended`; nothing is begun twice at a time.
 """
