@@ -1,7 +1,7 @@
 """A cluster of several machines in virtual time, with a coordinator, agents, and authorities that only note.
 
-The machines are a fake of the port: they start hosts on the simulated fabric, restart those whose process dies
-two seconds later, as Ray does, and may be lost, mute or slow.
+The machines are a fake of the port: they start hosts on the simulated fabric, restart those whose process
+dies two seconds later, as Ray does, and may be lost, mute or slow.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from actors.cluster.agent import Agent, AgentPorts
-from actors.cluster.assigned import Assigned
 from actors.cluster.asking import placement
+from actors.cluster.assigned import Assigned
 from actors.cluster.coordinator import Coordinator, CoordinatorPorts
 from actors.cluster.messages import PlacementStatus
 from actors.cluster.reconciling import Settings, machine_of
@@ -108,7 +108,7 @@ class Process:
     noted: Noted = field(default_factory=Noted)
     assigned: Assigned = field(default_factory=Assigned)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
-    routes: dict[object, str] = field(default_factory=dict)
+    routes: dict[tuple[Address, Address], str] = field(default_factory=dict)
 
     def routes_told(self, routes: Mapping[tuple[Address, Address], str]) -> None:
         self.routes = dict(routes)
@@ -203,7 +203,9 @@ class AuthorityCluster:
     def compose(self, process: Process) -> None:
         """Start the actors of one host."""
         if process.host == CONTROL:
-            ports = CoordinatorPorts(self.store, self.machines, self.journal, process.system.ref)
+            ports = CoordinatorPorts(
+                self.store, self.machines, self.journal, process.system.ref, process.seat
+            )
             process.system.spawn(
                 lambda: Coordinator(self.read, ports, self.settings, incarnation=process.number),
                 COORDINATOR,
@@ -325,7 +327,7 @@ class AuthorityCluster:
         return await placement(self.processes[worker].system.ref, 10 * SECOND)
 
     def events(self, kind: str) -> list[dict[str, object]]:
-        return [each.event.detail() for each in self.journal.recent() if each.event.TYPE == kind]
+        return [each.event.detail() for each in self.journal.recent() if kind == each.event.TYPE]
 
 
 def in_cluster(

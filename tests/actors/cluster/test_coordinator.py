@@ -315,10 +315,30 @@ def test_a_cluster_that_does_not_answer_is_told_of_and_nothing_moves() -> None:
         await asyncio.sleep(200)
 
         assert cluster.settled()
-        assert [each.identity for each in (await cluster.placement()).alarms] == ["cluster:control"]
+        assert [each.identity for each in (await cluster.placement()).alarms] == ["cluster:coordinator"]
         cluster.machines.mute = False
         await asyncio.sleep(5)
         assert (await cluster.placement()).alarms == ()
+
+    in_cluster(lambda: AuthorityCluster(fleet(6), machines(2)), scenario)
+
+
+def test_a_coordinator_that_nobody_reaches_ends_no_host_of_which_the_process_is_there() -> None:
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await cluster.until_settled()
+        places = cluster.places()
+        others = [each.host for each in workers(cluster)]
+        for host in others:
+            cluster.fabric.cut(CONTROL, host)
+        await asyncio.sleep(300)
+
+        assert {what for what, _ in cluster.machines.asked} == {"start"}
+        cluster.fabric.mend()
+        await cluster.until(lambda: {each.epoch for each in assigned(cluster)} == {1})
+        await asyncio.sleep(10)
+        assert (await cluster.placement()).alarms == ()
+        assert cluster.places() == places
+        assert {each["host"] for each in cluster.events("cluster.host_back")} == set(others)
 
     in_cluster(lambda: AuthorityCluster(fleet(6), machines(2)), scenario)
 
