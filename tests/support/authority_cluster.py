@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TypeVar
 from uuid import UUID
@@ -172,8 +172,10 @@ class AuthorityCluster:
         *,
         weather: FabricWeather | None = None,
         store: Store | None = None,
+        began: datetime = datetime(2026, 1, 1, tzinfo=UTC),
     ) -> None:
         self.plans = list(plans)
+        self.began = began
         self.config_fault: Exception | None = None
         self.settings = settings if settings is not None else Settings()
         self.random = Random(7)
@@ -190,7 +192,9 @@ class AuthorityCluster:
 
     def start(self, host: str) -> Process:
         loop = asyncio.get_running_loop()
-        system = ActorSystem(clock=VirtualClock(loop), executor=InlineExecutor(), random=self.random)
+        system = ActorSystem(
+            clock=VirtualClock(loop, self.began), executor=InlineExecutor(), random=self.random
+        )
         system.begin(loop)
         transport = self.fabric.attach(host)
         seat = Host(system, transport, registry())
@@ -212,10 +216,13 @@ class AuthorityCluster:
                 supervision=PATIENT,
             )
             return
-        agent = AgentPorts(process.seat, process.system, process.journal, process.routes_told)
         self.spawn_authority(process)
+        self.spawn_agent(process)
+
+    def spawn_agent(self, process: Process) -> None:
+        ports = AgentPorts(process.seat, process.system, process.journal, process.routes_told)
         process.system.spawn(
-            lambda: Agent(process.assigned, agent, incarnation=process.number, pid=1000),
+            lambda: Agent(process.assigned, ports, incarnation=process.number, pid=1000),
             AGENT,
             supervision=PATIENT,
         )
