@@ -66,7 +66,7 @@ class Journal(Protocol):
         ...
 
     def after(self, mark: int, most: int = TOLD_AT_ONCE) -> tuple[tuple[Entry, ...], int]:
-        """Return the events that followed ``mark`` as far as they are remembered, oldest first, and the next mark.
+        """Return the events that followed ``mark``, oldest first, and the mark that follows them.
 
         The first mark is 0, and each belongs to this journal alone. There may be more of them than ``most``.
         """

@@ -84,7 +84,7 @@ def with_alarms(status: NodeStatus, more: tuple[alarms.Alarm, ...]) -> NodeStatu
 
 
 def page_of(status: NodeStatus, first: int) -> NodePage:
-    """Return what of a status fits in one message: the peers and then the alarms, from number ``first`` on."""
+    """Return what of a status fits in one message: peers, then alarms, from number ``first`` on."""
     peers, alarm_list = status.peers, status.alarms
     weight, end = 0, first
     things: tuple[PeerStatus | alarms.Alarm, ...] = (*peers, *alarm_list)

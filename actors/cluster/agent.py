@@ -127,6 +127,8 @@ class Agent(Actor):
                 if epoch == self._assigned.epoch:
                     self._assigned.reloads_done = reloads
                 self._adopt()
+                if self._settled():
+                    self._report()
             case _NotAdopted(error):
                 self._adopting = False
                 self.ctx.log.warning("the authority took up nothing", error=type(error).__name__)

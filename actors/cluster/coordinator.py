@@ -20,52 +20,50 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
 from actors.cluster import record
-from actors.cluster.messages import (
-    Assignment,
-    GetPlacement,
-    HostPlace,
-    NodePlace,
-    Piece,
-    PlacementStatus,
-    PlansOf,
-    Report,
-    Target,
+from actors.cluster.configuration import Configuration, configured
+from actors.cluster.coordinator_steps import (
+    Decided,
+    Facts,
+    News,
+    NotRead,
+    NotSeen,
+    NotStepped,
+    Processes,
+    Read,
+    ReadAgain,
+    Seen,
+    Stepped,
+    Tick,
+    Written,
 )
+from actors.cluster.messages import GetPlacement, PlacementStatus, Report
+from actors.cluster.placement_view import alarms_of, host_places, node_places
 from actors.cluster.reconciling import Decision, Settings, machine_of, reconcile
-from actors.cluster.shares import (
-    MAX_HEAD,
-    MESSAGE_WEIGHT,
-    Share,
-    head_weight,
-    messages,
-    pieces,
-    share,
-    target_digest,
-    weight_of,
-)
-from actors.cluster.units import owners_of, prefix_of, routes_of, unit_of
+from actors.cluster.telling import Telling
+from actors.cluster.units import prefix_of
 from actors.cluster.upkeep import Step, Upkeep
 from actors.messages import Reload
-from actors.names import AGENT, AUTHORITY, CONTROL, COORDINATOR
+from actors.names import AGENT, AUTHORITY, CONTROL
 from actors.work import computed
 from peerkey.errors import Misconfigured
-from peerkey.observe import alarms, events
+from peerkey.observe import events
 from runtime.actor import Actor, ReplyToken
 from runtime.cluster.directory import on_host
+from runtime.cluster.placement import Placement
 from runtime.errors import RuntimeFault, StaleEpoch
 from runtime.store.port import Put
 
 if TYPE_CHECKING:
     from actors.authority import ReadPlans
     from actors.journal import Journal
-    from peerkey.observe.alarms import Alarm
+    from runtime.cluster.host import Host
     from runtime.cluster.machines import HostProcess, Machine, Machines
-    from runtime.cluster.placement import Unit
     from runtime.ref import Ref
     from runtime.store.port import Store
 
@@ -82,16 +80,6 @@ STEP_WITHIN: Final = timedelta(seconds=120)
 READ_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: A machine that is lost is told of for so long, unless it returns.
 LOST_TOLD_FOR: Final = timedelta(hours=1)
-#: Prefixes or nodes in one part of a list: a quarter of a MiB at most, with the longest names that there are.
-PART: Final = 400
-#: Nodes in one page of an answer.
-PAGE: Final = 1_000
-#: Alarms for single nodes in one answer; one alarm stands for the rest.
-SINGLE_ALARMS: Final = 100
-#: Why a node cannot be told what to do.
-_TOO_LARGE: Final = f"its certificates take more than {MAX_HEAD >> 10} KiB of the configuration: name files"
-#: Messages with plans that answer one report.
-ANSWERED_AT_ONCE: Final = 4
 #: Hosts that report and that nobody has started, at most.
 MAX_STRANGERS: Final = 100
 
@@ -106,103 +94,8 @@ class CoordinatorPorts:
     journal: Journal
     #: Makes a reference of a name: that of the system.
     ref: Callable[[str], Ref]
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What was read: what each node is to do, and what that asks of its place."""
-
-    shares: Mapping[str, Share] = field(repr=False)
-    units: tuple[Unit, ...] = field(repr=False)
-    #: Why some nodes cannot be told what to do.
-    refused: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a decision was made on. Where it is the same, so is the decision."""
-
-    configuration: int
-    machines: tuple[Machine, ...]
-    gone: frozenset[str]
-    version: int
-
-
-# --- what it tells itself ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Tick:
-    """Look at everything."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """The configuration was read."""
-
-    configuration: Configuration
-    token: ReplyToken | None
-
-
-@dataclass(frozen=True, slots=True)
-class _NotRead:
-    """The configuration could not be read."""
-
-    error: Exception
-    token: ReplyToken | None
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadAgain:
-    """Try again to read the configuration."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """These machines live."""
-
-    machines: tuple[Machine, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Processes:
-    """These processes answer."""
-
-    processes: tuple[HostProcess, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _NotSeen:
-    """The machines, or the processes on them, could not be looked at."""
-
-    what: str
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """This is what should be so."""
-
-    facts: Facts
-    decision: Decision
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A decision is in the store."""
-
-    facts: Facts
-    decision: Decision
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Stepped:
-    """Something was done with a host, or could not be."""
-
-    host: str
-    step: Step
-    fault: str
+    #: The host it is on, which learns where the nodes are and forgets hosts that are no more.
+    host: Host | None = None
 
 
 class Coordinator(Actor):
@@ -244,9 +137,7 @@ class Coordinator(Actor):
         self._looking: set[str] = set()
         self._look_fault = ""
         self._ticks = 0
-        self._assignment: tuple[Assignment, ...] = ()
-        self._nodes_of: dict[str, dict[str, bytes]] = {}
-        self._targets: dict[str, tuple[Target, ...]] = {}
+        self._telling = Telling(0)
 
     async def started(self) -> None:
         """Take an epoch, read the assignment back and then the configuration."""
@@ -258,6 +149,7 @@ class Coordinator(Actor):
             self.ctx.stop(self.ctx.ref)
             return
         self._epoch = await store.activate(record.OWNER)
+        self._telling = Telling(self._epoch)
         controller = await store.read(record.OWNER, record.CONTROLLER)
         put = Put(record.CONTROLLER, str(self._process).encode(), controller.version if controller else 0)
         await store.commit(record.OWNER, self._epoch, (put,))
@@ -266,16 +158,19 @@ class Coordinator(Actor):
             hosts = record.decode(found.value)
             self._version = found.version
             self._decision = Decision(hosts, {}, {host: machine_of(host) for host in hosts.values()})
-            self._prepare_assignment()
-        for host in self._decision.wanted:
-            self._lost[machine_of(host)] = self.ctx.clock.monotonic()
+            self._place()
+        now = self.ctx.clock.monotonic()
+        for host, machine in self._decision.wanted.items():
+            # Until it is seen to live.
+            self._lost[machine] = now
+            self._upkeep.meet(host, machine, now)
         self._read(None)
         self._tick()
 
     def receive(self, message: object) -> None:
         """Look, decide, and answer."""
         match message:
-            case _Tick():
+            case Tick():
                 self._tick()
             case Report():
                 self._reported(message)
@@ -283,35 +178,46 @@ class Coordinator(Actor):
                 self.ctx.reply(self._placement(after, mark))
             case Reload():
                 self._read(self.ctx.reply_token())
-            case _Read(configuration, token):
-                self._take_configuration(configuration, token)
-            case _ReadAgain():
+            case ReadAgain():
                 self._read(None)
-            case _NotRead(error, token):
+            case Stepped(host, step):
+                self._stepped(host, step, "")
+            case NotStepped(_, _, StaleEpoch() as error):
+                raise error
+            case NotStepped(host, step, error):
+                self._stepped(host, step, str(error) or type(error).__name__)
+            case Read() | NotRead() | Seen() | Processes() | NotSeen() | Decided() | Written():
+                self._learnt(message)
+            case _:
+                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _learnt(self, news: News) -> None:
+        """Go on with what was read, seen, decided or written."""
+        match news:
+            case Read(configuration, token):
+                self._take_configuration(configuration, token)
+            case NotRead(error, token):
                 self._not_read(error, token)
-            case _Seen(machines):
+            case Seen(machines):
                 self._see(machines)
-            case _Processes(processes):
-                self._looking.discard("processes")
+            case Processes(processes):
                 self._meet(processes)
-            case _NotSeen(what, error):
+            case NotSeen(what, error):
                 self._looking.discard(what)
                 self._look_fault = str(error) or type(error).__name__
                 self.ctx.log.warning("the cluster does not answer", what=what, error=type(error).__name__)
-            case _Decided(facts, decision):
+            case Decided(facts, decision):
                 self._decided(facts, decision)
-            case _Written(facts, decision, version):
+            case Written(facts, decision, version):
                 self._version = version
                 self._adopt(replace(facts, version=version), decision)
-            case _Stepped(host, step, fault):
-                self._stepped(host, step, fault)
-            case _:
-                self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+            case unreachable:
+                assert_never(unreachable)
 
     # --- what is so -------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self.ctx.set_timer("tick", TICK, _Tick())
+        self.ctx.set_timer("tick", TICK, Tick())
         now = self.ctx.clock.monotonic()
         answered = [host for host, each in self._upkeep.hosts.items() if each.answers]
         self._upkeep.look(now)
@@ -319,9 +225,9 @@ class Coordinator(Actor):
             if not self._upkeep.hosts[host].answers:
                 self._tell_of_loss(host)
         machines = self._ports.machines
-        self._look("machines", machines.living, _Seen)
+        self._look("machines", machines.living, Seen)
         if self._ticks % PROCESSES_EVERY == 0:
-            self._look("processes", machines.processes, _Processes)
+            self._look("processes", machines.processes, Processes)
         self._ticks += 1
         self._decide()
         self._keep_up()
@@ -331,7 +237,7 @@ class Coordinator(Actor):
             return
         self._looking.add(what)
         self.ctx.pipe(
-            _bounded(ask(), LOOK_WITHIN, what), to_message, lambda error: _NotSeen(what, error), drain=False
+            _bounded(ask(), LOOK_WITHIN, what), to_message, lambda error: NotSeen(what, error), drain=False
         )
 
     def _see(self, machines: tuple[Machine, ...]) -> None:
@@ -355,23 +261,19 @@ class Coordinator(Actor):
         self._decide()
 
     def _meet(self, processes: tuple[HostProcess, ...]) -> None:
+        self._looking.discard("processes")
         now = self.ctx.clock.monotonic()
         for process in processes:
-            if process.host == CONTROL:
-                continue
-            self._upkeep.meet(process.host, process.machine, now)
-            known = self._upkeep.hosts[process.host]
-            known.restarts, known.versions = process.restarts, process.versions
-            if known.pid is None:
-                known.pid, known.incarnation = process.pid, process.incarnation
+            if process.host != CONTROL:
+                self._upkeep.seen(process, now)
 
     # --- the configuration ------------------------------------------------------------------------------
 
     def _read(self, token: ReplyToken | None) -> None:
         self.ctx.pipe(
-            computed(self.ctx, _configuration, self._read_plans),
-            lambda configuration: _Read(configuration, token),
-            lambda error: _NotRead(error, token),
+            computed(self.ctx, lambda: configured(self._read_plans())),
+            lambda configuration: Read(configuration, token),
+            lambda error: NotRead(error, token),
         )
 
     def _take_configuration(self, configuration: Configuration, token: ReplyToken | None) -> None:
@@ -394,7 +296,7 @@ class Coordinator(Actor):
         if self._configuration is None:
             self._config_fault = str(error).partition("\n")[0]
             self.ctx.log.error("the configuration cannot be used", again_in=READ_AGAIN_AFTER.total_seconds())
-            self.ctx.set_timer("read", READ_AGAIN_AFTER, _ReadAgain())
+            self.ctx.set_timer("read", READ_AGAIN_AFTER, ReadAgain())
 
     # --- decisions --------------------------------------------------------------------------------------
 
@@ -403,7 +305,7 @@ class Coordinator(Actor):
         if self._configuration is None or not self._machines or self._deciding:
             return
         machines = tuple(sorted(self._machines.values(), key=lambda machine: machine.name))
-        if not self._decision.unplaced:
+        if self._settings.placement is not Placement.DEDICATED or not self._decision.unplaced:
             # How much memory is free matters to those alone who want a place.
             machines = tuple(replace(machine, free_bytes=0) for machine in machines)
         facts = Facts(self._readings, machines, self._upkeep.gone(self.ctx.clock.monotonic()), self._version)
@@ -420,7 +322,7 @@ class Coordinator(Actor):
                 self._decision.hosts,
                 self._settings,
             ),
-            lambda decision: _Decided(facts, decision),
+            lambda decision: Decided(facts, decision),
         )
 
     def _decided(self, facts: Facts, decision: Decision) -> None:
@@ -432,7 +334,7 @@ class Coordinator(Actor):
             self._ports.store.write(
                 record.OWNER, self._epoch, record.ASSIGNMENT, record.encode(decision.hosts), self._version
             ),
-            lambda version: _Written(facts, decision, version),
+            lambda version: Written(facts, decision, version),
         )
 
     def _adopt(self, facts: Facts, decision: Decision) -> None:
@@ -448,9 +350,10 @@ class Coordinator(Actor):
             if each.answers and each.wanted and host not in decision.wanted:
                 self._tell_of_loss(host)
         self._upkeep.want(decision.wanted, now)
-        if former.hosts != decision.hosts or not self._assignment:
-            self._prepare_assignment()
-        self._prepare_targets()
+        if former.hosts != decision.hosts or not self._telling.assignment:
+            self._place()
+        if self._configuration is not None:
+            self._telling.want(decision.hosts, self._configuration.shares, self._reloads)
         for report in tuple(self._reports.values()):
             known = self._upkeep.hosts.get(report.host)
             if known is not None and known.answers:
@@ -468,37 +371,11 @@ class Coordinator(Actor):
             return "its machine is lost"
         return "it may not be there any more" if known is not None and known.answers else "its host is gone"
 
-    def _prepare_assignment(self) -> None:
-        names = sorted(set(self._decision.hosts.values()))
-        numbers = {name: number for number, name in enumerate(names)}
-        prefixes = [(prefix_of(node), numbers[host]) for node, host in sorted(self._decision.hosts.items())]
-        parts = _parted(prefixes)
-        self._assignment = tuple(
-            _assignment(self._epoch, self._version, number, len(parts), part, names)
-            for number, part in enumerate(parts)
-        )
-
-    def _prepare_targets(self) -> None:
-        self._targets.clear()
-        self._nodes_of = {}
-        if self._configuration is None:
-            return
-        for node, host in self._decision.hosts.items():
-            if node in self._configuration.shares:
-                digest = self._configuration.shares[node].digest
-                self._nodes_of.setdefault(host, {})[node] = digest
-
-    def _target(self, host: str) -> tuple[Target, ...]:
-        """Return what a host is to run, in parts."""
-        if host not in self._targets:
-            nodes = self._nodes_of.get(host, {})
-            digest = target_digest(nodes, self._reloads)
-            parts = _parted(sorted(nodes.items()))
-            self._targets[host] = tuple(
-                Target(self._epoch, digest, number, len(parts), part, self._reloads)
-                for number, part in enumerate(parts)
-            )
-        return self._targets[host]
+    def _place(self) -> None:
+        self._telling.place(self._decision.hosts, self._version)
+        if self._ports.host is not None:
+            prefixes = {prefix_of(node): host for node, host in self._decision.hosts.items()}
+            self._ports.host.directory.assign(prefixes, self._version)
 
     # --- agents -----------------------------------------------------------------------------------------
 
@@ -525,39 +402,23 @@ class Coordinator(Actor):
         self._answer(report)
 
     def _is_target(self, report: Report) -> bool:
-        return self._configuration is not None and report.target == self._target(report.host)[0].digest
+        return self._facts is not None and report.target == self._telling.target(report.host)[0].digest
 
     def _answer(self, report: Report) -> None:
         """Send what a host lacks."""
         agent = self._ports.ref(on_host(report.host, AGENT))
         if (report.epoch, report.version) != (self._epoch, self._version):
-            for part in self._assignment:
+            for part in self._telling.assignment:
                 agent.offer(part)
-        if self._configuration is None or self._facts is None:
+        if self._facts is None:
+            # Nothing is known yet of what it is to run.
             return
-        if report.epoch != self._epoch or not self._is_target(report):
-            for each in self._target(report.host):
-                agent.offer(each)
-            return
-        self._send_plans(agent, report)
-
-    def _send_plans(self, agent: Ref, report: Report) -> None:
-        assert self._configuration is not None  # noqa: S101 - the caller has looked
-        wanted = self._nodes_of.get(report.host, {})
-        cut: list[Piece] = []
-        weight = 0
-        for node in report.lacks:
-            if node not in wanted:
-                continue
-            # At least one node at a time, however large it is.
-            if weight > ANSWERED_AT_ONCE * MESSAGE_WEIGHT:
-                break
-            of_node = pieces(self._configuration.shares[node])
-            weight += sum(map(weight_of, of_node))
-            cut.extend(of_node)
-        groups = list(messages(cut))
-        for number, group in enumerate(groups, 1):
-            agent.offer(PlansOf(self._epoch, group, last=number == len(groups)))
+        if report.epoch == self._epoch and self._is_target(report):
+            for plans in self._telling.plans(report.host, report.lacks):
+                agent.offer(plans)
+        else:
+            for part_of_target in self._telling.target(report.host):
+                agent.offer(part_of_target)
 
     # --- hosts ------------------------------------------------------------------------------------------
 
@@ -569,13 +430,17 @@ class Coordinator(Actor):
             self.ctx.log.info("host", host=host, step=step.value)
             self.ctx.pipe(
                 _bounded(self._perform(host, step), STEP_WITHIN, step.value),
-                _stepped(host, step),
-                _not_stepped(host, step),
+                partial(_as_stepped, host, step),
+                partial(NotStepped, host, step),
                 drain=False,
             )
 
     async def _perform(self, host: str, step: Step) -> None:
+        """Do something with a host, unless there is a later coordinator, which may want it otherwise."""
         machines = self._ports.machines
+        found = await self._ports.store.read(record.OWNER, record.CONTROLLER)
+        if found is None or found.epoch != self._epoch:
+            raise StaleEpoch(record.OWNER, self._epoch, found.epoch if found is not None else 0)
         if step is not Step.START:
             await machines.discard(host)
         if step is not Step.DISCARD:
@@ -587,7 +452,9 @@ class Coordinator(Actor):
         self._upkeep.ended(host, step, fault, self.ctx.clock.monotonic())
         if host not in self._upkeep.hosts:
             self._reports.pop(host, None)
-            self._targets.pop(host, None)
+            self._telling.forget(host)
+            if self._ports.host is not None:
+                self._ports.host.forget(host)
         self._keep_up()
 
     def _tell_of_loss(self, host: str) -> None:
@@ -602,25 +469,19 @@ class Coordinator(Actor):
     # --- what is shown ----------------------------------------------------------------------------------
 
     def _placement(self, after: str, mark: tuple[int, int]) -> PlacementStatus:
-        unplaced = self._unplaced()
-        names = sorted({*self._decision.hosts, *unplaced})
-        page = [name for name in names if name > after][:PAGE]
-        nodes = []
-        for name in page:
-            host = self._decision.hosts.get(name, "")
-            known = self._configuration.shares.get(name) if self._configuration is not None else None
-            uuid = str(known.plan.uuid) if known is not None else ""
-            nodes.append(NodePlace(name, host, machine_of(host), unplaced.get(name, ""), uuid))
+        hosts, unplaced = self._decision.hosts, self._unplaced()
+        now = self.ctx.clock.monotonic()
         entries, following = self._ports.journal.after(mark[1] if mark[0] == self._process else 0)
+        faults = (self._config_fault, self._look_fault and f"the cluster does not answer: {self._look_fault}")
         return PlacementStatus(
             epoch=self._epoch,
             version=self._version,
             placement=self._settings.placement.value,
             machines=tuple(sorted(self._machines)),
-            hosts=self._host_places(),
-            nodes=tuple(nodes),
-            total=len(names),
-            alarms=self._alarms(unplaced),
+            hosts=host_places(self._upkeep, hosts, now),
+            nodes=node_places(hosts, unplaced, _uuids(self._configuration), after),
+            total=len({*hosts, *unplaced}),
+            alarms=tuple(alarms_of(self._upkeep, unplaced, self._lost, faults, now)),
             events=entries,
             mark=(self._process, following),
         )
@@ -628,59 +489,6 @@ class Coordinator(Actor):
     def _unplaced(self) -> Mapping[str, str]:
         refused = self._configuration.refused if self._configuration is not None else {}
         return {**self._decision.unplaced, **refused}
-
-    def _host_places(self) -> tuple[HostPlace, ...]:
-        now = self.ctx.clock.monotonic()
-        counts: dict[str, int] = {}
-        for host in self._decision.hosts.values():
-            counts[host] = counts.get(host, 0) + 1
-        return tuple(
-            HostPlace(
-                host=host,
-                machine=each.machine,
-                pid=each.pid,
-                incarnation=each.incarnation,
-                restarts=each.restarts,
-                answers=each.answers,
-                since_seconds=round((now - each.since).total_seconds(), 1),
-                nodes=counts.get(host, 0),
-                complete=each.complete,
-                versions=each.versions,
-                fault=each.fault,
-            )
-            for host, each in sorted(self._upkeep.hosts.items())
-        )
-
-    def _alarms(self, unplaced: Mapping[str, str]) -> tuple[Alarm, ...]:
-        found = []
-        if self._config_fault:
-            found.append(alarms.cluster_limited(COORDINATOR, self._config_fault))
-        if self._look_fault:
-            found.append(alarms.cluster_limited(CONTROL, f"the cluster does not answer: {self._look_fault}"))
-        found.extend(alarms.machine_lost(machine) for machine in sorted(self._lost))
-        found.extend(
-            alarms.host_gone(host, each.machine, each.fault or "it does not answer")
-            for host, each in sorted(self._upkeep.hosts.items())
-            if each.wanted and not each.answers and (each.heard is not None or each.fault)
-        )
-        ordered = sorted(unplaced.items())
-        found.extend(alarms.node_unplaced(node, why) for node, why in ordered[:SINGLE_ALARMS])
-        if len(ordered) > SINGLE_ALARMS:
-            found.append(alarms.nodes_unplaced(AUTHORITY, [node for node, _ in ordered[SINGLE_ALARMS:]]))
-        return tuple(found)
-
-
-def _configuration(read_plans: ReadPlans) -> Configuration:
-    """Read the configuration, and prepare what the agents are told. Runs on the executor."""
-    plans = read_plans()
-    owners = owners_of(plans)
-    refused = {plan.name: _TOO_LARGE for plan in plans if head_weight(plan) > MAX_HEAD}
-    told = [plan for plan in plans if plan.name not in refused]
-    return Configuration(
-        {plan.name: share(plan, routes_of(plan, owners)) for plan in told},
-        tuple(unit_of(plan, owners) for plan in told),
-        refused,
-    )
 
 
 async def _bounded(awaitable: Awaitable[T], within: timedelta, what: str) -> T:
@@ -695,30 +503,10 @@ async def _bounded(awaitable: Awaitable[T], within: timedelta, what: str) -> T:
         raise RuntimeFault(message) from error
 
 
-def _stepped(host: str, step: Step) -> Callable[[None], _Stepped]:
-    return lambda _: _Stepped(host, step, "")
+def _as_stepped(host: str, step: Step, _: None) -> Stepped:
+    return Stepped(host, step)
 
 
-def _not_stepped(host: str, step: Step) -> Callable[[Exception], _Stepped]:
-    return lambda error: _Stepped(host, step, str(error) or type(error).__name__)
-
-
-def _parted(things: list[T]) -> tuple[tuple[T, ...], ...]:
-    """Return the things in parts; there is always one, if only an empty one."""
-    return tuple(tuple(things[first : first + PART]) for first in range(0, len(things) or 1, PART))
-
-
-def _assignment(
-    epoch: int, version: int, part: int, parts: int, prefixes: tuple[tuple[str, int], ...], names: list[str]
-) -> Assignment:
-    """Return one part, with the names of those hosts alone that it speaks of."""
-    used = sorted({number for _, number in prefixes})
-    places = {number: place for place, number in enumerate(used)}
-    return Assignment(
-        epoch,
-        version,
-        part,
-        parts,
-        tuple(names[number] for number in used),
-        tuple((prefix, places[number]) for prefix, number in prefixes),
-    )
+def _uuids(configuration: Configuration | None) -> dict[str, str]:
+    known = {} if configuration is None else configuration.shares
+    return {node: str(share.plan.uuid) for node, share in known.items()}

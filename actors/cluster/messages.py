@@ -2,8 +2,8 @@
 
 Everything here is level-triggered. An agent reports what it has, is sent what it lacks, and reports again: a
 message that is lost costs a second. Whatever comes from a coordinator carries its *epoch*, and agents refuse
-what comes from an older one than they have heard of. No message is large: lists come in parts, plans in pieces
-(:mod:`actors.cluster.shares`), and answers in pages.
+what comes from an older one than they have heard of. No message is large: lists come in parts, plans in
+pieces (:mod:`actors.cluster.shares`), and answers in pages.
 """
 
 from __future__ import annotations

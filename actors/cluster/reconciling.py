@@ -1,8 +1,8 @@
 """Which node is on which host, and which hosts there should be. Pure: the same facts decide the same.
 
-Hosts are named after their machines, ``<machine>-<number>``, and stay there. A node moves only when its host is
-gone: its machine is dead, or the host has been silent for long although it was started again and again. Whoever
-has a place that is allowed keeps it, also when machines join.
+Hosts are named after their machines, ``<machine>-<number>``, and stay there. A node moves only when its host
+is gone: its machine is dead, or the host has been silent for long although it was started again and again.
+Whoever has a place that is allowed keeps it, also when machines join.
 
 ``packed``: every machine has the same number of hosts, and the nodes are spread over all of them. ``node``:
 every node has a host of its own. ``dedicated`` is that, within what a machine bears.

@@ -1,4 +1,4 @@
-"""The assignment as it is stored: which host each node is on. One record, whose version counts the changes."""
+"""The assignment as it is stored: which host each node is on. Its version counts the changes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What one node is to do, as its host is told: its plan, and which of its paths are direct.
 
-A hub with thousands of peers, or with long certificates in its configuration, has a plan that is larger than a
-message may be. So a share travels in *pieces*: the plan without its lists, then these, a few at a time. Pieces
-of one digest make the share again, in whichever order they come. Pure.
+A hub with thousands of peers, or with long certificates in its configuration, has a plan that is larger than
+a message may be. So a share travels in *pieces*: the plan without its lists, then these, a few at a time.
+Pieces of one digest make the share again, in whichever order they come. Pure.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a plan asks of the place where its node runs.
 
-A path is *direct* if the node at its other end runs in this cluster too: the same two addresses, the other way
-round, are those of a path of some plan. Its datagrams are messages between hosts, and need no address. Every
-other path has a UDP socket, and so has the link to an HA mate a TCP socket: their node can only be on a machine
-that owns the local address. The two nodes of an HA pair are kept apart. Pure.
+A path is *direct* if the node at its other end runs in this cluster too: the same two addresses, the other
+way round, are those of a path of some plan. Its datagrams are messages between hosts, and need no address.
+Every other path has a UDP socket, and so has the link to an HA mate a TCP socket: their node can only be on
+a machine that owns the local address. The two nodes of an HA pair are kept apart. Pure.
 """
 
 from __future__ import annotations

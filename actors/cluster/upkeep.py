@@ -1,8 +1,8 @@
 """Which hosts are to be started and discarded now, and what is known of each. Pure; time is an argument.
 
-A host that should be there is started; whoever carries the cluster starts its process again when it dies. So a
-host on a living machine that falls silent is waited for, and only after the *grace* is it discarded and started
-again, then after twice as long, and so on. A host that should not be there is discarded.
+A host that should be there is started; whoever carries the cluster starts its process again when it dies. So
+a host on a living machine that falls silent is waited for, and only after the *grace* is it discarded and
+started again, then after twice as long, and so on. A host that should not be there is discarded.
 
 What was begun is told of by :meth:`Upkeep.begun` and :meth:`Upkeep.ended`; nothing is begun twice at a time.
 """
@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from actors.cluster.reconciling import Settings
+    from runtime.cluster.machines import HostProcess
 
 #: A host whose last report is older than this does not answer: four reports may be late or lost.
 ANSWERS_WITHIN: Final = timedelta(seconds=5)
+#: A process that was found so lately is there.
+SEEN_WITHIN: Final = timedelta(seconds=20)
 #: An attempt that failed is made again after so long, then after twice as long, and so on
 FIRST_PAUSE: Final = timedelta(seconds=1)
 #: up to so long.
@@ -48,6 +51,8 @@ class HostRecord:
     wanted: bool
     #: When it was heard of last; ``None``: never.
     heard: timedelta | None = None
+    #: When its process was found to be there last, by whatever carries the cluster.
+    seen: timedelta | None = None
     #: Since when it has answered, or has not.
     since: timedelta = timedelta(0)
     answers: bool = False
@@ -78,8 +83,9 @@ class Upkeep:
         for host, machine in wanted.items():
             record = self.hosts.setdefault(host, HostRecord(machine, wanted=True, since=now))
             if not record.wanted:
-                record.wanted, record.since, record.started, record.answers = True, now, False, False
-                record.attempts, record.next_attempt = 0, now
+                record.wanted, record.attempts, record.next_attempt = True, 0, now
+                if not record.answers:
+                    record.since, record.started = now, False
         for host, record in self.hosts.items():
             if record.wanted and host not in wanted:
                 record.wanted, record.attempts, record.next_attempt = False, 0, now
@@ -100,14 +106,36 @@ class Upkeep:
         record.started, record.attempts, record.fault = True, 0, ""
         record.next_attempt = now
 
+    def seen(self, process: HostProcess, now: timedelta) -> None:
+        """Learn that the process of a host is there, whether or not it reports."""
+        self.meet(process.host, process.machine, now)
+        record = self.hosts[process.host]
+        record.seen, record.restarts, record.versions = now, process.restarts, process.versions
+        if record.pid is None:
+            record.pid, record.incarnation = process.pid, process.incarnation
+
     def look(self, now: timedelta) -> None:
         """See which hosts have fallen silent."""
         for record in self.hosts.values():
             if record.answers and record.heard is not None and now - record.heard > ANSWERS_WITHIN:
                 record.answers, record.since = False, record.heard
 
+    def isolated(self, now: timedelta) -> bool:
+        """Tell whether it is here that something is wrong: nobody reports, and their processes are there.
+
+        To end all of them would help nobody.
+        """
+        known = [record for record in self.hosts.values() if record.wanted and record.heard is not None]
+        return (
+            len(known) > 1
+            and not any(record.answers for record in known)
+            and any(record.seen is not None and now - record.seen <= SEEN_WITHIN for record in known)
+        )
+
     def gone(self, now: timedelta) -> frozenset[str]:
         """Return the hosts that have been silent for too long."""
+        if self.isolated(now):
+            return frozenset()
         return frozenset(
             host
             for host, record in self.hosts.items()
@@ -117,8 +145,11 @@ class Upkeep:
     def due(self, now: timedelta) -> Iterator[tuple[str, Step]]:
         """Yield what is to be begun now."""
         room = AT_ONCE - sum(record.busy is not None for record in self.hosts.values())
+        isolated = self.isolated(now)
         for host, record in sorted(self.hosts.items()):
             step = self._step(record, now)
+            if isolated and step is Step.RENEW:
+                continue
             if step is not None and room > 0:
                 room -= 1
                 yield host, step
@@ -134,6 +165,8 @@ class Upkeep:
         if step is Step.DISCARD and not fault:
             if not record.wanted:
                 del self.hosts[host]
+            # It may have become wanted meanwhile: what was found there then is no more.
+            record.started, record.attempts, record.next_attempt = False, 0, now
             return
         pause = FIRST_PAUSE if fault else self.settings.grace
         record.next_attempt = now + min(LONGEST_PAUSE, pause * 2 ** min(record.attempts, _MAX_DOUBLINGS))

@@ -9,10 +9,10 @@ three ways is chosen by configuration:
 - ``dedicated``: every actor has a host of its own, for work on chaos. A machine bears few
   (:func:`most_processes`), and more are refused before any is started.
 
-Two units that are *apart*, as the two nodes of an HA router are, never share a host or a machine; a unit with
-*addresses*, those of its UDP sockets, is on a machine that owns all of them or nowhere. Loopback belongs to every
-machine. A unit that cannot be placed is told of, and the others are placed all the same. Whoever has a place
-that is allowed keeps it.
+Two units that are *apart*, as the two nodes of an HA router are, never share a host or a machine; a unit
+with *addresses*, those of its UDP sockets, is on a machine that owns all of them or nowhere. Loopback
+belongs to every machine. A unit that cannot be placed is told of, and the others are placed all the same.
+Whoever has a place that is allowed keeps it.
 """
 
 from __future__ import annotations

@@ -65,6 +65,10 @@ class Fabric:
         if self._attached.get(transport.host) is transport:
             del self._attached[transport.host]
 
+    def reattach(self, transport: SimulatedTransport) -> None:
+        """Let a process that was detached be there again, in the place of the one that is there."""
+        self._attached[transport.host] = transport
+
     def cut(self, one: str, other: str) -> None:
         """Let nothing pass between two hosts."""
         self._cut.add(frozenset({one, other}))
