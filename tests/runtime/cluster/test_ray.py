@@ -11,7 +11,9 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +28,7 @@ prepare(LOCAL, token=True)
 
 import ray
 
+from runtime.backends.ray.actor_host import About
 from runtime.backends.ray.hosts import (
     HostNotStarted,
     NamespaceInUse,
@@ -121,21 +124,18 @@ def test_a_namespace_in_which_the_program_runs_with_another_argument_is_refused(
 def test_a_host_whose_store_is_away_waits_for_it_and_is_ready_when_it_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     argument = json.dumps({"folder": str(folder)})
-    with pytest.raises(
-        HostNotStarted, match="host north did not start: StoreUnavailable: there is no folder"
-    ):
-        start_host("north", "patient", KEEPER, argument, (), within=15)
+    with ThreadPoolExecutor(1) as thread:
+        starting = thread.submit(start_host, "north", "patient", KEEPER, argument, ())
+        waiting = until_in_trouble("north", "patient")
+        assert (waiting.ready, waiting.broken, waiting.incarnation) == (False, False, 0)
+        handle = find_host("north", "patient")
+        assert handle is not None
+        assert ray.get(handle.deliver.remote(b"of another host"), timeout=10) is False
+        with pytest.raises(HostNotStarted, match=r"did not start: StoreUnavailable: there is no folder$"):
+            start_host("north", "patient", KEEPER, argument, (), within=0.5)
 
-    handle = find_host("north", "patient")
-    assert handle is not None
-    waiting = about_host("north", handle)
-    assert not waiting.ready
-    assert not waiting.broken
-    assert waiting.incarnation == 0
-    assert ray.get(handle.deliver.remote(b"of another host"), timeout=10) is False
-
-    folder.mkdir()
-    _, about = start_host("north", "patient", KEEPER, argument, ())
+        folder.mkdir()
+        _, about = starting.result()
 
     assert (about.ready, about.trouble, about.pid) == (True, "", waiting.pid)
     assert about.incarnation == 1
@@ -246,6 +246,18 @@ def test_a_machine_that_is_lost_is_noticed_and_its_host_is_started_on_another() 
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+def until_in_trouble(host: str, namespace: str) -> About:
+    """Wait until a host says why it is not ready."""
+    end = time.monotonic() + NOTICED
+    while True:
+        handle = find_host(host, namespace)
+        about = about_host(host, handle) if handle is not None else None
+        if about is not None and about.trouble:
+            return about
+        assert time.monotonic() < end, "it is in no trouble"
+        time.sleep(0.05)
 
 
 def driver(code: str, *, before: str = "", expected: int = 0) -> subprocess.CompletedProcess[str]:
