@@ -72,6 +72,8 @@ class Host:
     ) -> None:
         """Connect ``system``, which has been entered, to the others by ``transport``."""
         self.name = transport.host
+        #: Which process of the host this is.
+        self.incarnation = transport.incarnation
         self.directory = Directory()
         #: Told of hosts that come and go, if it is set; what it raises is logged.
         self.on_host: OnHost | None = None

@@ -33,6 +33,7 @@ from runtime.backends.ray.connecting import ClusterUnavailable
 from runtime.backends.ray.hosts import HostNotStarted, ask_about, discard_host, facts, find_host, start_host
 from runtime.backends.ray.transport import host_name
 from runtime.cluster.machines import HostProcess, Machine
+from runtime.cluster.program import load
 from runtime.threads import Threads
 from runtime.wire.interfaces import addresses_up
 
@@ -96,12 +97,20 @@ class RayMachines:
         await self._ask(self._changers, what, lambda: self._start(host, machine), _STARTED_WITHIN)
 
     async def discard(self, host: str) -> None:
-        """See :meth:`runtime.cluster.machines.Machines.discard`."""
+        """See :meth:`runtime.cluster.machines.Machines.discard`.
+
+        Where the program has epochs, one more is taken, so that a process that lives beyond Ray's reach is
+        its host no more (:mod:`runtime.cluster.tenure`).
+        """
 
         def discard() -> None:
             discard_host(host, self._namespace)
 
         await self._ask(self._changers, f"discard {host}", discard, _STARTED_WITHIN)
+        # A process that Ray cannot reach lives on, and is fenced as by a successor.
+        incarnation = load(self._program).incarnation
+        if incarnation is not None:
+            await incarnation(host, self._argument)
 
     async def processes(self) -> tuple[HostProcess, ...]:
         """See :meth:`runtime.cluster.machines.Machines.processes`."""

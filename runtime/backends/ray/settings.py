@@ -2,8 +2,7 @@
 
 The names are those of environment variables, and each process of Ray's reads them when it starts: a cluster
 that is started here has them, and one that others start wants them on every machine
-(``docs/guides/actors.md``
-shows the commands).
+(``docs/guides/actors.md`` shows the commands).
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +30,7 @@ prepare(LOCAL, token=True)
 
 import ray
 
+from runtime.backends.ray import hosts
 from runtime.backends.ray.actor_host import About
 from runtime.backends.ray.hosts import (
     HostNotStarted,
@@ -173,6 +176,66 @@ def test_a_cluster_of_another_version_is_told_of_with_both_versions() -> None:
         r" and this is ray 2\.1\.0 on python 3\.\S+: install the same here$",
         done.stderr.strip(),
     )
+
+
+def test_a_cluster_of_another_python_is_told_of_with_both_versions() -> None:
+    other = "import ray._private.utils as utils; utils.compute_version_info = lambda: ('2.60.0', '3.99.1')"
+    done = driver("", before=other, expected=1)
+
+    assert re.search(
+        r"ClusterUnavailable: the cluster at 127\.0\.0\.1:\d+ runs ray 2\.\d+\.\d+ on python 3\.\d+\.\d+,"
+        r" and this is ray 2\.60\.0 on python 3\.99\.1: install the same here$",
+        done.stderr.strip(),
+    )
+
+
+def test_what_others_have_left_behind_leads_no_local_cluster_astray() -> None:
+    script = (
+        "from runtime.backends.ray.connecting import LOCAL, connect\n"
+        "connect(LOCAL, 'tests', token=True, cpus=1)\n"
+        "import ray\nprint(ray.get_runtime_context().gcs_address)"
+    )
+    # The path of a socket has room for a hundred letters.
+    with tempfile.TemporaryDirectory(prefix="stale-", dir="/tmp") as folder:
+        (Path(folder) / "ray_current_cluster").write_text("192.0.2.1:6379")
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "RAY_TMPDIR": folder, "RAY_ADDRESS": "192.0.2.1:6379"},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", done.stdout.strip())
+
+
+def test_the_death_of_a_process_of_a_host_writes_nothing_on_anybodys_terminal() -> None:
+    done = driver(
+        f"import os\n"
+        f"from runtime.backends.ray.hosts import start_host, stop_host\n"
+        f"for _ in range(3):\n"
+        f"    pid = start_host('north', 'quiet', {PROGRAM!r}, '', ())[1].pid\n"
+        f"    os.kill(pid, 9)\n"
+        f"    while start_host('north', 'quiet', {PROGRAM!r}, '', ())[1].pid == pid:\n"
+        f"        pass\n"
+        f"stop_host('north', 'quiet', 1)"
+    )
+
+    assert done.stdout + done.stderr == ""
+
+
+def test_a_host_for_which_no_machine_has_memory_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "PROCESS_BYTES", 1 << 50)
+    with pytest.raises(HostNotStarted) as refused:
+        start_host("north", "crowded", PROGRAM, "", (), within=2)
+
+    assert str(refused.value).startswith(
+        "host north did not start: no machine that it may be on has had room for it within"
+    )
+    discard_host("north", "crowded")
 
 
 def test_a_token_that_is_refused_is_told_of() -> None:
