@@ -3,7 +3,8 @@
 * **one process**: two hosts on one loop and a transport that only calls: what links, frames and codec cost
   both sides together;
 * **ray**: two hosts in processes of a Ray cluster on this machine, beside Ray's own floor in the same run: a
-  call at a time, calls that carry as many bytes as a full batch, and an empty actor that is killed.
+  call at a time, a thousand at a time, calls that carry as many bytes as a full batch, and an empty actor
+  that is started and killed.
 
 ``--quick`` leaves Ray out, which takes ten seconds to start.
 """
@@ -34,6 +35,8 @@ from runtime.errors import HostUnreachable
 
 _PROGRAM: Final = "benchmarks.hosts_program:PROGRAM"
 _NAMES: Final = ("east", "west")
+#: Calls of Ray's that are on their way together, where it is asked how many it makes in a second.
+_CALLS: Final = 1_000
 #: A host that was killed is back within so many seconds, or something is wrong.
 _BACK_WITHIN: Final = 60.0
 
@@ -139,12 +142,19 @@ def on_ray() -> Iterator[Figure]:
 def _floor() -> Iterator[Figure]:
     import ray  # noqa: PLC0415 - it may be absent
 
+    begun = time.perf_counter()
     actor = ray.remote(num_cpus=0, max_restarts=-1)(Empty).remote()
     pid = ray.get(actor.take.remote(b""))
+    yield Figure("ray alone: an empty actor started", time.perf_counter() - begun, "s")
     yield Figure(
         "ray alone: one call there and back", 1e3 * best(lambda: ray.get(actor.take.remote(b""))), "ms"
     )
     batch = bytes(512 * 100)
+    yield Figure(
+        f"ray alone: calls, {_CALLS} at a time",
+        _CALLS / best(lambda: ray.get([actor.take.remote(b"") for _ in range(_CALLS)]), 15),
+        "calls/s",
+    )
     yield Figure(
         "ray alone: one call with the bytes of 512 messages",
         1e3 * best(lambda: ray.get(actor.take.remote(batch))),

@@ -2,6 +2,7 @@
 
 ==============  ======================================================================================
 ``connecting``  reaching a cluster, or starting one here; a clear line where that fails
+``settings``    what a cluster of Ray's should be set to
 ``hosts``       starting, finding and ending hosts
 ``machines``    which machines there are, and hosts on them (:class:`runtime.cluster.machines.Machines`)
 ``actor_host``  what runs in the process of a host: a loop of its own behind one synchronous entry

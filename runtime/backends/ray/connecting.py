@@ -16,6 +16,7 @@ import socket
 import sys
 from typing import Any, Final
 
+from runtime.backends.ray.settings import SETTINGS
 from runtime.errors import RuntimeFault
 
 #: The address of a cluster that is started here and ends with this process.
@@ -39,7 +40,8 @@ def prepare(address: str, *, token: bool) -> None:
     one, and has a new token unless the environment has one.
     """
     os.environ["RAY_AUTH_MODE"] = "token" if token else "disabled"
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     if address == LOCAL:
         os.environ[_MANY_MACHINES] = "0"
         if token and not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
@@ -69,6 +71,7 @@ def connect(address: str, namespace: str, *, token: bool, cpus: int | None = Non
         import ray  # noqa: PLC0415 - the environment comes first
     except ImportError as error:
         raise ClusterUnavailable("Ray is not installed: pip install 'peerkey[cluster]'") from error
+    _silence()
     more: dict[str, Any] = {}
     if address == LOCAL:
         more = {
@@ -89,6 +92,17 @@ def disconnect() -> None:
     import ray  # noqa: PLC0415 - see above
 
     ray.shutdown()
+
+
+def _silence() -> None:
+    """Keep Ray from writing to the standard output of a command whenever a process of a host dies.
+
+    Ray writes such lines whatever ``log_to_driver`` says. This is the switch by which its debugger keeps the
+    terminal to itself.
+    """
+    from ray._private import worker  # noqa: PLC0415 - see above
+
+    worker._worker_logs_enabled = False  # noqa: SLF001
 
 
 def _check_reachable(address: str) -> None:

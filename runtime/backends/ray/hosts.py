@@ -1,8 +1,9 @@
 """Starting, finding and ending the hosts of a namespace.
 
 A host is a detached Ray actor: it outlives whoever started it, is found again by its name from every
-machine of the cluster, and is started anew by Ray, for ever, when its process ends. It reserves no CPU: how
-many hosts a machine bears is for placement to decide (:mod:`runtime.cluster.placement`).
+machine of the cluster, and is started anew by Ray, for ever, when its process ends. It reserves no CPU, and
+the memory that a host with little on it takes, so that Ray starts no more hosts than a machine has room for;
+how many are wanted is for placement to decide (:mod:`runtime.cluster.placement`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import ray
+from ray._private.state import actors  # the public way needs Ray's dashboard
 from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from runtime.backends.ray.actor_host import About, ActorHost
 from runtime.backends.ray.transport import DELIVERIES, QUESTIONS, actor_name, host_name
+from runtime.cluster.placement import PROCESS_BYTES
 from runtime.cluster.program import MAX_ARGUMENT
 from runtime.errors import RuntimeFault
 
@@ -86,6 +89,7 @@ def start_host(
         "max_task_retries": 0,
         "max_concurrency": 1,
         "max_pending_calls": _MAX_PENDING,
+        "memory": PROCESS_BYTES,
     }
     if machine is not None:
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(machine, soft=False)
@@ -127,12 +131,26 @@ def about_host(name: str, handle: Any, within: float = _ANSWERS_WITHIN) -> About
     try:
         about = ray.get(ask_about(handle), timeout=within)
     except GetTimeoutError as error:
-        raise HostNotStarted(name, f"no answer within {within:g} s") from error
+        raise HostNotStarted(name, _why_silent(handle, within)) from error
     except RayError as error:
         raise HostNotStarted(name, type(error).__name__) from error
     if not isinstance(about, About):
         raise HostNotStarted(name, "something else has its name")
     return about
+
+
+def _why_silent(handle: Any, within: float) -> str:  # noqa: ANN401 - Ray's
+    if facts(handle).get("State") in {"PENDING_CREATION", "DEPENDENCIES_UNREADY"}:
+        return (
+            f"no machine that it may be on has had room for it within {within:g} s:"
+            f" a host takes {PROCESS_BYTES >> 20} MiB of what Ray may use (ray start --memory)"
+        )
+    return f"no answer within {within:g} s"
+
+
+def facts(handle: Any) -> dict[str, Any]:  # noqa: ANN401 - Ray's
+    """Return what Ray's head has written down of an actor; it is of Ray's own making and may be empty."""
+    return actors(handle._actor_id.hex()) or {}  # noqa: SLF001
 
 
 def ask_about(handle: Any) -> Any:  # noqa: ANN401 - Ray's

@@ -30,9 +30,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from runtime.backends.ray.actor_host import About
 from runtime.backends.ray.connecting import ClusterUnavailable
-from runtime.backends.ray.hosts import HostNotStarted, ask_about, discard_host, find_host, start_host
+from runtime.backends.ray.hosts import HostNotStarted, ask_about, discard_host, facts, find_host, start_host
 from runtime.backends.ray.transport import host_name
 from runtime.cluster.machines import HostProcess, Machine
+from runtime.cluster.program import load
 from runtime.threads import Threads
 from runtime.wire.interfaces import addresses_up
 
@@ -96,12 +97,20 @@ class RayMachines:
         await self._ask(self._changers, what, lambda: self._start(host, machine), _STARTED_WITHIN)
 
     async def discard(self, host: str) -> None:
-        """See :meth:`runtime.cluster.machines.Machines.discard`."""
+        """See :meth:`runtime.cluster.machines.Machines.discard`.
+
+        Where the program has epochs, one more is taken, so that a process that lives beyond Ray's reach is
+        its host no more (:mod:`runtime.cluster.tenure`).
+        """
 
         def discard() -> None:
             discard_host(host, self._namespace)
 
         await self._ask(self._changers, f"discard {host}", discard, _STARTED_WITHIN)
+        # A process that Ray cannot reach lives on, and is fenced as by a successor.
+        incarnation = load(self._program).incarnation
+        if incarnation is not None:
+            await incarnation(host, self._argument)
 
     async def processes(self) -> tuple[HostProcess, ...]:
         """See :meth:`runtime.cluster.machines.Machines.processes`."""
@@ -205,7 +214,9 @@ class RayMachines:
             except RayError:
                 continue  # It is being restarted.
             if isinstance(about, About) and about.machine in names:
-                processes.append(_process(about, names[about.machine], _restarts(asked[answer])))
+                processes.append(
+                    _process(about, names[about.machine], int(facts(asked[answer]).get("NumRestarts", 0)))
+                )
         return tuple(sorted(processes, key=lambda process: process.host))
 
 
@@ -232,13 +243,6 @@ def _living_nodes() -> dict[str, Mapping[str, Any]]:
 
 def _process(about: About, machine: str, restarts: int) -> HostProcess:
     return HostProcess(about.host, machine, about.pid, about.incarnation, about.versions, restarts)
-
-
-def _restarts(handle: Any) -> int:  # noqa: ANN401 - Ray's
-    """Ask Ray how often it has restarted an actor."""
-    from ray._private.state import actors  # noqa: PLC0415 - the public way needs Ray's dashboard
-
-    return int(actors(handle._actor_id.hex()).get("NumRestarts", 0))  # noqa: SLF001
 
 
 def _look_on(node: str) -> Any:  # noqa: ANN401 - Ray's

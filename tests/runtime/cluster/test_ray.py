@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +30,8 @@ prepare(LOCAL, token=True)
 
 import ray
 
+from runtime.backends.ray import hosts
+from runtime.backends.ray.actor_host import About
 from runtime.backends.ray.hosts import (
     HostNotStarted,
     NamespaceInUse,
@@ -121,21 +127,18 @@ def test_a_namespace_in_which_the_program_runs_with_another_argument_is_refused(
 def test_a_host_whose_store_is_away_waits_for_it_and_is_ready_when_it_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     argument = json.dumps({"folder": str(folder)})
-    with pytest.raises(
-        HostNotStarted, match="host north did not start: StoreUnavailable: there is no folder"
-    ):
-        start_host("north", "patient", KEEPER, argument, (), within=15)
+    with ThreadPoolExecutor(1) as thread:
+        starting = thread.submit(start_host, "north", "patient", KEEPER, argument, ())
+        waiting = until_in_trouble("north", "patient")
+        assert (waiting.ready, waiting.broken, waiting.incarnation) == (False, False, 0)
+        handle = find_host("north", "patient")
+        assert handle is not None
+        assert ray.get(handle.deliver.remote(b"of another host"), timeout=10) is False
+        with pytest.raises(HostNotStarted, match=r"did not start: StoreUnavailable: there is no folder$"):
+            start_host("north", "patient", KEEPER, argument, (), within=0.5)
 
-    handle = find_host("north", "patient")
-    assert handle is not None
-    waiting = about_host("north", handle)
-    assert not waiting.ready
-    assert not waiting.broken
-    assert waiting.incarnation == 0
-    assert ray.get(handle.deliver.remote(b"of another host"), timeout=10) is False
-
-    folder.mkdir()
-    _, about = start_host("north", "patient", KEEPER, argument, ())
+        folder.mkdir()
+        _, about = starting.result()
 
     assert (about.ready, about.trouble, about.pid) == (True, "", waiting.pid)
     assert about.incarnation == 1
@@ -173,6 +176,66 @@ def test_a_cluster_of_another_version_is_told_of_with_both_versions() -> None:
         r" and this is ray 2\.1\.0 on python 3\.\S+: install the same here$",
         done.stderr.strip(),
     )
+
+
+def test_a_cluster_of_another_python_is_told_of_with_both_versions() -> None:
+    other = "import ray._private.utils as utils; utils.compute_version_info = lambda: ('2.60.0', '3.99.1')"
+    done = driver("", before=other, expected=1)
+
+    assert re.search(
+        r"ClusterUnavailable: the cluster at 127\.0\.0\.1:\d+ runs ray 2\.\d+\.\d+ on python 3\.\d+\.\d+,"
+        r" and this is ray 2\.60\.0 on python 3\.99\.1: install the same here$",
+        done.stderr.strip(),
+    )
+
+
+def test_what_others_have_left_behind_leads_no_local_cluster_astray() -> None:
+    script = (
+        "from runtime.backends.ray.connecting import LOCAL, connect\n"
+        "connect(LOCAL, 'tests', token=True, cpus=1)\n"
+        "import ray\nprint(ray.get_runtime_context().gcs_address)"
+    )
+    # The path of a socket has room for a hundred letters.
+    with tempfile.TemporaryDirectory(prefix="stale-", dir="/tmp") as folder:
+        (Path(folder) / "ray_current_cluster").write_text("192.0.2.1:6379")
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "RAY_TMPDIR": folder, "RAY_ADDRESS": "192.0.2.1:6379"},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", done.stdout.strip())
+
+
+def test_the_death_of_a_process_of_a_host_writes_nothing_on_anybodys_terminal() -> None:
+    done = driver(
+        f"import os\n"
+        f"from runtime.backends.ray.hosts import start_host, stop_host\n"
+        f"for _ in range(3):\n"
+        f"    pid = start_host('north', 'quiet', {PROGRAM!r}, '', ())[1].pid\n"
+        f"    os.kill(pid, 9)\n"
+        f"    while start_host('north', 'quiet', {PROGRAM!r}, '', ())[1].pid == pid:\n"
+        f"        pass\n"
+        f"stop_host('north', 'quiet', 1)"
+    )
+
+    assert done.stdout + done.stderr == ""
+
+
+def test_a_host_for_which_no_machine_has_memory_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "PROCESS_BYTES", 1 << 50)
+    with pytest.raises(HostNotStarted) as refused:
+        start_host("north", "crowded", PROGRAM, "", (), within=2)
+
+    assert str(refused.value).startswith(
+        "host north did not start: no machine that it may be on has had room for it within"
+    )
+    discard_host("north", "crowded")
 
 
 def test_a_token_that_is_refused_is_told_of() -> None:
@@ -246,6 +309,18 @@ def test_a_machine_that_is_lost_is_noticed_and_its_host_is_started_on_another() 
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+def until_in_trouble(host: str, namespace: str) -> About:
+    """Wait until a host says why it is not ready."""
+    end = time.monotonic() + NOTICED
+    while True:
+        handle = find_host(host, namespace)
+        about = about_host(host, handle) if handle is not None else None
+        if about is not None and about.trouble:
+            return about
+        assert time.monotonic() < end, "it is in no trouble"
+        time.sleep(0.05)
 
 
 def driver(code: str, *, before: str = "", expected: int = 0) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The machines of a Ray cluster, and the hosts that are started on them and given up with them."""
+"""The machines of a Ray cluster, and the hosts that are started on them. Those that are lost: tests/chaos."""
 
 # Ray is loaded after it has been told how it is going to be used.
 # ruff: noqa: E402
@@ -24,11 +24,11 @@ prepare(LOCAL, token=True)
 import ray
 
 from runtime.backends.ray import machines as module
-from runtime.backends.ray.hosts import HostNotStarted, find_host
+from runtime.backends.ray.hosts import HostNotStarted
 from runtime.backends.ray.machines import RayMachines, name_machines
 from runtime.cluster.machines import HostProcess, Machine
 from runtime.wire.interfaces import addresses_up
-from tests.support.cluster_ray import PROGRAM, another_machine, end, ray_session
+from tests.support.cluster_ray import PROGRAM, end, ray_session
 from tests.support.cluster_suite import NOTICED
 
 T = TypeVar("T")
@@ -82,31 +82,6 @@ async def test_a_host_is_started_once_found_and_discarded() -> None:
 async def test_a_host_is_not_started_on_a_machine_that_is_not_there() -> None:
     with pytest.raises(HostNotStarted, match="host east did not start: there is no machine nowhere"):
         await RayMachines("nowhere", PROGRAM, "").start("east", "nowhere")
-
-
-async def test_a_machine_that_is_lost_lives_no_more_and_its_host_is_discarded_while_others_move() -> None:
-    machines = RayMachines("lost", PROGRAM, "")
-    (here,) = await machines.living()
-    with another_machine() as (node, lose):
-        name = f"127.0.0.1-{node[:8]}"
-        await until(lambda: lives(machines, name))
-        await machines.start("pinned", name)
-        (pinned,) = await machines.processes()
-        assert pinned.machine == name
-
-        lose()
-        await until(lambda: only(machines, here))
-        # It is on no other machine, and whoever asks for it there is told so or has it anew.
-        assert await machines.processes() == ()
-        await machines.discard("pinned")
-        assert find_host("pinned", "lost") is None
-        await machines.start("pinned", here.name)
-        (moved,) = await machines.processes()
-
-    assert moved.machine == here.name
-    assert moved.incarnation > pinned.incarnation
-    await machines.discard("pinned")
-    end(moved.pid)
 
 
 async def test_a_head_that_hangs_is_told_of_in_time_and_asked_by_one_call(
@@ -171,14 +146,6 @@ async def process(
     machines: RayMachines, host: str, fits: Callable[[HostProcess], bool]
 ) -> HostProcess | None:
     return next((one for one in await machines.processes() if one.host == host and fits(one)), None)
-
-
-async def lives(machines: RayMachines, name: str) -> Machine | None:
-    return next((one for one in await machines.living() if one.name == name), None)
-
-
-async def only(machines: RayMachines, here: Machine) -> bool | None:
-    return True if [one.name for one in await machines.living()] == [here.name] else None
 
 
 async def answers(machines: RayMachines) -> tuple[Machine, ...] | None:

@@ -1,0 +1,3 @@
+"""The process of whoever uses a cluster."""
+
+_worker_logs_enabled: bool
