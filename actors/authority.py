@@ -23,11 +23,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
-from actors.crl.index import RevocationIndex
-from actors.crl.index_steps import LookDue
+from actors.crl.following import FollowingLists
+from actors.crl.leading import LeadingLists
+from actors.crl.lists import ANSWER_WITHIN, ListsHere, ListStep
+from actors.crl.roles import Follow, Lead, NeedsOf
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.intake import NODE_MAILBOX
 from actors.messages import (
@@ -44,30 +45,31 @@ from actors.messages import (
     Reload,
     RenewalFault,
     RevocationChanged,
+    ShowCertificates,
 )
-from actors.names import REVOCATION, node_actor
+from actors.names import node_actor
 from actors.node_status import page_of
 from actors.renewals import Renewals
 from actors.router_node import Ports, RouterNode
 from actors.work import computed
+from peerkey.errors import Unavailable
 from peerkey.observe.alarms import node_not_running
 from runtime.actor import Actor, Ending, ReplyToken, Terminated
 from runtime.errors import RuntimeFault, Undeliverable
-from runtime.supervision import PATIENT, Supervision
+from runtime.supervision import Supervision
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from actors.crl.index import RevocationPorts
-    from actors.messages import ListsWanted
+    from actors.crl.lists import Lists
+    from actors.messages import CertificatesSeen, ListsWanted
     from actors.renewal import Enroller
     from peerkey.config.plan import NodePlan
     from runtime.ref import Ref
 
 R = TypeVar("R")
 
-#: How long a node may take to answer for itself. It never blocks, so this is generous.
-ANSWER_WITHIN: Final = timedelta(seconds=5)
 #: How long a node that failed for good is left alone before it is started again.
 START_AGAIN_AFTER: Final = timedelta(seconds=60)
 #: When a node whose mailbox was full is given its plan again.
@@ -117,6 +119,11 @@ class StartAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class TellNodesAgain:
+    """A node had no room for the word that something else is known to be revoked."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigureAgain:
     """Give the plan again to a node that had no room for it."""
 
@@ -133,17 +140,20 @@ class Authority(Actor):
         *,
         revocation: RevocationPorts | None = None,
         enroller: Enroller | None = None,
+        find: Callable[[str], Ref] | None = None,
     ) -> None:
         """Run every node that ``read_plans`` returns.
 
         Revocation lists are followed where there are ``revocation`` ports for that; ``enroller`` renews
-        certificates where the configuration asks for it.
+        certificates where the configuration asks for it. Where this host is one of several of a machine,
+        ``find`` returns the reference of any name: then ``Lead`` and ``Follow`` say who follows the lists.
         """
         self._read_plans = read_plans
         self._renewals = Renewals(enroller, ports.journal)
         self._ports = ports
         self._revocation = revocation
-        self._index: Ref | None = None
+        self._find = find
+        self._lists: Lists | None = None
         self._plans: dict[str, NodePlan] = {}
         self._nodes: dict[str, Ref] = {}
         #: Under which UUID each node runs.
@@ -156,7 +166,14 @@ class Authority(Actor):
         plans = await computed(self.ctx, self._read_plans)
         if self._revocation is not None:
             await computed(self.ctx, self._revocation.known.load)
-            self._follow_lists(self._revocation, plans)
+            self._plans = {plan.name: plan for plan in plans}
+            self._ports = replace(
+                self._ports,
+                revocation=self._revocation.known,
+                certificates_seen=self._certificates_seen,
+                refresh_revocation=self._lists_wanted,
+            )
+            self._take_up(self._lists_at_first(self._revocation))
         self._reconcile(plans)
 
     def receive(self, message: object) -> None:
@@ -172,11 +189,15 @@ class Authority(Actor):
                 self._read(self.ctx.reply_token(), all_again=isinstance(message, Reload))
             case PlansRead(plans, token, all_again=True):
                 token.reply(self._reconcile(plans))
+                if self._lists is not None:
+                    self._lists.planned()
                 self._fetch_lists()
             case PlansRead(plans, token):
                 token.reply(self._adopt(plans))
-            case FetchLists() | RevocationChanged() | GetRevocation():
+            case FetchLists() | RevocationChanged() | TellNodesAgain() | GetRevocation() | NeedsOf():
                 self._about_lists(message)
+            case Lead() | Follow() | ListStep():
+                self._about_role(message)
             case Answer(token, value):
                 token.reply(value)
             case Failure(token, error):
@@ -214,53 +235,114 @@ class Authority(Actor):
 
     # --- revocation ---------------------------------------------------------------------------------
 
-    def _about_lists(self, message: FetchLists | RevocationChanged | GetRevocation) -> None:
+    def _about_lists(
+        self, message: FetchLists | RevocationChanged | TellNodesAgain | GetRevocation | NeedsOf
+    ) -> None:
         match message:
             case FetchLists():
                 self._fetch_lists()
             case RevocationChanged():
+                if self._lists is not None:
+                    self._lists.changed()
+            case TellNodesAgain():
                 self._tell_nodes()
             case GetRevocation():
-                self._ask_index(self.ctx.reply_token())
+                self._ask_lists(self.ctx.reply_token())
+            case NeedsOf():
+                self._hear(message, self.ctx.reply_token())
             case unreachable:
                 assert_never(unreachable)
 
-    def _follow_lists(self, ports: RevocationPorts, plans: tuple[NodePlan, ...]) -> None:
-        """Start the actor that knows the revocation lists, and let every node tell it of certificates."""
-        self._plans = {plan.name: plan for plan in plans}
-        itself = self.ctx.ref
-        index = self._index = self.ctx.spawn(
-            lambda: RevocationIndex(lambda: tuple(self._plans.values()), itself, ports),
-            REVOCATION,
-            supervision=PATIENT,
+    def _lists_at_first(self, ports: RevocationPorts) -> Lists:
+        """Return who follows lists before anybody has said who: this process, unless it is one of several."""
+        if self._find is None:
+            return ListsHere(self.ctx, self._plans_now, ports, self._tell_nodes)
+        return self._following(ports, None, self._find)
+
+    def _following(self, ports: RevocationPorts, leader: str | None, find: Callable[[str], Ref]) -> Lists:
+        return FollowingLists(
+            self.ctx,
+            self._plans_now,
+            ports,
+            self._tell_nodes,
+            leader=leader,
+            find=find,
+            show=self._show_certificates,
         )
-        self._ports = replace(
-            self._ports,
-            revocation=ports.known,
-            certificates_seen=index.offer,
-            refresh_revocation=partial(_offered, index),
-        )
+
+    def _about_role(self, message: Lead | Follow | ListStep) -> None:
+        """Take another role up, unless it is the one that this host has; or go on in it."""
+        if self._revocation is None or self._lists is None:
+            return
+        if isinstance(message, ListStep):
+            # One of a role that has been laid down is late.
+            if message.of is self._lists:
+                self._lists.step(message)
+            return
+        if self._find is None:
+            self.ctx.log.warning("the only process of its machine follows its lists itself")
+            return
+        match message, self._lists:
+            case Lead(), LeadingLists():
+                pass
+            case Follow(leader), FollowingLists(leader=known) if leader == known:
+                pass
+            case Lead(), _:
+                self._take_up(LeadingLists(self.ctx, self._plans_now, self._revocation, self._tell_nodes))
+                # Whoever has led knew their certificates.
+                self._show_certificates()
+            case Follow(leader), _:
+                self._take_up(self._following(self._revocation, leader, self._find))
+
+    def _take_up(self, lists: Lists) -> None:
+        if self._lists is not None:
+            self._lists.end()
+        self._lists = lists
+        lists.begin()
+
+    def _plans_now(self) -> tuple[NodePlan, ...]:
+        return tuple(self._plans.values())
+
+    def _certificates_seen(self, certificates: CertificatesSeen) -> bool:
+        return self._lists is not None and self._lists.seen(certificates)
+
+    def _lists_wanted(self, wanted: ListsWanted) -> None:
+        if self._lists is not None:
+            self._lists.wanted(wanted)
 
     def _fetch_lists(self) -> None:
         """Have every list fetched again, as soon as there is room for the order."""
-        if self._index is not None and not self._index.offer(FetchLists()):
+        if self._lists is not None and not self._lists.fetch():
             self.ctx.set_timer("fetch", CONFIGURE_AGAIN_AFTER, FetchLists())
 
     def _tell_nodes(self) -> None:
         """Tell every node that something else is known to be revoked, again where there was no room."""
         told = [ref.offer(RevocationChanged()) for ref in self._nodes.values()]
         if not all(told):
-            self.ctx.set_timer("revocation", TELL_AGAIN_AFTER, RevocationChanged())
+            self.ctx.set_timer("revocation", TELL_AGAIN_AFTER, TellNodesAgain())
 
-    def _ask_index(self, token: ReplyToken) -> None:
-        if self._index is None:
+    def _show_certificates(self) -> None:
+        """Have every node show its certificates; one that has no room does so within an hour."""
+        for ref in self._nodes.values():
+            ref.offer(ShowCertificates())
+
+    def _ask_lists(self, token: ReplyToken) -> None:
+        if self._lists is None:
             token.reply(RevocationStatus())
             return
         self.ctx.pipe(
-            self._index.ask(GetRevocation(), ANSWER_WITHIN),
+            self._lists.status(),
             lambda status: Answer(token, status),
             lambda error: Failure(token, error),
         )
+
+    def _hear(self, message: NeedsOf, token: ReplyToken) -> None:
+        """Learn what another host of the machine wants of the lists, if this one follows them for it."""
+        leadership = None if self._lists is None else self._lists.heard(message)
+        if leadership is None:
+            token.fail(Unavailable("this host does not follow the revocation lists"))
+        else:
+            token.reply(leadership)
 
     # --- nodes --------------------------------------------------------------------------------------
 
@@ -270,8 +352,8 @@ class Authority(Actor):
         wanted = {plan.name: plan for plan in plans}
         changed = [name for name in {**former, **wanted} if former.get(name) != wanted.get(name)]
         self._reconcile(plans, frozenset(changed))
-        if changed and self._index is not None and not self._index.offer(LookDue()):
-            self.ctx.log.warning("the lists of changed plans are found at the next look")
+        if changed and self._lists is not None:
+            self._lists.planned()
         return tuple(changed)
 
     def _reconcile(
@@ -352,11 +434,6 @@ class Authority(Actor):
         self.ctx.pipe(
             _gathered(asked), lambda counts: Answer(token, sum(counts)), lambda error: Failure(token, error)
         )
-
-
-def _offered(index: Ref, wanted: ListsWanted) -> None:
-    """Pass a wish on. One that finds no room is left to the next node that asks, and to the polling."""
-    index.offer(wanted)
 
 
 async def _status_of(plan: NodePlan, ref: Ref | None) -> NodeStatus:

@@ -143,6 +143,11 @@ class CertificateWatch:
 
     # --- dates ------------------------------------------------------------------------------------
 
+    def tell_again(self) -> None:
+        """Tell of the chains in use even if they are those that were told of."""
+        self._chains_told = frozenset(), EPOCH_START.instant
+        self.look_soon()
+
     def look_soon(self) -> None:
         """Look at the dates of certificates once those of others have been gathered too."""
         if not self._gathering:

@@ -159,6 +159,11 @@ class CertificatesSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowCertificates:
+    """Tell once more which verified chains are in use: whoever had been told is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class FetchLists:
     """An operator orders that every revocation list be fetched again, and the configuration looked at."""
 

@@ -45,6 +45,7 @@ from actors.messages import (
     RevocationChanged,
     SendFrame,
     SendProbe,
+    ShowCertificates,
 )
 from actors.node_certificates import NodeCertificates
 from actors.node_status import Question, node_status, with_alarms, with_mate
@@ -257,8 +258,8 @@ class RouterNode(Actor):
                 self._closed(peer, number, now)
             case DatesDue() | WatchDue() | RevocationChanged() | Onward():
                 self._time_has_come(message, now)
-            case CheckStored(version):
-                self._watch.check_stored(version)
+            case CheckStored() | ShowCertificates():
+                self._about_certificates(message)
             case MateNews() | MateDue() | MateAnswered():
                 self._about_mate(message)
             case Configure(plan):
@@ -458,6 +459,15 @@ class RouterNode(Actor):
                 assert_never(unreachable)
 
     # --- certificates -----------------------------------------------------------------------------
+
+    def _about_certificates(self, message: CheckStored | ShowCertificates) -> None:
+        match message:
+            case CheckStored(version):
+                self._watch.check_stored(version)
+            case ShowCertificates():
+                self._watch.tell_again()
+            case unreachable:
+                assert_never(unreachable)
 
     def _load(self, plan: NodePlan) -> None:
         """Read certificate, key and trust again: one reading at a time, that of the latest plan last."""

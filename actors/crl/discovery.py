@@ -24,8 +24,8 @@ from peerkey.pki.list_addresses import addresses_in
 from peerkey.pki.list_scope import is_ca
 
 if TYPE_CHECKING:
+    from actors.crl.needs import Needs
     from actors.identity import ReadFile
-    from peerkey.config.plan import NodePlan
 
 #: A chain of certificates, leaf first, in DER.
 Chain: TypeAlias = "tuple[bytes, ...]"
@@ -59,12 +59,11 @@ class Installed:
     named: tuple[Named, ...]
 
 
-def installed(plans: tuple[NodePlan, ...], read_file: ReadFile) -> Installed:
+def installed(needs: Needs, read_file: ReadFile) -> Installed:
     """Read whom the nodes trust, and what their own chains say."""
-    sources = tuple(dict.fromkeys(source for plan in plans for source in plan.trusted))
-    trust, _, unread = read_trust(sources, read_file)
+    trust, _, unread = read_trust(needs.trusted, read_file)
     own: list[x509.Certificate] = []
-    for source in dict.fromkeys(plan.certificate for plan in plans):
+    for source in needs.certificates:
         try:
             own += read_bundle(*content_of(source, read_file))
         except Misconfigured:

@@ -18,15 +18,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
 from actors.crl.discovery import Installed, installed, seen
 from actors.crl.index_steps import (
     CertificatesRead,
     ConfigurationRead,
+    KeptRead,
     LookDue,
     Merged,
+    OrderDue,
+    OthersHeard,
     PatienceEnded,
     TellAgain,
 )
@@ -38,6 +41,7 @@ from actors.crl.messages import (
     SourceReport,
     Subscribed,
 )
+from actors.crl.needs import Needs, needs_of, together
 from actors.crl.port import shown
 from actors.crl.publishing import published
 from actors.crl.source import CrlSource
@@ -64,6 +68,11 @@ LOOK_AFTER: Final = timedelta(minutes=10)
 #: How long the addresses that a list was kept of may take to come back before the others are merged without
 #: them: beside what was known before, so that nothing is forgotten even then.
 PATIENCE: Final = timedelta(seconds=10)
+#: How long an index of several hosts waits for the others to say what they want: until then it drops nothing
+#: that is kept, and merges what it has beside what was known before.
+OTHERS_WITHIN: Final = timedelta(minutes=2)
+#: Orders of several hosts within so long are one.
+ORDERS_WITHIN: Final = timedelta(seconds=2)
 #: When a master list that the disk has refused is written again.
 WRITE_AGAIN_AFTER: Final = timedelta(minutes=1)
 #: When an authority whose mailbox was full is told again.
@@ -95,19 +104,32 @@ class Merge:
 
 
 class RevocationIndex(Actor):
-    """All addresses of one process."""
+    """All addresses of one process, or of one machine."""
 
     def __init__(
-        self, plans: Callable[[], tuple[NodePlan, ...]], authority: Ref, ports: RevocationPorts
+        self,
+        plans: Callable[[], tuple[NodePlan, ...]],
+        authority: Ref,
+        ports: RevocationPorts,
+        *,
+        elsewhere: Callable[[], Needs] | None = None,
     ) -> None:
-        """Have the lists that ``plans`` and their certificates want, and tell ``authority`` of changes."""
+        """Have the lists that ``plans`` and their certificates want, and tell ``authority`` of changes.
+
+        Where the machine has other hosts, ``elsewhere`` says what they want by now.
+        """
         self._plans = plans
+        self._elsewhere = elsewhere
+        #: Whether others may not have been heard yet, and whether an order waits for more of its kind.
+        self._expecting = elsewhere is not None
+        self._order_waits = False
         self._authority = authority
         self._ports = ports
         self._wants = Wants(())
         #: What was wanted when it was looked last.
         self._wanted: Mapping[str, Subscription] = {}
         self._sources: dict[str, Ref] = {}
+        self._started: dict[str, timedelta] = {}
         self._ending: dict[Ref, str] = {}
         self._reports: dict[str, SourceReport] = {}
         #: Addresses of which lists are kept and that have not reported yet.
@@ -135,14 +157,15 @@ class RevocationIndex(Actor):
         except Unavailable as fault:
             kept, self._fault = (), str(fault)
         self._wants = Wants(kept)
-        plans = self._plans()
-        self._configured(plans, await computed(self.ctx, installed, plans, self._ports.read_file))
+        needs = self._needs()
+        self._configured(needs, await computed(self.ctx, installed, needs, self._ports.read_file))
         self._settled = self._wants.trust_read
         # Where it cannot be told of which addresses lists are kept, it may be of any.
         self._awaited = set(self._wanted) if self._fault else {url for url, _ in kept} & set(self._wanted)
-        for url, _ in kept:
-            if url not in self._wanted:
-                self._drop(url)
+        if self._expecting:
+            self.ctx.set_timer("others", OTHERS_WITHIN, OthersHeard())
+        else:
+            self._drop_unwanted(kept)
         self.ctx.set_timer("patience", PATIENCE, PatienceEnded())
         # Without any list the master list has to say so: the one on the disk may be of another configuration.
         self._merge()
@@ -158,14 +181,13 @@ class RevocationIndex(Actor):
                 self._tell_unsupported(self._wants.named(found))
                 self._reconcile()
             case FetchLists():
-                self._ordered = True
-                self._read_again()
+                self._order()
             case ListsWanted():
                 for ref in self._sources.values():
                     ref.offer(FetchSoon())
-            case ConfigurationRead(plans, found):
-                self._configuration_read(plans, found)
-            case LookDue() | PatienceEnded() | TellAgain():
+            case ConfigurationRead(needs, found):
+                self._configuration_read(needs, found)
+            case LookDue() | PatienceEnded() | TellAgain() | OrderDue() | OthersHeard():
                 self._due(message)
             case Merged():
                 self._merging = False
@@ -174,6 +196,8 @@ class RevocationIndex(Actor):
                 self._tell()
                 if self._merge_again:
                     self._merge()
+            case KeptRead(kept):
+                self._let_go(kept)
             case GetRevocation():
                 self.ctx.reply(self._status())
             case Terminated(ref):
@@ -181,7 +205,7 @@ class RevocationIndex(Actor):
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
 
-    def _due(self, message: LookDue | PatienceEnded | TellAgain) -> None:
+    def _due(self, message: LookDue | PatienceEnded | TellAgain | OrderDue | OthersHeard) -> None:
         match message:
             case LookDue():
                 self._read_again()
@@ -190,10 +214,61 @@ class RevocationIndex(Actor):
                 self._merge()
             case TellAgain():
                 self._tell()
+            case OrderDue():
+                self._order_waits, self._ordered = False, True
+                self._read_again()
+            case OthersHeard():
+                self._others_heard()
             case unreachable:
                 assert_never(unreachable)
 
     # --- what is wanted -----------------------------------------------------------------------------
+
+    def _needs(self) -> Needs:
+        """Return what is wanted by the plans of all whose lists are followed here."""
+        here = needs_of(self._plans())
+        return here if self._elsewhere is None else together((here, self._elsewhere()))
+
+    def _order(self) -> None:
+        """Carry an order out; where it may come once of each host, when all have had the time to."""
+        if self._elsewhere is None:
+            self._ordered = True
+            self._read_again()
+        elif not self._order_waits:
+            self._order_waits = True
+            self.ctx.set_timer("order", ORDERS_WITHIN, OrderDue())
+
+    def _fresh(self, url: str) -> bool:
+        """Tell whether a source was started while an order waited, perhaps for what the order is about."""
+        now = self.ctx.clock.monotonic()
+        return self._elsewhere is not None and now - self._started[url] <= 2 * ORDERS_WITHIN
+
+    def _others_heard(self) -> None:
+        """See what is kept: that of hosts which have not come is let go."""
+        work = computed(self.ctx, self._ports.source.keeper.addresses)
+        self.ctx.pipe(work, KeptRead, self._kept_not_read)
+
+    def _kept_not_read(self, error: Exception) -> KeptRead:
+        """Leave files that cannot be read: they are found again at the next start."""
+        if not isinstance(error, Unavailable):
+            raise error
+        self.ctx.log.warning("the kept revocation lists cannot be read", reason=str(error))
+        return KeptRead(())
+
+    def _let_go(self, kept: tuple[tuple[str, datetime | None], ...]) -> None:
+        """Let go of what was kept and known for other hosts, and wait for what has just been wanted."""
+        self._expecting = False
+        self._drop_unwanted(kept)
+        self._awaited |= {url for url, _ in kept if url in self._wanted and url not in self._reports}
+        self._patient = True
+        self.ctx.set_timer("patience", PATIENCE, PatienceEnded())
+        self._merge()
+
+    def _drop_unwanted(self, kept: Iterable[tuple[str, datetime | None]]) -> None:
+        """Give up what is kept of addresses that nobody wants."""
+        for url, _ in kept:
+            if url not in self._wanted and url not in self._ending.values():
+                self._drop(url)
 
     def _read_again(self) -> None:
         """Read the configuration's files again, and once more where that is under way."""
@@ -201,17 +276,17 @@ class RevocationIndex(Actor):
             self._read_once_more = True
             return
         self._reading, self._read_once_more = True, False
-        plans = self._plans()
+        needs = self._needs()
         self.ctx.pipe(
-            computed(self.ctx, installed, plans, self._ports.read_file),
-            lambda found: ConfigurationRead(plans, found),
+            computed(self.ctx, installed, needs, self._ports.read_file),
+            lambda found: ConfigurationRead(needs, found),
         )
 
-    def _configuration_read(self, plans: tuple[NodePlan, ...], found: Installed) -> None:
+    def _configuration_read(self, needs: Needs, found: Installed) -> None:
         """Take up what was read, and carry out an order: by whom we trust now."""
         self._reading = False
         known = frozenset(self._sources)
-        self._configured(plans, found)
+        self._configured(needs, found)
         if self._ports.known.fault:
             self._merge()  # The disk has room again, perhaps.
         if self._read_once_more:
@@ -219,14 +294,14 @@ class RevocationIndex(Actor):
         elif self._ordered:
             self._ordered = False
             # Those that have just been started fetch for the first time anyway.
-            for url in [url for url in self._sources if url in known]:
+            for url in [url for url in self._sources if url in known and not self._fresh(url)]:
                 self._sources[url].offer(FetchNow())
 
-    def _configured(self, plans: tuple[NodePlan, ...], found: Installed) -> None:
+    def _configured(self, needs: Needs, found: Installed) -> None:
         """Take up what the configuration says."""
         was_read = self._wants.trust_read
         known = {url: url in self._reports and bool(self._reports[url].lists) for url in self._wanted}
-        self._tell_unsupported(self._wants.configured(plans, found, known))
+        self._tell_unsupported(self._wants.configured(needs, found, known))
         if self._wants.trust_read and not was_read:
             # Until lists that could not be judged have been, nothing is forgotten either.
             self.ctx.set_timer("patience", PATIENCE, PatienceEnded())
@@ -250,6 +325,7 @@ class RevocationIndex(Actor):
         self._wanted = self._wants.at(self.ctx.clock.wall())
         for url in [url for url in self._sources if url not in self._wanted]:
             ref = self._sources.pop(url)
+            del self._started[url]
             self._ending[ref] = url
             # A clock may have been wrong when it ended.
             self._wants.read_anew()
@@ -272,6 +348,7 @@ class RevocationIndex(Actor):
             supervision=PATIENT,
         )
         self._sources[url] = ref
+        self._started[url] = self.ctx.clock.monotonic()
         self.ctx.watch(ref)
 
     def _ended(self, ref: Ref) -> None:
@@ -282,7 +359,8 @@ class RevocationIndex(Actor):
         if url in self._wanted:
             self._start(url)
             return
-        self._drop(url)
+        if not self._expecting:
+            self._drop(url)
         self._reports.pop(url, None)
         self._awaited.discard(url)
         self._merge()
@@ -341,7 +419,7 @@ class RevocationIndex(Actor):
         now = Merge(
             tuple(good.facts.digest for each in reports for good in each.lists),
             frozenset(self._awaited),
-            beside=bool(self._awaited) or not self._settled,
+            beside=bool(self._awaited) or not self._settled or self._expecting,
             durable=not any(each.lists and each.status.disk_error for each in reports),
         )
         if now == self._merged and not (now.durable and self._ports.known.fault):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from actors.crl.discovery import Installed, Named
-    from peerkey.config.plan import NodePlan
+    from actors.crl.needs import Needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,27 @@ class PatienceEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class OthersHeard:
+    """Whatever other hosts of the machine want is wanted by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRead:
+    """It was read again of which addresses lists are kept."""
+
+    kept: tuple[tuple[str, datetime | None], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDue:
+    """The operator's orders that came together are carried out."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigurationRead:
     """The configuration and what its files say were read again."""
 
-    plans: tuple[NodePlan, ...] = field(repr=False)
+    needs: Needs = field(repr=False)
     found: Installed
 
 

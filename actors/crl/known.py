@@ -87,6 +87,9 @@ class KnownRevocations:
             except Unavailable as fault:
                 self.fault = str(fault)
             else:
+                if found is not None and found.generation >= self._generation:
+                    # Whatever could not be written or read of it is there now.
+                    self.fault = ""
                 if found is not None and found.generation > self._generation:
                     self._take(found)
 
@@ -98,11 +101,19 @@ class KnownRevocations:
         """
         held = tuple(lists)
         with self._turn:
-            generation = self._generation + 1
+            generation = max(self._generation, self._published()) + 1
             found = self._written(held, generation) if durable else None
             if found is None:
                 found = MasterList(b"".join(publish(held, generation)))
             self._take(found)
+
+    def _published(self) -> int:
+        """Return the generation of what is on the disk: another process may have led meanwhile."""
+        try:
+            found = self._file.read()
+        except Unavailable:
+            return 0
+        return 0 if found is None else found.generation
 
     def _written(self, held: tuple[Held, ...], generation: int) -> MasterList | None:
         """Put the master list on the disk and return it; ``None`` where the disk refuses, which says why."""

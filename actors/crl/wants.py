@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from actors.crl.discovery import Installed, Named
     from actors.crl.ingesting import GoodList
-    from peerkey.config.plan import NodePlan
+    from actors.crl.needs import Needs
 
 #: Certificates whose addresses are known, so that they are not read again. Of more the oldest are forgotten.
 MAXIMUM_CERTIFICATES: Final = 20_000
 
 
 class Wants:
-    """Of all nodes of one process."""
+    """Of all nodes of one process, or of one machine."""
 
     def __init__(self, kept: Iterable[tuple[str, datetime | None]]) -> None:
         """Want what certificates have named of which lists are ``kept``, until those end."""
@@ -47,22 +47,24 @@ class Wants:
     # --- what is said -----------------------------------------------------------------------------
 
     def configured(
-        self, plans: tuple[NodePlan, ...], found: Installed, known: Mapping[str, bool]
+        self, needs: Needs, found: Installed, known: Mapping[str, bool]
     ) -> tuple[tuple[str, str, str], ...]:
         """Take up what the configuration says; ``known`` are the addresses, and whether each has a list.
 
         Returns what :meth:`named` does.
         """
-        # Of a hundred nodes with fifty lists most say the same.
-        sources = dict.fromkeys(source for plan in plans for source in plan.revocation)
         self._subscriptions.configure(
-            (spelled(each.url), Intervals(each.polling_interval, each.backoff_interval)) for each in sources
+            (spelled(each.url), Intervals(each.polling_interval, each.backoff_interval))
+            for each in needs.revocation
         )
         # Whom we trusted is trusted until it can be read.
         if found.trusted != self.judges.trusted and not (found.unread and self.trust_read):
-            if self.trust_read:
+            # Where nobody has lost our trust, whatever was said is still said by somebody whom we trust.
+            grown = set(self.judges.trusted) <= set(found.trusted)
+            if self.trust_read and not grown:
                 self._doubt(known)
-            self.judges = Judges(found.trusted, ())
+            seen = self.judges.seen if self.trust_read and grown else ()
+            self.judges = Judges(found.trusted, tuple(each for each in seen if each not in found.trusted))
         self.trust_read = self.trust_read or not found.unread
         return self.named(found.named)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from actors.cluster import instruments
 from actors.cluster.registry import registry
+from actors.crashes import ActorAlarms
+from actors.crl.roles import TRAVELLING
 from actors.names import CONTROL
 from peerkey.errors import PeerkeyError
 from peerkey_cli import logs
@@ -63,6 +65,8 @@ async def incarnation(host: str, argument: str) -> int:
 def _registry() -> Registry:
     known = registry()
     known.add_module(instruments)
+    known.add(ActorAlarms)
+    known.add(*TRAVELLING)
     return known
 
 

@@ -27,6 +27,7 @@ from actors.crl.ingesting import ProcessIngester
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
 from actors.crl.messages import SourcePorts
+from actors.crl.roles import Follow, Lead
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores
 from actors.master_list_file import MasterListFile
@@ -84,12 +85,12 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
             journal=journal,
             sync=SshWhereWanted(),
         )
-        known = KnownRevocations(MasterListFile(own / "crl" / "master"))
+        known = KnownRevocations(MasterListFile(state.master_list))
         revocation = RevocationPorts(
             source=SourcePorts(
                 fetcher=NetworkFetcher(),
-                keeper=KeptFiles(own / "crl"),
-                ingester=ProcessIngester(own / "crl"),
+                keeper=KeptFiles(state.revocation),
+                ingester=ProcessIngester(state.revocation),
                 journal=journal,
                 entropy=os.urandom,
             ),
@@ -99,7 +100,9 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         assigned = Assigned()
         enroller = EstEnroller(keystore, revocation=known)
         authority = system.spawn(
-            lambda: Authority(assigned.plans, ports, revocation=revocation, enroller=enroller),
+            lambda: Authority(
+                assigned.plans, ports, revocation=revocation, enroller=enroller, find=system.ref
+            ),
             AUTHORITY,
             supervision=PATIENT,
         )
@@ -132,7 +135,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
 
 async def _take(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
     """Follow whoever speaks for the machine; do so once the seat is free, until this is cancelled."""
-    await seat.watch(partial(_speak, authority, fleet, settings), lambda leader: None)
+    await seat.watch(partial(_speak, authority, fleet, settings), lambda leader: authority.tell(Follow(leader)))
 
 
 async def _speak(authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
@@ -144,6 +147,8 @@ async def _speak(authority: Ref, fleet: ClusterFleet, settings: ClusterSettings)
     api = StateDirectory(settings.state).socket
     told = ""
     while True:
+        # Again and again: an authority that has begun anew follows nobody.
+        authority.offer(Lead())
         try:
             async with serving(fleet, api), measured(fleet, settings.metrics):
                 log.info("speaks for its machine", api=f"unix:{api}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from actors.crl.discovery import Installed, Named
+from actors.crl.needs import Needs
 from actors.crl.source import MAXIMUM_SIGNERS
 from actors.crl.wants import MAXIMUM_CERTIFICATES, Wants
 from peerkey.testing.ca import NOW
@@ -38,8 +39,8 @@ def test_an_address_that_cannot_be_fetched_is_told_with_whose_it_is_and_why() ->
 
 def test_who_is_trusted_stays_so_while_it_cannot_be_read() -> None:
     wants = Wants(())
-    wants.configured((), trusting(b"root"), {})
-    wants.configured((), trusting(unread=True), {})
+    wants.configured(Needs(), trusting(b"root"), {})
+    wants.configured(Needs(), trusting(unread=True), {})
 
     assert wants.trust_read
     assert wants.judges.trusted == (b"root",)
@@ -47,16 +48,16 @@ def test_who_is_trusted_stays_so_while_it_cannot_be_read() -> None:
 
 def test_trust_that_could_never_be_read_is_not_taken_for_read() -> None:
     wants = Wants(())
-    wants.configured((), trusting(unread=True), {})
+    wants.configured(Needs(), trusting(unread=True), {})
 
     assert not wants.trust_read
 
 
 def test_other_trust_gives_up_what_certificates_have_named_where_no_list_came_of_it() -> None:
     wants = Wants(())
-    wants.configured((), trusting(b"root"), {})
+    wants.configured(Needs(), trusting(b"root"), {})
     wants.named([named(1, A), named(2, B)])
-    wants.configured((), trusting(b"other"), {A: True, B: False})
+    wants.configured(Needs(), trusting(b"other"), {A: True, B: False})
 
     assert list(wants.at(NOW)) == [A]
     assert wants.read == frozenset()
@@ -67,9 +68,9 @@ def test_a_list_of_the_old_trust_is_given_up_when_it_does_not_count_any_more_unl
     None
 ):
     wants = Wants(())
-    wants.configured((), trusting(b"root"), {})
+    wants.configured(Needs(), trusting(b"root"), {})
     wants.named([named(1, A), named(2, B)])
-    wants.configured((), trusting(b"other"), {A: True, B: True})
+    wants.configured(Needs(), trusting(b"other"), {A: True, B: True})
     wants.named([named(3, B)])
     wants.brought(A, ())
     wants.brought(B, ())
