@@ -175,8 +175,6 @@ def test_what_pods_read_is_a_secret_or_a_configuration_that_is_told_of() -> None
         for m in [*DEPLOYED, *_read("secret.yaml")]
         if m["kind"] in {"Secret", "ConfigMap"}
     }
-    # The operator makes this one.
-    known["Secret", "peerkey"] = {"auth_token": ""}.keys()
 
     asked = [found for m in DEPLOYED for found in _references(m)]
 

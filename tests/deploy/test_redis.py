@@ -1,4 +1,4 @@
-"""The files of ``deploy/redis``: a server that loses nothing, and users who cannot reach each other's keys."""
+"""The files of ``deploy/redis``: a server that loses nothing, and users who cannot reach the other's keys."""
 
 from __future__ import annotations
 
