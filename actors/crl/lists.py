@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from actors.crl.index_steps import LookDue
 from actors.crl.index import RevocationIndex
+from actors.crl.index_steps import LookDue
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.messages import FetchLists
 from actors.names import REVOCATION

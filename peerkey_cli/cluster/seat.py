@@ -7,10 +7,8 @@ holds it has written its name into the file, so that the others know whom to fol
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -60,13 +58,3 @@ class Seat:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-    async def watch(self, holds: Callable[[], Awaitable[None]], follows: Callable[[str], None]) -> None:
-        """Tell ``follows`` whom to follow, whenever that changes; once the seat is ours, await ``holds``."""
-        followed = ""
-        while not self.try_to_take():
-            if self.holder and self.holder != followed:
-                followed = self.holder
-                follows(followed)
-            await asyncio.sleep(LOOK_EVERY)
-        await holds()

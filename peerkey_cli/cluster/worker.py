@@ -11,7 +11,6 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -134,12 +133,24 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
 
 
 async def _take(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
-    """Follow whoever speaks for the machine; do so once the seat is free, until this is cancelled."""
-    await seat.watch(partial(_speak, authority, fleet, settings), lambda leader: authority.tell(Follow(leader)))
+    """Tell the authority whom to follow, and speak for the machine once its seat is free.
+
+    It is told again and again: an authority that has begun anew follows nobody. This ends when it is cancelled.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        speaking: asyncio.Task[None] | None = None
+        while True:
+            if seat.try_to_take():
+                authority.offer(Lead())
+                if speaking is None:
+                    speaking = tasks.create_task(_speak(fleet, settings), name="speak for the machine")
+            elif seat.holder:
+                authority.offer(Follow(seat.holder))
+            await asyncio.sleep(LOOK_EVERY)
 
 
-async def _speak(authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
-    """Lead the lists of the machine, and answer operators and Prometheus.
+async def _speak(fleet: ClusterFleet, settings: ClusterSettings) -> None:
+    """Answer operators and Prometheus.
 
     An address that is taken is tried again: another process may be ending there.
     """
@@ -147,8 +158,6 @@ async def _speak(authority: Ref, fleet: ClusterFleet, settings: ClusterSettings)
     api = StateDirectory(settings.state).socket
     told = ""
     while True:
-        # Again and again: an authority that has begun anew follows nobody.
-        authority.offer(Lead())
         try:
             async with serving(fleet, api), measured(fleet, settings.metrics):
                 log.info("speaks for its machine", api=f"unix:{api}")
