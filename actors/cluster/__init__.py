@@ -11,6 +11,8 @@
 ``upkeep``       pure: which hosts are to be started and discarded now
 ``shares``       pure: what one node is to do, in pieces that travel
 ``record``       the assignment as it is stored
+``distant_path`` what stands beside a node for a path that has a host of its own
+``path_keeper``  the actor ``paths`` of such a host, which runs it
 ``asking``       questions of which the answer comes in pages
 ===============  ====================================================================================
 

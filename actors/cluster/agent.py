@@ -53,6 +53,8 @@ class AgentPorts:
     journal: Journal
     #: That of the wire between hosts.
     expect: Expect
+    #: Whether this host has an authority. One that is for paths alone has none.
+    runs_nodes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,9 @@ class Agent(Actor):
     def _adopt(self) -> None:
         """Have the authority take up what has changed; read everything again once nothing is missing."""
         assigned = self._assigned
+        if not self._ports.runs_nodes:
+            self._adopted, assigned.reloads_done = assigned.changes, assigned.reloads
+            return
         # What an operator has ordered waits for plans that are missing.
         reloading = assigned.reloads_done < assigned.reloads and not assigned.lacks()
         if self._adopting or not (reloading or self._adopted != assigned.changes):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +26,7 @@ from peerkey_cli.cluster.program import NAME
 from peerkey_cli.daemon import Reloads
 from peerkey_cli.errors import Unreachable
 from peerkey_cli.state import StateDirectory
-from runtime.cluster.placement import Placement, check_processes
+from runtime.cluster.placement import PROCESS_BYTES, Placement, check_processes
 from runtime.lifecycle import DEADLINE, StopSignals
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, 
                 log.warning("configuration", finding=str(warning))
             client = Client(StateDirectory(settings.state).socket)
             stop = asyncio.create_task(signals.arrived())
-            ready = asyncio.create_task(_until_ready(client, len(plans.latest)))
+            ready = asyncio.create_task(_until_ready(client, _units(plans.latest, settings)))
             await asyncio.wait({stop, ready}, return_when=asyncio.FIRST_COMPLETED)
             if ready.done():
                 unplaced = ready.result()
@@ -128,9 +128,13 @@ async def _home_of_control(
     """
     living = await machines.living()
     if settings.placement is Placement.DEDICATED:
-        paths = sum(len(peering.paths) for plan in plans for peering in plan.peerings)
+        running = len(await machines.processes())
         check_processes(
-            len(plans) + paths, sum(each.cores for each in living), sum(each.free_bytes for each in living)
+            # That of the coordinator too.
+            _units(plans, settings) + 1,
+            sum(each.cores for each in living),
+            # What runs already has taken its memory.
+            sum(each.free_bytes for each in living) + running * PROCESS_BYTES,
         )
     if settings.redis is not None:
         return None
@@ -143,8 +147,15 @@ async def _home_of_control(
     return living[0].name
 
 
+def _units(plans: Sequence[NodePlan], settings: ClusterSettings) -> int:
+    """Return how many things are placed: nodes, and under dedicated placement their paths."""
+    if settings.placement is not Placement.DEDICATED:
+        return len(plans)
+    return len(plans) + sum(len(peering.paths) for plan in plans for peering in plan.peerings)
+
+
 async def _until_ready(client: Client, wanted: int) -> int:
-    """Wait until every node that has a place runs there; return how many have none."""
+    """Wait until everything that has a place runs there; return how much has none."""
     log = structlog.get_logger("peerkey")
     loop = asyncio.get_running_loop()
     told, said = loop.time(), ""
@@ -156,7 +167,7 @@ async def _until_ready(client: Client, wanted: int) -> int:
         except PeerkeyError as fault:
             state = str(fault)
         else:
-            if hosts.complete and hosts.nodes + len(hosts.unplaced) >= wanted:
+            if hosts.complete and hosts.nodes + hosts.paths + len(hosts.unplaced) >= wanted:
                 return len(hosts.unplaced)
             state = f"{hosts.nodes} nodes placed, {sum(each.complete for each in hosts.hosts)} hosts complete"
         if loop.time() - told >= _TELL_EVERY and state != said:
