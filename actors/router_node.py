@@ -8,7 +8,8 @@ When certificates are looked at again is :mod:`actors.certificate_watch`'s busin
 peering is this actor's, a few peerings at a time.
 
 Its paths are its children, or are elsewhere and stood for by children (:mod:`actors.path_homes`). They hold
-no key; every frame that proves something is made and checked here, by the :class:`~peerkey.protocol.peering.Peering` machine of the peer concerned.
+no key; every frame that proves something is made and checked here, by the
+:class:`~peerkey.protocol.peering.Peering` machine of the peer concerned.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class AgentPorts:
     journal: Journal
     #: That of the wire between hosts.
     expect: Expect
-    #: Whether this host has an authority. One that is for paths alone has none.
+    #: Whether this host has an authority. One that is for paths alone has none, and is called by their nodes.
     runs_nodes: bool = True
 
 
@@ -177,7 +177,8 @@ class Agent(Actor):
         known = frozenset(places.hosts.values()) - {host.name, CONTROL}
         for other in sorted(self._known - known):
             host.forget(other)
-        host.join(sorted(known - self._known)[:CALLED])
+        if self._ports.runs_nodes:
+            host.join(sorted(known - self._known)[:CALLED])
         self._known = known
 
     def _changed(self) -> None:
