@@ -100,14 +100,14 @@ def test_a_node_of_its_own_host_gets_the_first_number_that_is_free() -> None:
 
 def test_dedicated_hosts_are_as_many_as_the_machine_bears() -> None:
     settings = Settings(placement=Placement.DEDICATED)
-    small = machine(0, free_bytes=400 << 20)
+    small = machine(0, free_bytes=600 << 20)
 
     decision = reconcile(UNITS, [small], (), {}, settings)
 
     assert len(decision.hosts) == 5
     assert "bear 5: choose node or packed" in next(iter(decision.unplaced.values()))
     # What runs has taken its memory, and stays.
-    later = machine(0, free_bytes=80 << 20)
+    later = machine(0, free_bytes=120 << 20)
     assert reconcile(UNITS, [later], (), decision.hosts, settings).hosts == decision.hosts
 
 
