@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from peerkey_cli.cluster.settings import ClusterSettings
     from peerkey_cli.plans import PlansReader
     from runtime.backends.ray.machines import RayMachines
+    from runtime.cluster.machines import Machine
 
 #: How often the fleet is asked how far it is, in seconds, and how long it may say nothing new before that is told.
 _LOOK_EVERY: Final = 0.5
@@ -55,7 +56,9 @@ async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, 
                 log.warning("configuration", finding=str(warning))
             client = Client(StateDirectory(settings.state).socket)
             stop = asyncio.create_task(signals.arrived())
-            ready = asyncio.create_task(_until_ready(client, _units(plans.latest, settings)))
+            dedicated = settings.placement is Placement.DEDICATED
+            wanted = units(plans.latest) if dedicated else len(plans.latest)
+            ready = asyncio.create_task(_until_ready(client, wanted))
             await asyncio.wait({stop, ready}, return_when=asyncio.FIRST_COMPLETED)
             if ready.done():
                 unplaced = ready.result()
@@ -128,14 +131,7 @@ async def _home_of_control(
     """
     living = await machines.living()
     if settings.placement is Placement.DEDICATED:
-        running = len(await machines.processes())
-        check_processes(
-            # That of the coordinator too.
-            _units(plans, settings) + 1,
-            sum(each.cores for each in living),
-            # What runs already has taken its memory.
-            sum(each.free_bytes for each in living) + running * PROCESS_BYTES,
-        )
+        check_room(plans, living, len(await machines.processes()))
     if settings.redis is not None:
         return None
     if len(living) != 1:
@@ -147,11 +143,23 @@ async def _home_of_control(
     return living[0].name
 
 
-def _units(plans: Sequence[NodePlan], settings: ClusterSettings) -> int:
-    """Return how many things are placed: nodes, and under dedicated placement their paths."""
-    if settings.placement is not Placement.DEDICATED:
-        return len(plans)
+def units(plans: Sequence[NodePlan]) -> int:
+    """Return how many things have a process of their own under dedicated placement: nodes and paths."""
     return len(plans) + sum(len(peering.paths) for plan in plans for peering in plan.peerings)
+
+
+def check_room(plans: Sequence[NodePlan], living: Sequence[Machine], running: int) -> None:
+    """Refuse dedicated placement where the machines do not bear it. So many processes ``running`` are ours.
+
+    :raises TooManyProcesses: with one line that says what to do.
+    """
+    check_processes(
+        # That of the coordinator too.
+        units(plans) + 1,
+        sum(each.cores for each in living),
+        # What runs has taken its memory already.
+        sum(each.free_bytes for each in living) + running * PROCESS_BYTES,
+    )
 
 
 async def _until_ready(client: Client, wanted: int) -> int:

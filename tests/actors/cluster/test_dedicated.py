@@ -17,11 +17,11 @@ from actors.authority import Authority
 from actors.cluster.agent import Agent, AgentPorts
 from actors.cluster.distant_path import DistantPaths
 from actors.cluster.path_keeper import KeeperPorts, PathKeeper
-from actors.cluster.path_messages import DropPath, HostPath, actor_of
+from actors.cluster.path_messages import DropPath, FromPath, HostPath, actor_of
 from actors.cluster.reconciling import Settings, is_path_host, machine_of
 from actors.cluster.units import path_unit, prefix_of, prefix_of_path
 from actors.intake import FRAMES_PER_PATH
-from actors.messages import FrameArrived, Rekey
+from actors.messages import FrameArrived, PathReport, Rekey
 from actors.names import AGENT, AUTHORITY, CONTROL, PATHS
 from actors.path_homes import PathSeed
 from actors.peer_path import PeerPath
@@ -391,6 +391,51 @@ def test_a_host_refuses_what_an_earlier_incarnation_of_the_node_asks(tmp_path: P
         assert paths_on(process) == [former]
         assert former.startswith(actor_of(early.path, 1, 1).rpartition(".")[0])
         assert await cluster.keyed()
+
+    dedicated(tmp_path, scenario)
+
+
+def test_a_path_that_is_assigned_elsewhere_ends_where_it_was(tmp_path: Path) -> None:
+    async def scenario(cluster: DedicatedCluster) -> None:
+        await cluster.until_keyed()
+        node = cluster.processes[cluster.host_of("r0/node0")]
+        prefix = prefix_of(cluster.path_of(0))
+        before, after = (cluster.processes[cluster.host_of(cluster.path_of(number))] for number in (0, 1))
+
+        node.seat.directory.assign({prefix_of("r0/node0"): node.host, prefix: after.host}, 1_000)
+        await cluster.until(lambda: paths_on(before) == [])
+
+        assert before in cluster.processes.values()
+        assert len([name for name in paths_on(after) if name.startswith(prefix)]) == 1
+
+    dedicated(tmp_path, scenario)
+
+
+def test_what_an_earlier_path_says_is_not_heard(tmp_path: Path) -> None:
+    async def scenario(cluster: DedicatedCluster) -> None:
+        await cluster.until_keyed()
+        (now,) = paths_on(cluster.processes[cluster.host_of(cluster.path_of(0))])
+        serial = int(now.rpartition(".")[2])
+        node = cluster.processes[cluster.host_of("r0/node0")].system
+        (standing,) = [each.name for each in node.actors() if each.kind == "DistantPath"]
+        path = cluster.plans[0].peerings[0].paths[0]
+        report = PathReport(
+            cluster.plans[1].uuid,
+            path.name,
+            "invalid",
+            "said late",
+            str(path.local),
+            str(path.peer),
+            path.mtu,
+        )
+
+        node.ref(standing).tell(FromPath(serial - 1, report))
+        await asyncio.sleep(1)
+        assert await cluster.state_of(0) == "in-service"
+
+        node.ref(standing).tell(FromPath(serial, report))
+        await asyncio.sleep(1)
+        assert await cluster.state_of(0) == "invalid"
 
     dedicated(tmp_path, scenario)
 
