@@ -127,7 +127,7 @@ async def _home_of_control(
     """Return the only machine where the coordinator may be, or ``None`` for any.
 
     :raises Misconfigured: the machines need a shared store, and none is named.
-    :raises TooManyProcesses: they do not bear a process for each actor.
+    :raises TooManyProcesses: they do not bear a process for each node and path.
     """
     living = await machines.living()
     if settings.placement is Placement.DEDICATED:

@@ -34,8 +34,8 @@ from runtime.errors import RuntimeFault, Undeliverable
 from runtime.ref import Ref
 from runtime.supervision import PATIENT
 from runtime.system import ActorSystem
-from runtime.wire.direct import DirectWire
-from runtime.wire.port import Address, Endpoint, OnDatagram, OnState
+from runtime.wire.direct import DirectEndpoint, DirectWire
+from runtime.wire.port import Address, OnDatagram, OnState
 from tests.actors.cluster.test_real_nodes import RealCluster
 from tests.support.authority_cluster import Process, in_cluster
 
@@ -50,7 +50,9 @@ class NotingWire(DirectWire):
         super().__init__()
         self.opened: list[tuple[Address, Address]] = []
 
-    def open(self, local: Address, peer: Address, on_datagram: OnDatagram, on_state: OnState) -> Endpoint:
+    def open(
+        self, local: Address, peer: Address, on_datagram: OnDatagram, on_state: OnState
+    ) -> DirectEndpoint:
         self.opened.append((local, peer))
         return super().open(local, peer, on_datagram, on_state)
 
