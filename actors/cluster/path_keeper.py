@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runtime.ref import Ref
     from runtime.wire.port import Wire
 
-#: Paths that one host remembers. Dedicated placement gives each a host of its own.
+#: Paths that one host remembers, ended ones for their leases. Dedicated placement gives a host one of them.
 MAX_PATHS: Final = 1_000
 
 
@@ -97,7 +97,7 @@ class PathKeeper(Actor):
         lease = (wanted.epoch, wanted.serial)
         kept = self._kept.get(wanted.path)
         if kept is None:
-            if len(self._kept) >= MAX_PATHS or not wanted.path.startswith(f"{PATHS}/"):
+            if not wanted.path.startswith(f"{PATHS}/") or not self._has_room():
                 token.fail(Undeliverable(wanted.path, "its host has no room for it"))
                 return
             kept = self._kept[wanted.path] = _Kept(lease)
@@ -107,6 +107,15 @@ class PathKeeper(Actor):
         self._end(kept, "a later incarnation of its node has it")
         kept.lease, kept.waiting = lease, (wanted, token)
         self._begin(kept)
+
+    def _has_room(self) -> bool:
+        """Tell whether there is room for one more path; forget one that has ended for it."""
+        if len(self._kept) < MAX_PATHS:
+            return True
+        ended = next((path for path, kept in self._kept.items() if kept.ref is None), None)
+        if ended is not None:
+            del self._kept[ended]
+        return ended is not None
 
     def _end(self, kept: _Kept, why: str) -> None:
         """Let a path end, and give up the one that waits for its place."""

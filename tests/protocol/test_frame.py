@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from copy import copy
 
 import msgpack
 import pytest
@@ -154,6 +155,16 @@ def test_bytes_that_are_no_plain_value_are_malformed(data: bytes) -> None:
 
 def test_a_frame_does_not_print_its_body() -> None:
     assert repr(FRAME) == f"Frame(kind=2, digest={FRAME.digest[:4].hex()})"
+
+
+def test_a_frame_leaves_its_process_without_its_digest() -> None:
+    false = Frame(FRAME.kind, FRAME.sender, FRAME.receiver, FRAME.body, FRAME.auth)
+    false._digest = b"another's" * 6  # noqa: SLF001 - whoever wants to deceive may set it
+
+    arrived = copy(false)
+
+    assert arrived == FRAME
+    assert arrived.digest == FRAME.digest
 
 
 def test_what_is_unpacked_is_what_was_packed() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from actors.authority import Authority
+from actors.cluster import path_keeper
 from actors.cluster.agent import Agent, AgentPorts
 from actors.cluster.distant_path import DistantPaths
 from actors.cluster.path_keeper import KeeperPorts, PathKeeper
@@ -26,6 +27,7 @@ from actors.names import AGENT, AUTHORITY, CONTROL, PATHS
 from actors.path_homes import PathSeed
 from actors.peer_path import PeerPath
 from actors.router_node import Ports
+from peerkey.config.plan import Endpoint, NodePlan
 from runtime.actor import Context
 from runtime.cluster.directory import on_host
 from runtime.cluster.placement import Placement
@@ -370,24 +372,12 @@ def test_a_host_refuses_what_an_earlier_incarnation_of_the_node_asks(tmp_path: P
         host, via = cluster.host_of(cluster.path_of(0)), cluster.host_of("r1/node0")
         process = cluster.processes[host]
         (former,) = paths_on(process)
-        early = HostPath(
-            path=prefix_of_path(plan.name, path.name),
-            epoch=0,
-            serial=99,
-            node=on_host(via, "authority/r1.node0"),
-            node_name=plan.name,
-            local=plan.uuid,
-            peering=replace(plan.peerings[0], paths=()),
-            plan=path,
-            policy=plan.policy,
-            enabled=True,
-            paths=1,
-            route="",
-        )
+        wanted = asked_for(plan, on_host(via, "authority/r1.node0"), prefix_of_path(plan.name, path.name))
+        early = replace(wanted, epoch=0)
 
         with pytest.raises(Undeliverable, match="a later incarnation of its node has it"):
             await cluster.ask(host, PATHS, early, via=via)
-        cluster.processes[via].system.ref(on_host(host, PATHS)).tell(DropPath(early.path, 0, 99))
+        cluster.processes[via].system.ref(on_host(host, PATHS)).tell(DropPath(early.path, 0, early.serial))
         await asyncio.sleep(5)
 
         assert paths_on(process) == [former]
@@ -419,7 +409,7 @@ def test_what_an_earlier_path_says_is_not_heard(tmp_path: Path) -> None:
         (now,) = paths_on(cluster.processes[cluster.host_of(cluster.path_of(0))])
         serial = int(now.rpartition(".")[2])
         node = cluster.processes[cluster.host_of("r0/node0")].system
-        (standing,) = [each.name for each in node.actors() if each.kind == "DistantPath"]
+        (standing,) = standing_for(cluster.processes[cluster.host_of("r0/node0")])
         path = cluster.plans[0].peerings[0].paths[0]
         report = PathReport(
             cluster.plans[1].uuid,
@@ -438,6 +428,30 @@ def test_what_an_earlier_path_says_is_not_heard(tmp_path: Path) -> None:
         node.ref(standing).tell(FromPath(serial, report))
         await asyncio.sleep(1)
         assert await cluster.state_of(0) == "invalid"
+
+    dedicated(tmp_path, scenario)
+
+
+def test_a_host_has_room_for_so_many_paths_and_forgets_those_that_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path_keeper, "MAX_PATHS", 2)
+
+    async def scenario(cluster: DedicatedCluster) -> None:
+        await cluster.until_keyed()
+        host, node = cluster.host_of(cluster.path_of(0)), cluster.host_of("r0/node0")
+        (standing,) = standing_for(cluster.processes[node])
+        third = [asked_for(cluster.plans[0], on_host(node, standing), f"paths/other{n}") for n in range(2)]
+
+        assert await cluster.ask(host, PATHS, third[0], via=node) == third[0].serial
+        with pytest.raises(Undeliverable, match="no room"):
+            await cluster.ask(host, PATHS, third[1], via=node)
+        cluster.processes[node].system.ref(on_host(host, PATHS)).tell(
+            DropPath(third[0].path, third[0].epoch, third[0].serial)
+        )
+        await cluster.until(lambda: len(paths_on(cluster.processes[host])) == 1)
+
+        assert await cluster.ask(host, PATHS, third[1], via=node) == third[1].serial
 
     dedicated(tmp_path, scenario)
 
@@ -491,6 +505,31 @@ def path_actor(cluster: DedicatedCluster, number: int) -> PeerPath:
     actor = cell.incarnation.actor
     assert isinstance(actor, PeerPath)
     return actor
+
+
+def standing_for(process: Process) -> list[str]:
+    """Return the names of the actors that stand for paths beside their node."""
+    return [each.name for each in process.system.actors() if each.kind == "DistantPath"]
+
+
+def asked_for(plan: NodePlan, node: str, path: str) -> HostPath:
+    """Return what asks for a path of a node, to somebody at an address that nobody else has."""
+    (peering,) = plan.peerings
+    number = 5_000 + int(path[-1]) if path[-1].isdigit() else 5_000
+    return HostPath(
+        path=path,
+        epoch=1,
+        serial=99,
+        node=node,
+        node_name=plan.name,
+        local=plan.uuid,
+        peering=replace(peering, paths=()),
+        plan=replace(peering.paths[0], local=Endpoint("10.9.9.9", number)),
+        policy=plan.policy,
+        enabled=True,
+        paths=1,
+        route="",
+    )
 
 
 def cluster_host(cluster: DedicatedCluster, witness: Process, node: str) -> str:
