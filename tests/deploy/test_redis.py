@@ -100,7 +100,7 @@ def test_no_user_reaches_what_is_not_its_own(
 
 def _settings(text: str) -> dict[str, str]:
     lines = (line.strip() for line in text.splitlines())
-    return dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))  # type: ignore[misc]
+    return dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
 
 
 @contextmanager
