@@ -1,7 +1,8 @@
 """A large authority: routers in a ring, each a peer of its nearest neighbours on both sides.
 
-Every node has the same number of paths, and no two need the same address: router number 300 is at 127.20.1.45,
-which every Linux machine has. So the same file runs in one process over UDP, in virtual time, and on a cluster.
+Every node has the same number of paths, and no two need the same address: router number 300 is at
+127.20.1.45, which every Linux machine has. So the same file runs in one process over UDP, in virtual time,
+and on a cluster.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What only the process of a host knows: its crashes, what its audit events have counted, and its place.
 
-One actor of each host tells it to whoever shows it to an operator. It also takes what an operator's command did
-to the files of a node, and tries again what a device of keys has refused.
+One actor of each host tells it to whoever shows it to an operator. It also takes what an operator's command
+did to the files of a node, and tries again what a device of keys has refused.
 """
 
 from __future__ import annotations

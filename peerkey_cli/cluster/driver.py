@@ -1,8 +1,9 @@
 """``peerkey run --runtime ray``: from a configuration to a fleet that runs on a cluster, and to its end.
 
-The driver starts the host of the coordinator and waits until every node runs; what keeps the fleet going is the
-coordinator. So a driver that dies changes nothing, and one that is started again with the same settings finds
-the fleet as it is. SIGTERM and SIGINT stop the fleet in order; SIGHUP has it read its configuration again.
+The driver starts the host of the coordinator and waits until every node runs; what keeps the fleet going is
+the coordinator. So a driver that dies changes nothing, and one that is started again with the same settings
+finds the fleet as it is. SIGTERM and SIGINT stop the fleet in order; SIGHUP has it read its configuration
+again.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from peerkey_cli.plans import PlansReader
     from runtime.backends.ray.machines import RayMachines
 
-#: How often the fleet is asked how far it is, in seconds, and how long it may say nothing new before that is told.
+#: How often the fleet is asked how far it is, in seconds, and how often that is told.
 _LOOK_EVERY: Final = 0.5
 _TELL_EVERY: Final = 10.0
 
@@ -136,8 +137,8 @@ async def _home_of_control(
         return None
     if len(living) != 1:
         message = (
-            f"the cluster has {len(living)} machines, and keys that are kept in a file of one are lost with it: "
-            "name a Redis that all of them reach with --redis"
+            f"the cluster has {len(living)} machines, and keys in a file of one are lost with it: "
+            "name a Redis that all of them reach, with --redis"
         )
         raise Misconfigured(message)
     return living[0].name

@@ -1,8 +1,8 @@
 """A fleet on a cluster, as the host that speaks for its machine sees it.
 
-Everything is asked of whoever knows it: where nodes and hosts are of the coordinator, how a node is of the host
-that runs it. Where the coordinator is away for a moment, its last word counts. What does not answer is shown as
-such, and hides nothing else.
+Everything is asked of whoever knows it: where nodes and hosts are of the coordinator, how a node is of the
+host that runs it. Where the coordinator is away for a moment, its last word counts. What does not answer is
+shown as such, and hides nothing else.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class ClusterFleet:
         return await self._order(ReleasePin(peer))
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
-        """See :meth:`peerkey_cli.fleet.Fleet.reload`. The coordinator reads the configuration of its machine."""
+        """See :meth:`peerkey_cli.fleet.Fleet.reload`. The coordinator reads the file of its machine."""
         for each in (await self._placed()).hosts:
             self._system.ref(on_host(each.host, INSTRUMENTS)).offer(RetryKeys())
         nodes: tuple[str, ...] = await self._coordinator.ask(Reload(), within)

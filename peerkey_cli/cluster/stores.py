@@ -47,8 +47,8 @@ async def opened(settings: ClusterSettings, host: str) -> AsyncIterator[Store]:
     state = StateDirectory(settings.state)
     if not state.sealing_key.exists():
         message = (
-            f"{state.sealing_key} is missing on this machine: copy it from the machine where `peerkey run` was "
-            "first run"
+            f"{state.sealing_key} is missing on this machine: copy it from the one where `peerkey run` "
+            "was first run"
         )
         raise Misconfigured(message)
     key = KeyStores(state.sealing_key).sealing_key()
@@ -98,7 +98,10 @@ async def _require_same_seal(store: Store, settings: ClusterSettings, state: Sta
         found = await store.read(_SEAL_OWNER, _SEAL_NAME)
     except Unsealable as fault:
         where = settings.redis.address if settings.redis is not None else str(settings.state)
-        message = f"{state.sealing_key} does not open what is at {where}: copy the sealing key from a machine where it does"
+        message = (
+            f"{state.sealing_key} does not open what is at {where}: copy the sealing key from a machine "
+            "where it does"
+        )
         raise Misconfigured(message) from fault
     if found is None:
         epoch = await store.activate(_SEAL_OWNER)

@@ -135,7 +135,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
 async def _take(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
     """Tell the authority whom to follow, and speak for the machine once its seat is free.
 
-    It is told again and again: an authority that has begun anew follows nobody. This ends when it is cancelled.
+    It is told again and again, until this is cancelled: an authority that has begun anew follows nobody.
     """
     async with asyncio.TaskGroup() as tasks:
         speaking: asyncio.Task[None] | None = None

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run)
 
 
-def run(  # noqa: PLR0913 - what can be said of a system
+def run(  # noqa: PLR0913, PLR0917 - the options of the command
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration.", readable=False)],
     node: Annotated[
         list[str] | None,
