@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from actors.cluster.coordinator import Coordinator, CoordinatorPorts
+from actors.cluster.instruments import INSTRUMENTS, Instruments
 from actors.cluster.reconciling import Settings
 from actors.crashes import CrashWatch
 from actors.journal import FileJournal
@@ -38,6 +41,18 @@ async def control(
         crashes = CrashWatch(journal, system.clock)
         stack.callback(crashes.close)
         system.observe(crashes.observe)
+        machine = socket.gethostname()
+        system.spawn(
+            lambda: Instruments(
+                place=f"{machine}:{settings.state}",
+                process=f"{machine}:{os.getpid()}",
+                journal=journal,
+                crashes=crashes,
+                system=system,
+            ),
+            INSTRUMENTS,
+            supervision=PATIENT,
+        )
         read_plans = PlansReader(settings.file, settings.nodes)
         ports = CoordinatorPorts(store, machines, journal, system.ref)
         system.spawn(

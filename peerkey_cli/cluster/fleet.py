@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.cluster.asking import host_status, node_status, placement
 from actors.cluster.instruments import INSTRUMENTS, GetReadings, Readings, RetryKeys, summed
+from actors.cluster.messages import GetPlacement
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
 from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
@@ -84,10 +85,10 @@ class ClusterFleet:
     async def noticing(self) -> tuple[Noticing, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.noticing`."""
         placed = await self._placed()
-        nodes, revocation, readings = await asyncio.gather(
-            self._statuses(placed.nodes), self.revocation(), self._readings(placed)
+        nodes, revocation, readings, control = await asyncio.gather(
+            self._statuses(placed.nodes), self.revocation(), self._readings(placed), self._control_reading()
         )
-        crashes = [alarms for reading in readings for alarms in reading.crashes]
+        crashes = [alarms for reading in (*readings, *control) for alarms in reading.crashes]
         return (*nodes, revocation, Noticed(COORDINATOR, placed.alarms), *crashes)
 
     async def hosts(self) -> tuple[HostActors, ...]:
@@ -97,7 +98,28 @@ class ClusterFleet:
             [each.host for each in placed.hosts],
             lambda host: host_status(self._system.ref, host, _EACH_WITHIN),
         )
-        return tuple(map(_shown, found))
+        return (*await self._control(), *map(_shown, found))
+
+    async def _control(self) -> tuple[HostActors, ...]:
+        """Return the actors of the control host, if it answers."""
+        return tuple(
+            HostActors(
+                CONTROL,
+                reading.process,
+                reading.process.rpartition(":")[0],
+                reading.actors,
+                reading.totals,
+            )
+            for reading in await self._control_reading()
+            if reading.totals is not None
+        )
+
+    async def _control_reading(self) -> tuple[Readings, ...]:
+        """Return what the control host knows of itself, if it answers."""
+        try:
+            return (await self._reading(CONTROL),)
+        except RuntimeFault:
+            return ()
 
     async def placement(self) -> PlacementStatus:
         """See :meth:`peerkey_cli.fleet.Fleet.placement`."""
@@ -106,7 +128,11 @@ class ClusterFleet:
     async def events(self) -> tuple[Entry, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.events`. Those of all hosts, by their times."""
         placed = await self._placed()
-        await self._each([each.host for each in placed.hosts], self._gather_events)
+        asked = [
+            self._each([each.host for each in placed.hosts], self._gather_events),
+            self._gather_decisions(),
+        ]
+        await asyncio.gather(*asked)
         kept = [entries for _, entries in self._events.values()]
         return tuple(merge(*kept, key=lambda entry: entry.time))[-REMEMBERED_EVENTS:]
 
@@ -225,6 +251,16 @@ class ClusterFleet:
         status = await host_status(self._system.ref, host, _EACH_WITHIN, mark)
         entries.extend(status.events)
         self._events[host] = status.mark, entries
+
+    async def _gather_decisions(self) -> None:
+        """Take the events of the coordinator, if it answers."""
+        mark, entries = self._events.get(CONTROL, ((0, 0), deque(maxlen=REMEMBERED_EVENTS)))
+        try:
+            status = await self._coordinator.ask(GetPlacement("", mark), _EACH_WITHIN)
+        except RuntimeFault:
+            return
+        entries.extend(status.events)
+        self._events[CONTROL] = status.mark, entries
 
     async def _measured(self) -> Measured:
         placed = await self._placed()
