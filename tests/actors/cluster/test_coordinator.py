@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from actors.cluster import record
 from actors.cluster.assigned import Assigned
 from actors.cluster.reconciling import Settings, machine_of
 from actors.names import CONTROL
 from peerkey.errors import Misconfigured
 from runtime.cluster.placement import Placement
 from runtime.cluster.simulated import FabricWeather
+from runtime.errors import StoreUnavailable
+from runtime.store.memory import MemoryStore
+from runtime.store.port import Change
 from tests.support.authority_cluster import (
     AuthorityCluster,
     Process,
@@ -158,6 +163,70 @@ def test_an_older_coordinator_changes_nothing_and_stands_down() -> None:
         assert (status.epoch, status.version) == (2, 2)
 
     in_cluster(lambda: AuthorityCluster(fleet(12), machines(2)), scenario)
+
+
+def test_an_older_coordinator_ends_no_host_although_it_hears_of_none() -> None:
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await cluster.until_settled()
+        places = cluster.places()
+        cluster.machines.hidden = True
+        cluster.replace(CONTROL)
+        (old,) = cluster.former
+
+        # To the old one every host is silent. It finds out before it discards any.
+        await cluster.until(lambda: not old.system.actors())
+        await asyncio.sleep(60)
+
+        assert {what for what, _ in cluster.machines.asked} == {"start"}
+        assert cluster.places() == places
+
+    in_cluster(lambda: AuthorityCluster(fleet(6), machines(2)), scenario)
+
+
+def test_nobody_is_told_before_the_decision_is_in_the_store() -> None:
+    class SlowStore(MemoryStore):
+        async def commit(self, owner: str, epoch: int, changes: Sequence[Change]) -> tuple[int, ...]:
+            await asyncio.sleep(30)
+            return await super().commit(owner, epoch, changes)
+
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await asyncio.sleep(59)
+        assert await cluster.store.read(record.OWNER, record.ASSIGNMENT) is None
+        assert cluster.machines.asked == []
+
+        await cluster.until_settled()
+        found = await cluster.store.read(record.OWNER, record.ASSIGNMENT)
+        assert found is not None
+        assert record.decode(found.value) == cluster.places()
+
+    in_cluster(lambda: AuthorityCluster(fleet(6), machines(2), store=SlowStore()), scenario)
+
+
+def test_a_store_that_fails_ends_the_incarnation_and_the_next_one_decides() -> None:
+    class FailingStore(MemoryStore):
+        failing = False
+
+        async def commit(self, owner: str, epoch: int, changes: Sequence[Change]) -> tuple[int, ...]:
+            if self.failing:
+                raise StoreUnavailable
+            return await super().commit(owner, epoch, changes)
+
+    store = FailingStore()
+
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await cluster.until_settled()
+        store.failing = True
+        await cluster.lose("m0")
+        await asyncio.sleep(60)
+        # What could not be written has not happened.
+        assert {each.version for each in assigned(cluster)} == {1}
+        assert cluster.processes[CONTROL].system.info().crashes > 1
+
+        store.failing = False
+        await cluster.until_settled()
+        assert {each.version for each in assigned(cluster)} == {2}
+
+    in_cluster(lambda: AuthorityCluster(fleet(6), machines(2), store=store), scenario)
 
 
 def test_a_host_that_comes_back_from_a_partition_has_its_nodes_stopped() -> None:
