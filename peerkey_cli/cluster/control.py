@@ -54,7 +54,7 @@ async def control(
             supervision=PATIENT,
         )
         read_plans = PlansReader(settings.file, settings.nodes)
-        ports = CoordinatorPorts(store, machines, journal, system.ref)
+        ports = CoordinatorPorts(store, machines, journal, system.ref, host)
         system.spawn(
             lambda: Coordinator(
                 read_plans,
@@ -65,6 +65,8 @@ async def control(
                     # What a node has stored is in a file of its host.
                     moving=settings.redis is not None,
                     machine_is_host=settings.alone,
+                    # Nothing joins a cluster of one machine.
+                    settle=timedelta(0) if settings.redis is None else SETTLE,
                 ),
                 incarnation=host.incarnation,
             ),

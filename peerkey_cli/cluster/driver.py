@@ -25,9 +25,11 @@ from peerkey_cli.client import Client
 from peerkey_cli.cluster import stores
 from peerkey_cli.cluster.program import NAME
 from peerkey_cli.daemon import Reloads
-from peerkey_cli.errors import Unreachable
+from peerkey_cli.errors import Refused, Unreachable
 from peerkey_cli.state import StateDirectory
+from runtime.backends.ray.connecting import ClusterUnavailable
 from runtime.cluster.placement import Placement, check_processes
+from runtime.errors import RuntimeFault, StoreUnavailable
 from runtime.lifecycle import DEADLINE, StopSignals
 
 if TYPE_CHECKING:
@@ -44,9 +46,19 @@ _TELL_EVERY: Final = 10.0
 async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, detach: bool) -> None:
     """Run a fleet on the cluster at ``address`` until a signal says stop, or, detached, until it runs.
 
-    :raises PeerkeyError: the configuration, the state directory or the cluster cannot be used.
-    :raises RuntimeFault: the same of the store, or of what runs in the cluster already.
+    :raises Misconfigured: the configuration or the state directory cannot be used.
+    :raises Unreachable: the cluster or the store is not there.
+    :raises Refused: something else runs under this name, or the cluster or the store must not be used.
     """
+    try:
+        await _serve(plans, settings, address, detach=detach)
+    except (ClusterUnavailable, StoreUnavailable) as fault:
+        raise Unreachable(str(fault)) from fault
+    except RuntimeFault as fault:
+        raise Refused(str(fault)) from fault
+
+
+async def _serve(plans: PlansReader, settings: ClusterSettings, address: str, *, detach: bool) -> None:
     log = structlog.get_logger("peerkey")
     with StopSignals() as signals:
         async with started(plans, settings, address):

@@ -1,4 +1,4 @@
-"""``peerkey run --runtime ray`` on a cluster of real processes: a head of Ray's and a Redis, both of this test.
+"""``peerkey run --runtime ray`` on a cluster of real processes: a head of Ray and a Redis of the test.
 
 The routers of an authority run on the cluster but for one, which is in a process of its own and is spoken to
 over UDP. One fleet is started, looked at, disturbed and ended; a test each for what can be said of it alone.
@@ -57,7 +57,7 @@ class World:
         return self.folder / "machine"
 
     def command(self, *more: str, nodes: tuple[str, ...] = ON_CLUSTER) -> list[str]:
-        words = [sys.executable, "-m", "peerkey_cli", "run", str(self.authority.file)]
+        words = [sys.executable, "-m", "peerkey_cli.main", "run", str(self.authority.file)]
         words += ["--runtime", "ray", "--ray-address", self.address, "--state-dir", str(self.state)]
         words += ["--redis", f"unix://{self.redis.socket}"]
         return [*words, *(word for node in nodes for word in ("--node", node)), *more]
@@ -77,14 +77,15 @@ class World:
         return document("show", *words, "--state-dir", self.state)
 
     def keyed(self, peerings: int) -> dict[frozenset[str], str]:
-        """Return the keys in use between routers of the cluster, once there are so many and all paths serve."""
+        """Return the keys in use within the cluster, once there are so many and all paths serve."""
 
         def look() -> dict[frozenset[str], str] | None:
             ends = PeersSecurity.model_validate(self.show("peers", "security")).peers
             keys, paths = keys_in_use(ends), paths_in_service(ends)
             return keys if (len(keys), len(paths)) == (peerings, peerings) else None
 
-        return until(look, f"{peerings} peerings have keys")
+        found: dict[frozenset[str], str] = until(look, f"{peerings} peerings have keys")
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def world() -> Iterator[World]:
 @pytest.fixture(scope="module")
 def fleet(world: World) -> Iterator[World]:
     """Run three routers on the cluster, left to themselves by their driver, and one outside of it."""
-    words = [sys.executable, "-m", "peerkey_cli", "run", str(world.authority.file), "--node", OUTSIDE]
+    words = [sys.executable, "-m", "peerkey_cli.main", "run", str(world.authority.file), "--node", OUTSIDE]
     words += ["--state-dir", str(world.folder / "outside")]
     with (world.folder / "outside.log").open("wb") as log:
         outside = subprocess.Popen(words, stdout=log, stderr=log)
@@ -253,7 +254,9 @@ def attached(world: World) -> Iterator[subprocess.Popen[bytes]]:
 def is_host(process: psutil.Process, world: World) -> bool:
     """Tell whether a process is a host on the cluster of the test."""
     try:
-        return process.cmdline()[:1] == ["ray::ActorHost"] and str(world.folder) in json.dumps(process.environ())
+        return process.cmdline()[:1] == ["ray::ActorHost"] and str(world.folder) in json.dumps(
+            process.environ()
+        )
     except psutil.Error:
         return False
 
