@@ -132,6 +132,8 @@ class Coordinator(Actor):
         self._upkeep = Upkeep(self._settings)
         self._reports: dict[str, Report] = {}
         self._machines: dict[str, Machine] = {}
+        #: Since when they are these.
+        self._same_since = timedelta(0)
         #: Since when each is lost.
         self._lost: dict[str, timedelta] = {}
         self._looking: set[str] = set()
@@ -249,6 +251,8 @@ class Coordinator(Actor):
         self._look_fault = ""
         now = self.ctx.clock.monotonic()
         before, self._machines = self._machines, {machine.name: machine for machine in machines}
+        if before.keys() != self._machines.keys():
+            self._same_since = now
         for name in before:
             if name not in self._machines:
                 self._lost[name] = now
@@ -304,11 +308,15 @@ class Coordinator(Actor):
         """Decide anew where anything has changed. One decision at a time, each upon the one before."""
         if self._configuration is None or not self._machines or self._deciding:
             return
+        now = self.ctx.clock.monotonic()
+        if not self._version and now - self._same_since < self._settings.settle:
+            # The machines of a new cluster come one by one.
+            return
         machines = tuple(sorted(self._machines.values(), key=lambda machine: machine.name))
         if self._settings.placement is not Placement.DEDICATED or not self._decision.unplaced:
             # How much memory is free matters to those alone who want a place.
             machines = tuple(replace(machine, free_bytes=0) for machine in machines)
-        facts = Facts(self._readings, machines, self._upkeep.gone(self.ctx.clock.monotonic()), self._version)
+        facts = Facts(self._readings, machines, self._upkeep.gone(now), self._version)
         if facts == self._facts:
             return
         self._deciding = True
