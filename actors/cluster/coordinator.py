@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
@@ -84,9 +84,16 @@ LOST_TOLD_FOR: Final = timedelta(hours=1)
 MAX_STRANGERS: Final = 100
 
 
+@dataclass(slots=True)
+class Tenure:
+    """Whether a coordinator of this process has been active."""
+
+    begun: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class CoordinatorPorts:
-    """What the coordinator needs of the world."""
+    """What the coordinator needs of the world. Made once for the life of a process."""
 
     #: Shared by every process that the control host may ever have.
     store: Store
@@ -96,6 +103,8 @@ class CoordinatorPorts:
     ref: Callable[[str], Ref]
     #: The host it is on, which learns where the nodes are and forgets hosts that are no more.
     host: Host | None = None
+    #: Outlives the incarnations of the actor, with its process.
+    tenure: Tenure = field(default_factory=Tenure)
 
 
 class Coordinator(Actor):
@@ -145,7 +154,7 @@ class Coordinator(Actor):
         """Take an epoch, read the assignment back and then the configuration."""
         store = self._ports.store
         controller = await store.read(record.OWNER, record.CONTROLLER)
-        if self.ctx.incarnation > 1 and controller is not None and int(controller.value) > self._process:
+        if self._ports.tenure.begun and controller is not None and int(controller.value) > self._process:
             # This process has been active and was refused; the one that took over is a later one.
             self.ctx.log.error("a later process of the control host has taken over")
             self.ctx.stop(self.ctx.ref)
@@ -155,6 +164,7 @@ class Coordinator(Actor):
         controller = await store.read(record.OWNER, record.CONTROLLER)
         put = Put(record.CONTROLLER, str(self._process).encode(), controller.version if controller else 0)
         await store.commit(record.OWNER, self._epoch, (put,))
+        self._ports.tenure.begun = True
         found = await store.read(record.OWNER, record.ASSIGNMENT)
         if found is not None:
             hosts = record.decode(found.value)

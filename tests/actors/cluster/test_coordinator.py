@@ -242,6 +242,29 @@ def test_a_store_that_fails_ends_the_incarnation_and_the_next_one_decides() -> N
     in_cluster(lambda: AuthorityCluster(fleet(6), machines(2), store=store), scenario)
 
 
+def test_a_process_whose_clock_was_set_back_takes_over_all_the_same() -> None:
+    class LateStore(MemoryStore):
+        refusals = 2
+
+        async def activate(self, owner: str) -> int:
+            if self.refusals:
+                self.refusals -= 1
+                raise StoreUnavailable
+            return await super().activate(owner)
+
+    async def scenario(cluster: AuthorityCluster) -> None:
+        epoch = await MemoryStore.activate(store, record.OWNER)
+        await store.write(record.OWNER, epoch, record.CONTROLLER, b"99", 0)
+
+        await cluster.until_settled()
+
+        assert store.refusals == 0
+        assert (await cluster.placement()).epoch == 2
+
+    store = LateStore()
+    in_cluster(lambda: AuthorityCluster(fleet(3), machines(1), store=store), scenario)
+
+
 def test_a_host_that_comes_back_from_a_partition_has_its_nodes_stopped() -> None:
     async def scenario(cluster: AuthorityCluster) -> None:
         await cluster.until_settled()
