@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from actors.cluster.coordinator import Coordinator, CoordinatorPorts
@@ -66,7 +67,7 @@ async def control(
                     moving=settings.redis is not None,
                     machine_is_host=settings.alone,
                     # Nothing joins a cluster of one machine.
-                    settle=timedelta(0) if settings.redis is None else SETTLE,
+                    settle=timedelta(0) if settings.redis is None else Settings().settle,
                 ),
                 incarnation=host.incarnation,
             ),
