@@ -39,6 +39,8 @@ _NODE: Final[dict[str, Any]] = {
     "object_store_memory": 80 << 20,
     "include_dashboard": False,
     "include_log_monitor": False,
+    # Any port: there may be two such clusters at a time.
+    "dashboard_agent_listen_port": 0,
 }
 _HEAD: Final = "head"
 #: Twice as fast as is good for a cluster that has to last.
