@@ -15,7 +15,7 @@ from actors.cluster.reconciling import Settings
 from actors.crashes import CrashWatch
 from actors.journal import FileJournal
 from actors.names import COORDINATOR
-from peerkey_cli.cluster.stores import host_directory, opened
+from peerkey_cli.cluster.stores import host_directory, opened, serve_tenure
 from peerkey_cli.plans import PlansReader
 from runtime.supervision import PATIENT
 
@@ -37,6 +37,7 @@ async def control(
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings, host.name))
+        serve_tenure(system, host, store)
         journal = FileJournal(host_directory(settings.state, host.name) / "events.jsonl")
         stack.callback(journal.close)
         crashes = CrashWatch(journal, system.clock)
