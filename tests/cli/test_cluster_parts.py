@@ -114,7 +114,7 @@ def test_a_machine_without_the_sealing_key_makes_none(tmp_path: Path) -> None:
         async with opened(settings(tmp_path), "east-0"):
             pass
 
-    with pytest.raises(Misconfigured, match="sealing.key is missing on this machine: copy it"):
+    with pytest.raises(Misconfigured, match=r"sealing\.key is missing on this machine: copy it"):
         asyncio.run(scenario())
     assert not (tmp_path / "sealing.key").exists()
 

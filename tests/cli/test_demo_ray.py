@@ -1,4 +1,4 @@
-"""``peerkey demo --runtime ray``: it ends with 0 only if no key was lost or replaced, and leaves no process."""
+"""``peerkey demo --runtime ray``: it ends with 0 only if no key was lost, and leaves no process."""
 
 from __future__ import annotations
 
