@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from heapq import merge
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -22,7 +22,7 @@ from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
 from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
-from peerkey.observe.alarms import node_not_running
+from peerkey.observe.alarms import cluster_limited, node_not_running
 from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault
@@ -184,15 +184,19 @@ class ClusterFleet:
         return self._system.ref(on_host(CONTROL, COORDINATOR))
 
     async def _placed(self) -> PlacementStatus:
-        """Ask the coordinator where everything is; where it is away, say what it has said last.
+        """Ask the coordinator where everything is; where it is away, say what it has said last, and that.
 
         :raises RuntimeFault: it is away and has never said anything.
         """
         try:
             self._placement = await placement(self._system.ref, _EACH_WITHIN)
         except RuntimeFault:
-            if self._placement is None:
+            last = self._placement
+            if last is None:
                 raise
+            away = cluster_limited(COORDINATOR, "the coordinator does not answer")
+            others = (alarm for alarm in last.alarms if alarm.identity != away.identity)
+            return replace(last, alarms=(*others, away))
         return self._placement
 
     async def _statuses(self, places: Iterable[NodePlace]) -> tuple[NodeStatus, ...]:
