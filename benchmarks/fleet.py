@@ -108,7 +108,7 @@ def running(file: Path, state: Path, runtime: str) -> Iterator[Fleet]:
         words += ["--hosts", str(os.cpu_count() or 1)]
     with (
         state.with_suffix(".log").open("wb") as log,
-        subprocess.Popen(words, stdout=log, stderr=log) as process,
+        subprocess.Popen(words, stdout=log, stderr=log) as process,  # noqa: S603 - words of our own
     ):
         try:
             yield Fleet(process, state)

@@ -46,6 +46,8 @@ R = TypeVar("R")
 _EACH_WITHIN: Final = timedelta(seconds=5)
 #: Questions that are under way at one time.
 _AT_ONCE: Final = 200
+#: Hosts whose events are remembered although they may be gone.
+_MAXIMUM_HOSTS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,9 @@ class ClusterFleet:
             self._gather_decisions(),
         ]
         await asyncio.gather(*asked)
+        if len(self._events) > _MAXIMUM_HOSTS:
+            known = {each.host for each in placed.hosts} | {CONTROL}
+            self._events = {host: kept for host, kept in self._events.items() if host in known}
         kept = [entries for _, entries in self._events.values()]
         return tuple(merge(*kept, key=lambda entry: entry.time))[-REMEMBERED_EVENTS:]
 

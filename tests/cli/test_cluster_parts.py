@@ -148,6 +148,7 @@ def test_each_process_of_a_host_has_a_greater_number(tmp_path: Path) -> None:
         (["--runtime", "nosuch"], "there are `local` and `ray`"),
         (["--redis", "127.0.0.1:6379"], "--redis: these go with --runtime ray"),
         (["--detach"], "--detach: these go with --runtime ray"),
+        (["--runtime", "ray", "--detach"], "a cluster that this command starts ends with it"),
         (["--runtime", "ray", "--api", "unix:/tmp/x"], "on a cluster the admin API is api.sock"),
         (["--runtime", "ray", "--ray-address", "nonsense"], "is no address of a cluster"),
         (["--runtime", "ray", "--ray-address", "127.0.0.1:9"], "no cluster at 127.0.0.1:9"),
