@@ -16,10 +16,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import psutil
 import pytest
 
@@ -50,6 +51,8 @@ class World:
     address: str
     folder: Path
     environment: dict[str, str]
+    #: Where the machine answers Prometheus.
+    metrics: str
 
     @property
     def state(self) -> Path:
@@ -59,7 +62,7 @@ class World:
     def command(self, *more: str, nodes: tuple[str, ...] = ON_CLUSTER) -> list[str]:
         words = [sys.executable, "-m", "peerkey_cli.main", "run", str(self.authority.file)]
         words += ["--runtime", "ray", "--ray-address", self.address, "--state-dir", str(self.state)]
-        words += ["--redis", f"unix://{self.redis.socket}"]
+        words += ["--redis", f"unix://{self.redis.socket}", "--metrics", self.metrics]
         return [*words, *(word for node in nodes for word in ("--node", node)), *more]
 
     def run(self, *more: str, nodes: tuple[str, ...] = ON_CLUSTER) -> subprocess.CompletedProcess[str]:
@@ -75,6 +78,14 @@ class World:
 
     def show(self, *words: str) -> Any:  # noqa: ANN401 - JSON
         return document("show", *words, "--state-dir", self.state)
+
+    def series(self) -> frozenset[str]:
+        """Return the gauges of the page that the machine shows to Prometheus; no series is there twice."""
+        page = httpx.get(f"http://{self.metrics}/metrics", timeout=SOON).text
+        lines = [line.rpartition(" ")[0] for line in page.splitlines() if line and not line.startswith("#")]
+        assert len(lines) == len(set(lines))
+        passing = ("peerkey_alarms", "peerkey_actors")
+        return frozenset(line for line in lines if "_total" not in line and not line.startswith(passing))
 
     def keyed(self, peerings: int) -> dict[frozenset[str], str]:
         """Return the keys in use within the cluster, once there are so many and all paths serve."""
@@ -104,7 +115,8 @@ def world() -> Iterator[World]:
             head = subprocess.Popen(words, stdout=log, stderr=log, env=environment, start_new_session=True)
         try:
             until(lambda: listens(port), "Ray's head listens")
-            yield World(authority, redis, f"127.0.0.1:{port}", folder, environment)
+            metrics = f"127.0.0.1:{free_port()}"
+            yield World(authority, redis, f"127.0.0.1:{port}", folder, environment, metrics)
         finally:
             whole = [*psutil.Process(head.pid).children(recursive=True), psutil.Process(head.pid)]
             head.terminate()
@@ -185,6 +197,7 @@ def test_a_faulty_configuration_changes_nothing_and_every_fault_is_told(fleet: W
 
 def test_a_host_that_is_killed_comes_back_with_its_keys(fleet: World) -> None:
     keys = fleet.keyed(3)
+    series = fleet.series()
     host = max(fleet.show("hosts")["hosts"], key=lambda each: each["nodes"])
 
     os.kill(int(host["process"].rpartition(":")[2]), signal.SIGKILL)
@@ -196,6 +209,7 @@ def test_a_host_that_is_killed_comes_back_with_its_keys(fleet: World) -> None:
 
     until(back, "Ray has started it again")
     assert fleet.keyed(3) == keys
+    until(lambda: fleet.series() >= series, "Prometheus is told the same series again")
     events = document("show", "events", "--type", "key.accepted", "--state-dir", fleet.state)["events"]
     assert len(events) <= 2 * 6, "each of six peerings was keyed once, and each end told it once"
 
@@ -225,7 +239,7 @@ def test_a_driver_that_is_killed_changes_nothing_and_the_next_one_ends_the_fleet
 
 def test_a_cluster_that_is_not_there_is_told_in_one_line(world: World) -> None:
     started = time.monotonic()
-    nobody = World(world.authority, world.redis, f"127.0.0.1:{free_port()}", world.folder, world.environment)
+    nobody = replace(world, address=f"127.0.0.1:{free_port()}")
 
     done = nobody.run()
 
