@@ -7,6 +7,8 @@ and the traffic of one peer takes room neither from the others nor from control 
 
 The counters are the one thing that a node and its path share. Both live on one event loop, and the
 path is the node's child; an acknowledgement for each frame would double the messages that it counts.
+Where a path is in another process, each side has counters of its own, and that of the path is told now and
+then how many frames have been taken in all (:mod:`actors.cluster.distant_path`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,11 @@ FRAMES_PER_NODE: Final = 2_048
 FRAMES_PER_PATH: Final = 16
 
 
+def share_of_frames(paths: int) -> int:
+    """Return how many frames of one path may be under way to a node that has so many paths."""
+    return max(1, min(FRAMES_PER_PATH, FRAMES_PER_NODE // max(1, paths)))
+
+
 class Intake:
     """The datagrams and frames of one path that are under way. It survives a restart of the path."""
 
@@ -31,6 +38,8 @@ class Intake:
         self._paths = paths
         self._datagrams = 0
         self._frames = 0
+        #: Frames that were ever under way.
+        self._frames_ever = 0
         #: Datagrams and frames that were dropped.
         self.dropped = 0
 
@@ -47,11 +56,25 @@ class Intake:
 
     def frame(self, offer: Callable[[], bool]) -> None:
         """Offer a frame to the node, within the path's share."""
-        share = max(1, min(FRAMES_PER_PATH, FRAMES_PER_NODE // max(1, self._paths())))
-        if self._frames < share and offer():
+        if self._frames < share_of_frames(self._paths()) and offer():
             self._frames += 1
+            self._frames_ever += 1
         else:
             self.dropped += 1
+
+    @property
+    def share(self) -> int:
+        """How many frames may be under way."""
+        return share_of_frames(self._paths())
+
+    @property
+    def paths(self) -> int:
+        """How many paths the mailbox of the node is shared with."""
+        return self._paths()
+
+    def frames_taken_in_all(self, taken: int) -> None:
+        """Take note of how many of the frames that were ever under way have arrived."""
+        self._frames = max(0, self._frames_ever - taken)
 
     def frame_taken(self) -> None:
         """Take note that the node has a frame in hand. One from before a restart was not counted here."""

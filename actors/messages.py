@@ -107,6 +107,13 @@ class AuthenticReply:
 
 
 @dataclass(frozen=True, slots=True)
+class FramesTaken:
+    """So many frames of the path have been taken in all. Told to a path that is in another process."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigurePath:
     """Take up a changed configuration."""
 

@@ -2,7 +2,8 @@
 
 A node's actor is ``authority/<router>.<node>``, and what it spawns stands below it. Names of the
 configuration may hold dots themselves. These are doubled; and since a name begins with a letter or a digit,
-the one run of dots whose length is odd is the one that ends between router and node.
+the one run of dots whose length is odd is the one that ends between router and node. A path in a host of its
+own is ``paths/<router>.<node>:<path>``, with the lease that it has behind it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ CONTROL: Final = "control"
 COORDINATOR: Final = "coordinator"
 #: The actor of every other host that does what the coordinator says.
 AGENT: Final = "agent"
+#: The actor above the paths that are in a host of their own.
+PATHS: Final = "paths"
+#: What stands between a node and its path in the name of such a path. No name of a configuration holds it.
+OF_NODE: Final = ":"
 
 _BETWEEN: Final = re.compile(r"(?<!\.)((?:\.\.)*)\.(?!\.)")
 
@@ -37,4 +42,6 @@ def belongs_to(actor: str) -> str:
     called = below.partition("/")[0].removeprefix(RENEWAL)
     if called in {"", REVOCATION}:
         return top
+    if top == PATHS:
+        called = called.partition(OF_NODE)[0]
     return _BETWEEN.sub(r"\1/", called, count=1).replace("..", ".")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
 from uuid import UUID
 
 from actors.messages import (
@@ -19,6 +19,7 @@ from actors.messages import (
     AuthenticReply,
     ConfigurePath,
     FrameArrived,
+    FramesTaken,
     PathReport,
     PathStarted,
     ProbeWanted,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import PathEffect
     from peerkey.protocol.path import PathState
-    from runtime.ref import Ref
     from runtime.wire.port import Endpoint, Wire
 
 #: IP and UDP headers.
@@ -84,13 +84,21 @@ class PathDue:
     """The machine's deadline has come."""
 
 
+class NodeOfPath(Protocol):
+    """What a path needs of its node: a reference is one."""
+
+    def offer(self, message: FrameArrived | PathReport | PathStarted | ProbeWanted) -> bool:
+        """Send something; return whether there was room for it."""
+        ...
+
+
 class PeerPath(Actor):
     """One path from a node to a peer node."""
 
     def __init__(  # noqa: PLR0913 - what a path needs, each by name
         self,
         *,
-        node: Ref,
+        node: NodeOfPath,
         node_name: str,
         local: UUID,
         peering: PeeringPlan,
@@ -166,6 +174,8 @@ class PeerPath(Actor):
             case ConfigurePath(plan, policy, enabled):
                 self._plan = plan
                 self._carry(path.configured(self._config(policy, enabled=enabled), now))
+            case FramesTaken(total):
+                self._intake.frames_taken_in_all(total)
             case ReportDue():
                 self._report()
             case AskDue():

@@ -7,8 +7,9 @@ back; its peers notice nothing. What is stored of a peer that is not configured 
 When certificates are looked at again is :mod:`actors.certificate_watch`'s business; what follows for each
 peering is this actor's, a few peerings at a time.
 
-Its paths are its children. They hold no key; every frame that proves something is made and checked
-here, by the :class:`~peerkey.protocol.peering.Peering` machine of the peer concerned.
+Its paths are its children, or are elsewhere and stood for by children (:mod:`actors.path_homes`). They hold
+no key; every frame that proves something is made and checked here, by the
+:class:`~peerkey.protocol.peering.Peering` machine of the peer concerned.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ from actors.messages import (
 )
 from actors.node_certificates import NodeCertificates
 from actors.node_status import Question, node_status, with_alarms, with_mate
+from actors.path_homes import PathHome, PathSeed, beside_node
 from actors.paths import LevelsDue, Paths, Places
-from actors.peer_path import PeerPath
 from actors.revocation_check import RECORD as CHECK_RECORD
 from actors.revocation_check import CheckStored
 from actors.time import moment
@@ -64,7 +65,6 @@ from peerkey.protocol.peering import Peering
 from peerkey.protocol.state import decode_state
 from peerkey.protocol.suites import Algorithm, KeyAgreement, agreement_for
 from runtime.actor import Actor, Terminated
-from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
     from actors.ha.transport import SyncTransport
@@ -121,6 +121,8 @@ class Ports:
     sync: SyncTransport | None = None
     #: Who seals and opens traffic in this process with the nodes' keys, if anybody does.
     data_plane: DataPlane | None = None
+    #: Where paths run.
+    path_home: PathHome = beside_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,24 +318,22 @@ class RouterNode(Actor):
         self._run(plan.peer_uuid, lambda peering: peering.start(now), heavy=_always)
 
     def _spawn_path(self, peering: PeeringPlan, path: PathPlan, intake: Intake) -> Ref:
-        plan, ports, ref = self._plan, self._ports, self.ctx.ref
-        return self.ctx.spawn(
-            lambda: PeerPath(
-                node=ref,
-                node_name=plan.name,
-                local=plan.uuid,
-                peering=peering,
-                plan=path,
-                policy=plan.policy,
-                enabled=plan.enabled,
-                intake=intake,
-                wire=ports.wire,
-                entropy=ports.entropy,
-                journal=ports.journal,
-            ),
-            _actor_name(peering, path),
-            supervision=PATIENT,
+        plan, ports = self._plan, self._ports
+        seed = PathSeed(
+            node=self.ctx.ref,
+            node_name=plan.name,
+            local=plan.uuid,
+            epoch=self._epoch,
+            peering=peering,
+            plan=path,
+            policy=plan.policy,
+            enabled=plan.enabled,
+            intake=intake,
+            wire=ports.wire,
+            entropy=ports.entropy,
+            journal=ports.journal,
         )
+        return ports.path_home(self.ctx, seed, _actor_name(peering, path))
 
     def _frame_arrived(self, peer: UUID, path: str, frame: Frame, now: Moment) -> None:
         desk = self._desks.get(peer)

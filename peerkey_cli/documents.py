@@ -186,14 +186,18 @@ def hosts(status: PlacementStatus, now: datetime) -> schemas.Hosts:
                 since_seconds=each.since_seconds,
                 restarts=each.restarts,
                 nodes=each.nodes,
+                paths=each.paths,
                 complete=each.complete,
                 fault=each.fault,
             )
             for each in status.hosts
         ),
         nodes=sum(1 for node in status.nodes if node.host),
+        paths=sum(each.paths for each in status.hosts),
         unplaced=tuple(
-            schemas.Unplaced(node=node.node, why=node.why) for node in status.nodes if not node.host
+            schemas.Unplaced(node=node.node, why=node.why)
+            for node in (*status.nodes, *status.unplaced_paths)
+            if not node.host
         ),
         complete=bool(status.hosts) and all(each.answers and each.complete for each in status.hosts),
     )

@@ -248,8 +248,10 @@ def events(document: schemas.Events, colours: bool) -> list[str]:
 
 
 def hosts(document: schemas.Hosts, colours: bool) -> list[str]:
-    """Return ``show hosts``: a row for each, and a line for each node that has no place."""
-    titles = ("Host", "Process", "Machine", "State", "Nodes", "Restarts")
+    """Return ``show hosts``: a row for each, and a line for whatever has no place."""
+    # Only under dedicated placement do paths have places of their own.
+    paths = bool(document.paths)
+    titles = ("Host", "Process", "Machine", "State", "Nodes", *(("Paths",) if paths else ()), "Restarts")
     rows = [
         (
             host.host,
@@ -257,6 +259,7 @@ def hosts(document: schemas.Hosts, colours: bool) -> list[str]:
             host.machine,
             _state_of(host),
             str(host.nodes),
+            *((str(host.paths),) if paths else ()),
             str(host.restarts),
         )
         for host in document.hosts

@@ -353,7 +353,7 @@ class Actors(Document):
 
 
 class Host(Document):
-    """One host: a process that runs router nodes."""
+    """One host: a process that runs router nodes, or a path."""
 
     host: str
     machine: str
@@ -364,13 +364,15 @@ class Host(Document):
     since_seconds: float
     restarts: int
     nodes: int
+    #: Paths, where each of these has a host of its own.
+    paths: int
     #: Whether it runs everything that it should.
     complete: bool
     fault: str
 
 
 class Unplaced(Document):
-    """A node that runs nowhere, and why."""
+    """A node, or a path with a place of its own, that runs nowhere, and why."""
 
     node: str
     why: str
@@ -383,8 +385,9 @@ class Hosts(Document):
     placement: str
     machines: tuple[str, ...]
     hosts: tuple[Host, ...]
-    #: Nodes that have a place.
+    #: Nodes that have a place, and paths that have one of their own.
     nodes: int
+    paths: int
     unplaced: tuple[Unplaced, ...]
     #: Whether every host answers and runs everything that it should.
     complete: bool

@@ -53,6 +53,8 @@ class AgentPorts:
     journal: Journal
     #: That of the wire between hosts.
     expect: Expect
+    #: Whether this host has an authority. One that is for paths alone has none, and is called by their nodes.
+    runs_nodes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ class Agent(Actor):
         known = frozenset(places.hosts.values()) - {host.name, CONTROL}
         for other in sorted(self._known - known):
             host.forget(other)
-        host.join(sorted(known - self._known)[:CALLED])
+        if self._ports.runs_nodes:
+            host.join(sorted(known - self._known)[:CALLED])
         self._known = known
 
     def _apply(self) -> None:
@@ -193,6 +196,9 @@ class Agent(Actor):
     def _adopt(self) -> None:
         """Have the authority take up what has changed; read everything again once nothing is missing."""
         assigned = self._assigned
+        if not self._ports.runs_nodes:
+            self._adopted, assigned.reloads_done = assigned.changes, assigned.reloads
+            return
         # What an operator has ordered waits for plans that are missing.
         reloading = assigned.reloads_done < assigned.reloads and not assigned.lacks()
         if self._adopting or not (reloading or self._adopted != assigned.changes):

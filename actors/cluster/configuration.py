@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actors.cluster.shares import MAX_HEAD, Share, head_weight, share
-from actors.cluster.units import owners_of, routes_of, unit_of
+from actors.cluster.units import owners_of, paths_of, routes_of, unit_of
 
 if TYPE_CHECKING:
     from peerkey.config.plan import NodePlan
@@ -19,7 +19,7 @@ TOO_LARGE: Final = f"its certificates take more than {MAX_HEAD >> 10} KiB of the
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What was read. Nodes are called ``router/node``."""
+    """What was read. Nodes are called ``router/node``, and paths as in :mod:`actors.cluster.units`."""
 
     shares: Mapping[str, Share] = field(repr=False)
     units: tuple[Unit, ...] = field(repr=False)
@@ -27,14 +27,21 @@ class Configuration:
     refused: Mapping[str, str]
 
 
-def configured(plans: Iterable[NodePlan]) -> Configuration:
-    """Prepare what the agents are told."""
+def configured(plans: Iterable[NodePlan], *, paths_apart: bool = False) -> Configuration:
+    """Prepare what the agents are told. With ``paths_apart`` each path is placed by itself."""
     plans = tuple(plans)
-    owners = owners_of(plans)
+    owners = owners_of(plans, paths_apart=paths_apart)
     refused = {plan.name: TOO_LARGE for plan in plans if head_weight(plan) > MAX_HEAD}
     told = [plan for plan in plans if plan.name not in refused]
     return Configuration(
         {plan.name: share(plan, routes_of(plan, owners)) for plan in told},
-        tuple(unit_of(plan, owners) for plan in told),
+        tuple(
+            unit
+            for plan in told
+            for unit in (
+                unit_of(plan, owners, paths_apart=paths_apart),
+                *(paths_of(plan, owners) if paths_apart else ()),
+            )
+        ),
         refused,
     )

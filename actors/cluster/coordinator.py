@@ -43,10 +43,10 @@ from actors.cluster.coordinator_steps import (
     Written,
 )
 from actors.cluster.messages import GetPlacement, PlacementStatus, Report
-from actors.cluster.placement_view import alarms_of, host_places, node_places
+from actors.cluster.placement_view import alarms_of, host_places, node_places, unplaced_paths
 from actors.cluster.reconciling import Decision, Settings, machine_of, reconcile
 from actors.cluster.telling import Telling
-from actors.cluster.units import prefix_of
+from actors.cluster.units import is_path, prefix_of
 from actors.cluster.upkeep import Step, Upkeep
 from actors.messages import Reload
 from actors.names import AGENT, AUTHORITY, CONTROL
@@ -284,8 +284,9 @@ class Coordinator(Actor):
     # --- the configuration ------------------------------------------------------------------------------
 
     def _read(self, token: ReplyToken | None) -> None:
+        apart = self._settings.placement is Placement.DEDICATED
         self.ctx.pipe(
-            computed(self.ctx, lambda: configured(self._read_plans())),
+            computed(self.ctx, lambda: configured(self._read_plans(), paths_apart=apart)),
             lambda configuration: Read(configuration, token),
             lambda error: NotRead(error, token),
         )
@@ -362,7 +363,7 @@ class Coordinator(Actor):
         former, self._decision = self._decision, decision
         now = self.ctx.clock.monotonic()
         for node, host in decision.hosts.items():
-            if (before := former.hosts.get(node)) not in {None, host}:
+            if (before := former.hosts.get(node)) not in {None, host} and not is_path(node):
                 self._record(node, events.NodeMoved(str(before), host, self._why_moved(str(before))))
         for host, each in self._upkeep.hosts.items():
             if each.answers and each.wanted and host not in decision.wanted:
@@ -498,7 +499,8 @@ class Coordinator(Actor):
             machines=tuple(sorted(self._machines)),
             hosts=host_places(self._upkeep, hosts, now),
             nodes=node_places(hosts, unplaced, _uuids(self._configuration), after),
-            total=len({*hosts, *unplaced}),
+            total=sum(not is_path(unit) for unit in {*hosts, *unplaced}),
+            unplaced_paths=unplaced_paths(unplaced),
             alarms=tuple(alarms_of(self._upkeep, unplaced, self._lost, faults, now)),
             events=entries,
             mark=(self._process, following),

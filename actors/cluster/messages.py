@@ -137,6 +137,8 @@ class HostPlace:
     versions: str = ""
     #: Why it could not be started when that was tried last; empty where it could.
     fault: str = ""
+    #: Paths that are assigned to it, where these are placed by themselves.
+    paths: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ class PlacementStatus:
     #: Latest audit events of the coordinator's host, oldest first, after the mark that was given.
     events: tuple[Entry, ...] = field(default=(), repr=False)
     mark: tuple[int, int] = (0, 0)
+    #: Paths without a place, where these are placed by themselves: the first of them.
+    unplaced_paths: tuple[NodePlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

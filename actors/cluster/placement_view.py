@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.cluster.messages import HostPlace, NodePlace
 from actors.cluster.reconciling import machine_of
+from actors.cluster.units import is_path
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
 from peerkey.observe import alarms
 
@@ -27,7 +28,7 @@ def node_places(
     hosts: Mapping[str, str], unplaced: Mapping[str, str], uuids: Mapping[str, str], after: str
 ) -> tuple[NodePlace, ...]:
     """Return a page of nodes, those whose names come after one."""
-    page = sorted(name for name in {*hosts, *unplaced} if name > after)[:PAGE]
+    page = sorted(name for name in {*hosts, *unplaced} if name > after and not is_path(name))[:PAGE]
     return tuple(
         NodePlace(name, host, machine_of(host), unplaced.get(name, ""), uuids.get(name, ""))
         for name in page
@@ -35,9 +36,16 @@ def node_places(
     )
 
 
+def unplaced_paths(unplaced: Mapping[str, str]) -> tuple[NodePlace, ...]:
+    """Return the first paths that have no place."""
+    found = sorted(unit for unit in unplaced if is_path(unit))[:SINGLE_ALARMS]
+    return tuple(NodePlace(unit, "", "", unplaced[unit]) for unit in found)
+
+
 def host_places(upkeep: Upkeep, hosts: Mapping[str, str], now: timedelta) -> tuple[HostPlace, ...]:
     """Return every host that is known."""
-    counts = Counter(hosts.values())
+    counts = Counter(host for unit, host in hosts.items() if not is_path(unit))
+    paths = Counter(host for unit, host in hosts.items() if is_path(unit))
     return tuple(
         HostPlace(
             host=host,
@@ -51,6 +59,7 @@ def host_places(upkeep: Upkeep, hosts: Mapping[str, str], now: timedelta) -> tup
             complete=each.complete and each.answers,
             versions=each.versions,
             fault=each.fault,
+            paths=paths[host],
         )
         for host, each in sorted(upkeep.hosts.items())
     )

@@ -16,6 +16,7 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
+from actors.cluster.units import is_path
 from runtime.cluster.placement import (
     PROCESS_BYTES,
     Placement,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 MAX_HOSTS: Final = 900
 #: Hosts of one machine where the nodes are packed.
 MAX_PACKED: Final = 64
+#: How the number of a host begins that is for paths alone.
+_PATHS: Final = "p"
 _TOO_MANY: Final = f"a cluster has at most {MAX_HOSTS} hosts: choose packed placement"
 
 
@@ -85,9 +88,14 @@ def machine_of(host: str) -> str:
     return host.rpartition("-")[0]
 
 
-def host_name(machine: str, number: int) -> str:
+def host_name(machine: str, number: int, *, for_paths: bool = False) -> str:
     """Return the name of a host."""
-    return f"{machine}-{number}"
+    return f"{machine}-{_PATHS if for_paths else ''}{number}"
+
+
+def is_path_host(host: str) -> bool:
+    """Tell by its name whether a host is for paths alone."""
+    return host.rpartition("-")[2].startswith(_PATHS)
 
 
 def reconcile(
@@ -150,11 +158,13 @@ def _one_each(
     former: Mapping[str, str],
     settings: Settings,
 ) -> Decision:
-    """Place the nodes on machines, and give each a host there."""
+    """Place nodes and paths on machines, and give each a host there."""
     if settings.machine_is_host:
         # No two of them share a host anyway.
         units = [replace(unit, apart=None) for unit in units]
-    keeping = {node: host for node, host in former.items() if host not in gone and machine_of(host) in living}
+    keeping = _single(
+        {node: host for node, host in former.items() if host not in gone and machine_of(host) in living}
+    )
     sites = [Site(name, name, machine.addresses) for name, machine in living.items()]
     placed = place(units, sites, {node: machine_of(host) for node, host in keeping.items()})
     hosts = {
@@ -164,10 +174,17 @@ def _one_each(
     }
     unplaced = dict(placed.unplaced)
     taken = {*keeping.values(), *gone}
-    free = {name: (each for each in map(_numbered(name), count()) if each not in taken) for name in living}
+    free = {
+        (name, for_paths): (
+            each for each in map(_numbered(name, for_paths=for_paths), count()) if each not in taken
+        )
+        for name in living
+        for for_paths in (False, True)
+    }
     there = {name: sum(machine_of(host) == name for host in hosts.values()) for name in living}
     kept = dict(there)
-    for node, machine in sorted(placed.hosts.items()):
+    # Where there is not room for all of them, paths without a node are of no use.
+    for node, machine in sorted(placed.hosts.items(), key=lambda each: (is_path(each[0]), each)):
         if node in hosts:
             continue
         why = _refused(living[machine], there[machine], kept[machine], settings)
@@ -176,13 +193,18 @@ def _one_each(
         if why:
             unplaced[node] = why
             continue
-        hosts[node] = next(free[machine])
+        hosts[node] = next(free[machine, is_path(node)])
         there[machine] += 1
     return Decision(hosts, unplaced, {host: machine_of(host) for host in hosts.values()})
 
 
-def _numbered(machine: str) -> Callable[[int], str]:
-    return lambda number: host_name(machine, number)
+def _single(keeping: Mapping[str, str]) -> dict[str, str]:
+    """Leave each host to one of those that share it, as they did where they were packed."""
+    return dict({host: (unit, host) for unit, host in sorted(keeping.items(), reverse=True)}.values())
+
+
+def _numbered(machine: str, *, for_paths: bool) -> Callable[[int], str]:
+    return lambda number: host_name(machine, number, for_paths=for_paths)
 
 
 def _refused(machine: Machine, there: int, kept: int, settings: Settings) -> str:

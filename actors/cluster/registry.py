@@ -6,25 +6,39 @@ No key is in any of it: what holds one is a :class:`~peerkey.secret.Secret`, whi
 from __future__ import annotations
 
 from actors.cluster import messages as of_the_cluster
+from actors.cluster import path_messages as of_paths
 from actors.crl import status as of_lists
 from actors.ha import messages as of_pairs
 from actors.journal import Entry
 from actors.messages import (
     AdoptPlans,
+    AnnounceThis,
+    AnswerFrame,
+    AuthenticFrame,
+    AuthenticReply,
     CertificateStatus,
+    ConfigurePath,
     FetchLists,
+    FrameArrived,
+    FramesTaken,
     GetFleet,
     GetNodeStatus,
     GetStatus,
     ListsWanted,
     NodePage,
     NodeStatus,
+    PathReport,
+    PathStarted,
     PathStatus,
     PeerStatus,
+    ProbeWanted,
     Rekey,
     ReleasePin,
     Reload,
     RevocationChanged,
+    SendFrame,
+    SendProbe,
+    UseKey,
 )
 from peerkey.config import plan
 from peerkey.errors import Misconfigured, Unavailable
@@ -33,6 +47,7 @@ from peerkey.observe import alarms, events
 from peerkey.pki.crl_polling import PollState
 from peerkey.pki.list_facts import ListFacts
 from peerkey.pki.list_subscriptions import Origin
+from peerkey.protocol.frame import Frame
 from peerkey.protocol.peering import PeeringStatus
 from runtime.cluster.codec import Registry
 from runtime.info import ActorInfo, ActorState, SystemInfo
@@ -73,11 +88,26 @@ def registry() -> Registry:
         ActorInfo,
         ActorState,
         SystemInfo,
+        # What a node and a path in another process say to each other.
+        PathStarted,
+        FrameArrived,
+        ProbeWanted,
+        PathReport,
+        AnnounceThis,
+        UseKey,
+        SendFrame,
+        AnswerFrame,
+        SendProbe,
+        AuthenticFrame,
+        AuthenticReply,
+        FramesTaken,
+        ConfigurePath,
+        Frame,
         # Errors of which the text is for them.
         Misconfigured,
         Unavailable,
     )
-    for module in (of_the_cluster, plan, alarms, events):
+    for module in (of_the_cluster, of_paths, plan, alarms, events):
         made.add_module(module)
     # No dataclass: a named pair.
     made.add(plan.Endpoint)

@@ -6,6 +6,7 @@
 ``program``   what runs on every host
 ``control``   composes the host of the coordinator
 ``worker``    composes a host of router nodes
+``paths``     composes a host of a single path, under dedicated placement
 ``stores``    the store of a host: Redis, or a file of its own
 ``seat``      which host of a machine speaks for it: one has the admin API, the metrics and the lists
 ``fleet``     the fleet as that one sees it (:class:`peerkey_cli.fleet.Fleet`)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +28,7 @@ from peerkey_cli.daemon import Reloads
 from peerkey_cli.errors import Refused, Unreachable
 from peerkey_cli.state import StateDirectory
 from runtime.backends.ray.connecting import ClusterUnavailable
-from runtime.cluster.placement import Placement, check_processes
+from runtime.cluster.placement import PROCESS_BYTES, Placement, check_processes
 from runtime.errors import RuntimeFault, StoreUnavailable
 from runtime.lifecycle import DEADLINE, StopSignals
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from peerkey_cli.cluster.settings import ClusterSettings
     from peerkey_cli.plans import PlansReader
     from runtime.backends.ray.machines import RayMachines
+    from runtime.cluster.machines import Machine
 
 #: How often the fleet is asked how far it is, in seconds, and how often that is told.
 _LOOK_EVERY: Final = 0.5
@@ -68,7 +69,9 @@ async def _serve(plans: PlansReader, settings: ClusterSettings, address: str, *,
                 log.warning("configuration", finding=str(warning))
             client = Client(StateDirectory(settings.state).socket)
             stop = asyncio.create_task(signals.arrived())
-            ready = asyncio.create_task(_until_ready(client, len(plans.latest)))
+            dedicated = settings.placement is Placement.DEDICATED
+            wanted = units(plans.latest) if dedicated else len(plans.latest)
+            ready = asyncio.create_task(_until_ready(client, wanted))
             await asyncio.wait({stop, ready}, return_when=asyncio.FIRST_COMPLETED)
             if ready.done():
                 unplaced = ready.result()
@@ -137,14 +140,11 @@ async def _home_of_control(
     """Return the only machine where the coordinator may be, or ``None`` for any.
 
     :raises Misconfigured: the machines need a shared store, and none is named.
-    :raises TooManyProcesses: they do not bear a process for each actor.
+    :raises TooManyProcesses: they do not bear a process for each node and path.
     """
     living = await machines.living()
     if settings.placement is Placement.DEDICATED:
-        paths = sum(len(peering.paths) for plan in plans for peering in plan.peerings)
-        check_processes(
-            len(plans) + paths, sum(each.cores for each in living), sum(each.free_bytes for each in living)
-        )
+        check_room(plans, living, len(await machines.processes()))
     if settings.redis is not None:
         return None
     if len(living) != 1:
@@ -156,8 +156,27 @@ async def _home_of_control(
     return living[0].name
 
 
+def units(plans: Sequence[NodePlan]) -> int:
+    """Return how many things have a process of their own under dedicated placement: nodes and paths."""
+    return len(plans) + sum(len(peering.paths) for plan in plans for peering in plan.peerings)
+
+
+def check_room(plans: Sequence[NodePlan], living: Sequence[Machine], running: int) -> None:
+    """Refuse dedicated placement where the machines do not bear it. So many processes ``running`` are ours.
+
+    :raises TooManyProcesses: with one line that says what to do.
+    """
+    check_processes(
+        # That of the coordinator too.
+        units(plans) + 1,
+        sum(each.cores for each in living),
+        # What runs has taken its memory already.
+        sum(each.free_bytes for each in living) + running * PROCESS_BYTES,
+    )
+
+
 async def _until_ready(client: Client, wanted: int) -> int:
-    """Wait until every node that has a place runs there; return how many have none."""
+    """Wait until everything that has a place runs there; return how much has none."""
     log = structlog.get_logger("peerkey")
     loop = asyncio.get_running_loop()
     told, said = loop.time(), ""
@@ -169,7 +188,7 @@ async def _until_ready(client: Client, wanted: int) -> int:
         except PeerkeyError as fault:
             state = str(fault)
         else:
-            if hosts.complete and hosts.nodes + len(hosts.unplaced) >= wanted:
+            if hosts.complete and hosts.nodes + hosts.paths + len(hosts.unplaced) >= wanted:
                 return len(hosts.unplaced)
             state = f"{hosts.nodes} nodes placed, {sum(each.complete for each in hosts.hosts)} hosts complete"
         if loop.time() - told >= _TELL_EVERY and state != said:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from actors.cluster.asking import host_status, node_status, placement
 from actors.cluster.instruments import INSTRUMENTS, GetReadings, Readings, RetryKeys, summed
 from actors.cluster.messages import GetPlacement
+from actors.cluster.reconciling import is_path_host
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
 from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
@@ -174,7 +175,8 @@ class ClusterFleet:
     async def fetch_lists(self) -> None:
         """See :meth:`peerkey_cli.fleet.Fleet.fetch_lists`. On every machine."""
         for each in (await self._placed()).hosts:
-            self._system.ref(on_host(each.host, AUTHORITY)).offer(FetchLists())
+            if not is_path_host(each.host):
+                self._system.ref(on_host(each.host, AUTHORITY)).offer(FetchLists())
 
     async def record(self, node: str, event: Event) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.record`."""
@@ -235,7 +237,7 @@ class ClusterFleet:
         """Pass an operator's word on to every host; return the number of peerings that it reached."""
         placed = await self._placed()
         reached = await self._each(
-            [each.host for each in placed.hosts],
+            [each.host for each in placed.hosts if not is_path_host(each.host)],
             lambda host: self._system.ref(on_host(host, AUTHORITY)).ask(order, ANSWER_WITHIN),
         )
         return sum(reached)

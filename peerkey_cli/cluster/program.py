@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from actors.cluster import instruments
+from actors.cluster.reconciling import is_path_host
 from actors.cluster.registry import registry
 from actors.crashes import ActorAlarms
 from actors.crl.roles import TRAVELLING
@@ -15,6 +16,7 @@ from peerkey.errors import PeerkeyError
 from peerkey_cli import logs
 from peerkey_cli.cluster import stores
 from peerkey_cli.cluster.control import control
+from peerkey_cli.cluster.paths import paths
 from peerkey_cli.cluster.settings import ClusterSettings
 from peerkey_cli.cluster.worker import worker
 from runtime.cluster.program import Program
@@ -45,6 +47,8 @@ async def start(system: ActorSystem, host: Host, argument: str) -> AsyncIterator
 
         machines = RayMachines(settings.namespace, NAME, argument)
         composed = control(system, host, settings, machines)
+    elif is_path_host(host.name):
+        composed = paths(system, host, settings)
     else:
         composed = worker(system, host, settings)
     try:

@@ -18,6 +18,7 @@ import structlog
 from actors.authority import Authority
 from actors.cluster.agent import Agent, AgentPorts
 from actors.cluster.assigned import Assigned
+from actors.cluster.distant_path import DistantPaths
 from actors.cluster.instruments import INSTRUMENTS, Instruments
 from actors.crashes import CrashWatch
 from actors.crl.fetching import NetworkFetcher
@@ -31,6 +32,7 @@ from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores
 from actors.master_list_file import MasterListFile
 from actors.names import AGENT, AUTHORITY
+from actors.path_homes import beside_node
 from actors.router_node import Ports
 from peerkey.errors import PeerkeyError
 from peerkey_cli.api.server import serving
@@ -42,12 +44,14 @@ from peerkey_cli.daemon import measured
 from peerkey_cli.files import read_file
 from peerkey_cli.renewing import EstEnroller
 from peerkey_cli.state import StateDirectory
+from runtime.cluster.placement import Placement
 from runtime.cluster.wire import ClusterWire
 from runtime.errors import RuntimeFault
 from runtime.supervision import PATIENT
 from runtime.wire.udp import UdpWire
 
 if TYPE_CHECKING:
+    from actors.path_homes import PathHome
     from peerkey_cli.cluster.settings import ClusterSettings
     from runtime.cluster.host import Host
     from runtime.ref import Ref
@@ -76,6 +80,10 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         stack.push_async_callback(outside.close)
         wire = ClusterWire(system, host, outside)
         stack.push_async_callback(wire.close)
+        assigned = Assigned()
+        path_home: PathHome = beside_node
+        if settings.placement is Placement.DEDICATED:
+            path_home = DistantPaths(system.ref, host, assigned.routes)
         ports = Ports(
             store=store,
             wire=wire,
@@ -84,6 +92,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
             entropy=os.urandom,
             journal=journal,
             sync=SshWhereWanted(),
+            path_home=path_home,
         )
         known = KnownRevocations(MasterListFile(state.master_list))
         revocation = RevocationPorts(
@@ -97,7 +106,6 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
             known=known,
             read_file=read_file,
         )
-        assigned = Assigned()
         enroller = EstEnroller(keystore, revocation=known)
         authority = system.spawn(
             lambda: Authority(

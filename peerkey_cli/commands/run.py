@@ -57,7 +57,8 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
     placement: Annotated[
         Placement,
         typer.Option(
-            "--placement", help="With --runtime ray: a process for several nodes, each node, or each actor."
+            "--placement",
+            help="With --runtime ray: a process for several nodes, for each, or for each and each path.",
         ),
     ] = Placement.PACKED,
     hosts: Annotated[

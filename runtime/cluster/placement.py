@@ -6,8 +6,9 @@ three ways is chosen by configuration:
 - ``packed``: a few hosts, and the units spread over them by rendezvous hashing: a host that is lost moves
   what it had, and nothing else;
 - ``node``: every unit has a host of its own;
-- ``dedicated``: every actor has a host of its own, for work on chaos. A machine bears few
-  (:func:`most_processes`), and more are refused before any is started.
+- ``dedicated``: every unit has a host of its own, and units are smaller: a node without its paths, and a
+  path. It is for work on chaos. A machine bears few (:func:`most_processes`), and more are refused before
+  any is started.
 
 Two units that are *apart*, as the two nodes of an HA router are, never share a host or a machine; a unit
 with *addresses*, those of its UDP sockets, is on a machine that owns all of them or nowhere. Loopback
@@ -26,10 +27,10 @@ from typing import Final
 
 from runtime.errors import RuntimeFault
 
-#: What a host with next to nothing on it takes: 46 MB were measured, and it has to do something.
-PROCESS_BYTES: Final = 64 << 20
-#: of one core, when it is idle.
-PROCESS_CORES: Final = 0.007
+#: What a host with one actor on it takes that no other process shares: 86 to 88 MiB were measured, with Ray.
+PROCESS_BYTES: Final = 96 << 20
+#: of one core, when nothing happens but reports and signs of life: 0.022 to 0.025 were measured.
+PROCESS_CORES: Final = 0.025
 #: The share of what is free that may be used. The rest is for whatever else the machine does.
 USABLE: Final = 0.8
 #: Addresses that a reason names. Of more it says how many there are.
@@ -74,7 +75,7 @@ class Assignment:
 
 
 class TooManyProcesses(RuntimeFault):
-    """The machine cannot bear a process for each actor."""
+    """The machine cannot bear a process for each node and each path."""
 
     def __init__(self, wanted: int, most: int, cores: int, free_bytes: int) -> None:
         """Remember how many were wanted, and what the machine has."""

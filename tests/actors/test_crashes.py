@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import crashes
+from actors.cluster.units import prefix_of_path
 from actors.crashes import LOOP_CRASHES, LOOP_WINDOW, TOLD_EVERY, ActorAlarms, CrashWatch
 from actors.journal import MemoryJournal
 from actors.names import AUTHORITY, belongs_to, node_actor
@@ -196,6 +197,7 @@ def test_the_node_is_found_from_the_name_of_any_of_its_actors(
     name, other = f"{router}/{node}", f"{other_router}/{other_node}"
     assert belongs_to(f"{AUTHORITY}/{node_actor(name)}") == name
     assert belongs_to(f"{AUTHORITY}/{node_actor(name)}/wan0>x~y@10.0.0.1:1280") == name
+    assert belongs_to(f"{prefix_of_path(name, 'wan0>x/y@10.0.0.1:1280')}~7.1") == name
     assert (node_actor(name) == node_actor(other)) == (name == other)
 
 

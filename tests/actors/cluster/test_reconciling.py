@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.cluster.reconciling import Decision, Settings, host_name, machine_of, reconcile
+from actors.cluster.reconciling import (
+    Decision,
+    Settings,
+    host_name,
+    is_path_host,
+    machine_of,
+    reconcile,
+)
 from runtime.cluster.machines import Machine
 from runtime.cluster.placement import Placement, Unit
 
@@ -100,15 +107,38 @@ def test_a_node_of_its_own_host_gets_the_first_number_that_is_free() -> None:
 
 def test_dedicated_hosts_are_as_many_as_the_machine_bears() -> None:
     settings = Settings(placement=Placement.DEDICATED)
-    small = machine(0, free_bytes=400 << 20)
+    small = machine(0, free_bytes=600 << 20)
 
     decision = reconcile(UNITS, [small], (), {}, settings)
 
     assert len(decision.hosts) == 5
     assert "bear 5: choose node or packed" in next(iter(decision.unplaced.values()))
     # What runs has taken its memory, and stays.
-    later = machine(0, free_bytes=80 << 20)
+    later = machine(0, free_bytes=120 << 20)
     assert reconcile(UNITS, [later], (), decision.hosts, settings).hosts == decision.hosts
+
+
+def test_nodes_come_before_paths_and_hosts_of_paths_are_known_by_their_names() -> None:
+    settings = Settings(placement=Placement.DEDICATED)
+    units = [Unit(f"r{each}/node0{path}") for each in range(3) for path in ("", "/wan")]
+
+    whole = reconcile(units, [machine(0)], (), {}, settings)
+    assert {unit: is_path_host(host) for unit, host in whole.hosts.items()} == {
+        unit.name: unit.name.endswith("/wan") for unit in units
+    }
+    assert sorted(whole.hosts.values()) == ["m-0-0", "m-0-1", "m-0-2", "m-0-p0", "m-0-p1", "m-0-p2"]
+    assert {*map(machine_of, whole.hosts.values())} == {"m-0"}
+
+    scarce = reconcile(units, [machine(0, free_bytes=480 << 20)], (), {}, settings)
+    assert sorted(scarce.hosts) == ["r0/node0", "r0/node0/wan", "r1/node0", "r2/node0"]
+
+
+def test_nodes_that_were_packed_part_when_each_is_to_have_a_host() -> None:
+    former = {"r0/node0": "m-0-0", "r1/node0": "m-0-0", "r2/node0": "m-0-1"}
+
+    for placement in (Placement.NODE, Placement.DEDICATED):
+        decision = reconcile(UNITS[:3], [machine(0)], (), former, Settings(placement=placement))
+        assert decision.hosts == {"r0/node0": "m-0-0", "r1/node0": "m-0-2", "r2/node0": "m-0-1"}
 
 
 def test_the_hosts_of_one_machine_may_stand_for_machines() -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 import pytest
 
 from actors.cluster import messages as of_the_cluster
+from actors.cluster import path_messages as of_paths
 from actors.cluster.registry import registry
 from actors.ha.messages import RecordChanged
 from actors.journal import Entry
@@ -28,6 +29,7 @@ from peerkey.observe.alarms import Alarm
 from peerkey.pki.crl_polling import PollState
 from peerkey.pki.list_facts import ListFacts
 from peerkey.pki.list_subscriptions import Origin
+from peerkey.protocol.frame import Frame
 from peerkey.protocol.peering import PeeringStatus
 from peerkey.secret import Secret
 from runtime.actor import Ending, Terminated
@@ -73,7 +75,7 @@ def test_every_message_of_the_cluster_and_every_event_is_registered() -> None:
     made = registry()
     defined = [
         each
-        for each in vars(of_the_cluster).values()
+        for each in (*vars(of_the_cluster).values(), *vars(of_paths).values())
         if isinstance(each, type) and dataclasses.is_dataclass(each)
     ]
 
@@ -164,6 +166,7 @@ VALUES: dict[type, object] = {
     bytes: b"bytes",
     datetime: datetime(2030, 6, 15, 12, tzinfo=UTC),
     float: 1.5,
+    Frame: Frame(1, bytes(16), bytes(16), b"body", b"auth"),
     int: 7,
     str: "text",
     timedelta: timedelta(seconds=3),

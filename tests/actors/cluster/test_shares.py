@@ -17,9 +17,19 @@ from actors.cluster.messages import Piece
 from actors.cluster.registry import registry
 from actors.cluster.shares import Puzzle, Share, messages, pieces, share, target_digest
 from actors.cluster.telling import Telling
-from actors.cluster.units import owners_of, prefix_of, routes_of, unit_of
+from actors.cluster.units import (
+    is_path,
+    owners_of,
+    path_unit,
+    paths_of,
+    prefix_of,
+    prefix_of_path,
+    routes_of,
+    unit_of,
+)
 from peerkey.config.plan import CertificateSource, Endpoint, NodePlan, PathPlan, ValidationMode
 from runtime.cluster.codec import Codec
+from runtime.cluster.placement import Unit
 from runtime.ref import Ref
 from tests.support.authority_cluster import fleet, pair, peering, plan
 
@@ -119,6 +129,34 @@ def test_the_nodes_of_a_pair_are_apart_and_need_the_addresses_of_their_link() ->
     assert one.apart == other.apart == "router r3"
     assert [*one.addresses, *other.addresses] == ["127.0.0.1", "127.0.0.2"]
     assert unit_of(plan(0), {}).apart is None
+
+
+def test_a_path_that_is_placed_by_itself_needs_the_address_and_its_node_does_not() -> None:
+    plans = fleet(2)
+    everybody, nobody = owners_of(plans, paths_apart=True), owners_of(plans[:1], paths_apart=True)
+    (path,) = paths_of(plans[0], everybody)
+
+    assert path == Unit("r0/node0/wan>r1")
+    assert prefix_of(path.name) == prefix_of_path("r0/node0", "wan>r1") == "paths/r0.node0:wan>r1"
+    # Datagrams go to wherever the path at the other end is.
+    assert routes_of(plans[0], everybody) == (("10.0.0.1", 1281, "10.0.1.1", 1280, "paths/r1.node0:wan>r0"),)
+    assert paths_of(plans[0], nobody) == (Unit("r0/node0/wan>r1", addresses=frozenset({"10.0.0.1"})),)
+    assert unit_of(plans[0], nobody, paths_apart=True) == Unit("r0/node0")
+    found = configured(plans, paths_apart=True)
+    assert [unit.name for unit in found.units] == [
+        "r0/node0",
+        "r0/node0/wan>r1",
+        "r1/node0",
+        "r1/node0/wan>r0",
+    ]
+
+
+def test_the_name_of_a_path_tells_it_from_a_node_whatever_is_in_it() -> None:
+    unit = path_unit("r.1/node0", "wan0>branch1/node0@[2001:db8::7]:1280")
+
+    assert is_path(unit)
+    assert not is_path("r.1/node0")
+    assert prefix_of(unit) == "paths/r..1.node0:wan0>branch1~node0@[2001:db8::7]:1280"
 
 
 def test_a_name_with_dots_leads_to_its_actor() -> None:

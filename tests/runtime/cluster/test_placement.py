@@ -100,12 +100,12 @@ def test_mates_on_one_machine_alone_leave_one_of_them_out() -> None:
 
 
 def test_a_process_for_each_actor_is_refused_beyond_what_the_machine_bears() -> None:
-    assert most_processes(2, 4 << 30) == 51
-    assert most_processes(1, 1 << 40) == 114
-    check_processes(51, 2, 4 << 30)
+    assert most_processes(2, 4 << 30) == 34
+    assert most_processes(1, 1 << 40) == 32
+    check_processes(34, 2, 4 << 30)
 
-    with pytest.raises(TooManyProcesses, match=r"needs 52 processes, and 2 cores with 4096 MiB .* bear 51"):
-        check_processes(52, 2, 4 << 30)
+    with pytest.raises(TooManyProcesses, match=r"needs 35 processes, and 2 cores with 4096 MiB .* bear 34"):
+        check_processes(35, 2, 4 << 30)
 
 
 def test_the_longest_prefix_of_a_name_decides_and_ends_where_a_name_ends() -> None:
