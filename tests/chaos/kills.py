@@ -54,9 +54,6 @@ def main() -> int:
     verbose = os.environ.get("PEERKEY_CHAOS_VERBOSE") == "1"
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else secrets.randbits(32)
     random, floor = Random(seed), Floor()
-    # SIGTERM ends the run as Ctrl-C does, also where a shell started it in the background.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     took: dict[tuple[Kind, Way], list[Recovery]] = defaultdict(list)
     done, failed = 0, ""
     began = time.monotonic()
@@ -66,6 +63,10 @@ def main() -> int:
         chaos_fleet(cluster, Path(folder), hosts=_HOSTS) as fleet,
     ):
         show(f"a fleet is keyed after {time.monotonic() - began:.0f} s; {kills} kills with seed {seed}")
+        # SIGTERM ends the run as Ctrl-C does, which Ray has seen otherwise; also where a shell has started it in
+        # the background.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         floor.measure()
         if verbose:
             fleet.say = lambda text: show(f"waiting: {text}")
