@@ -139,6 +139,9 @@ class Tally:
     #: Peerings whose key was replaced although nobody ordered it.
     rekeyed: int = 0
 
+    def __str__(self) -> str:
+        return f"keys lost {self.lost}, rekeys caused {self.rekeyed}"
+
 
 @dataclass
 class Fleet:

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import ray
 from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tests.chaos.cluster import NOTICED
 from tests.chaos.ways import Way
@@ -21,6 +20,8 @@ from tests.chaos.ways import Way
 #: How often it is killed in each way.
 _TIMES: Final = 5
 _LOOK_EVERY: Final = 0.01
+#: So many actors are started until one is where it should be.
+_SPREAD: Final = 30
 
 
 class Empty:
@@ -28,6 +29,9 @@ class Empty:
 
     def pid(self) -> int:
         return os.getpid()
+
+    def machine(self) -> str:
+        return str(ray.get_runtime_context().get_node_id())
 
 
 class Floor:
@@ -69,11 +73,15 @@ class Floor:
 
 
 def _started(node: str = "") -> Any:  # noqa: ANN401 - Ray's
-    options: dict[str, Any] = {}
-    if node:
-        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=True)
-    empty: Any = ray.remote(num_cpus=0, max_restarts=-1)(Empty)
-    return empty.options(**options).remote()
+    """Start an empty actor that may be anywhere, and is on that machine at first, if one is named."""
+    empty: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy="SPREAD")(Empty)
+    for _ in range(_SPREAD):
+        actor = empty.remote()
+        if node in {"", ray.get(actor.machine.remote())}:
+            return actor
+        ray.kill(actor)
+    message = "Ray spreads no empty actor to that machine"
+    raise AssertionError(message)
 
 
 def _back(actor: Any, pid: int) -> float:  # noqa: ANN401 - Ray's

@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
@@ -29,7 +31,7 @@ prepare(LOCAL, token=True)
 
 # Ray is loaded after it has been told how it is going to be used.
 from tests.chaos.cluster import chaos_cluster  # noqa: E402
-from tests.chaos.fleet import Fleet, NotHealed, chaos_fleet  # noqa: E402
+from tests.chaos.fleet import Fleet, NotHealed, Tally, chaos_fleet  # noqa: E402
 from tests.chaos.floor import Floor  # noqa: E402
 from tests.chaos.ways import Chaos, Kind, Recovery, Way  # noqa: E402
 
@@ -44,49 +46,89 @@ WEIGHTS: Final = {
     Way.FROZEN: 20,
     Way.FROZEN_LONG: 10,
 }
+#: Of each machine.
 _HOSTS: Final = 2
+#: A fleet is broken so often; then there is a new one. Nodes move off lost machines and do not return.
+_FLEET_LASTS: Final = 250
+VERBOSE: Final = os.environ.get("PEERKEY_CHAOS_VERBOSE") == "1"
 _DECILES: Final = 10
+
+
+@dataclass
+class Run:
+    """What is to be done, and what has come of it so far."""
+
+    seed: int
+    kills: int
+    floor: Floor = field(default_factory=Floor)
+    took: dict[tuple[Kind, Way], list[Recovery]] = field(default_factory=lambda: defaultdict(list))
+    #: Over all fleets.
+    tally: Tally = field(default_factory=Tally)
+    done: int = 0
+    #: Why it has ended before its time; empty where it has not.
+    ended: str = ""
+    healed: bool = True
+
+    def __post_init__(self) -> None:
+        # What is drawn does not depend on what there is to choose from.
+        self.drawing, self.choosing = Random(self.seed), Random(self.seed + 1)
+
+    def play(self) -> None:
+        """Break one fleet after the other."""
+        with tempfile.TemporaryDirectory(prefix="pk-", dir="/tmp") as folder:
+            try:
+                with chaos_cluster(("one", "two")) as cluster:
+                    # SIGTERM ends the run as Ctrl-C does, which Ray sees otherwise, also where a shell has
+                    # started it in the background.
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
+                    signal.signal(signal.SIGTERM, signal.default_int_handler)
+                    self.floor.measure()
+                    for number in count(1):
+                        place = Path(folder) / str(number)
+                        with chaos_fleet(cluster, place, hosts=_HOSTS, namespace=f"fleet{number}") as fleet:
+                            self._break(fleet)
+                        if self.done >= self.kills:
+                            return
+            except KeyboardInterrupt:
+                self.ended = "stopped"
+            except NotHealed as error:
+                self.ended, self.healed = f"not keyed: {error}", False
+
+    def _break(self, fleet: Fleet) -> None:
+        fleet.tally = self.tally
+        if VERBOSE:
+            fleet.say = lambda text: show(f"waiting: {text}")
+        chaos = Chaos(fleet, self.choosing, self.floor)
+        last = min(self.kills, self.done + _FLEET_LASTS)
+        while self.done < last:
+            kind, way = draw(self.drawing)
+            try:
+                recovery = chaos.perform(kind, way)
+            except (NotHealed, AssertionError) as error:
+                self.ended, self.healed = f"not healed: {kind.value}, {way.value}: {error}", False
+                self.kills = self.done
+                return
+            if recovery is not None:
+                self.done += 1
+                self.took[kind, way].append(recovery)
+                if VERBOSE:
+                    show(f"{self.done} {kind.value}, {way.value}: {recovery}")
 
 
 def main() -> int:
     """Run; return 0 if nothing was lost."""
     kills = int(os.environ.get("PEERKEY_CHAOS_KILLS", "2000"))
-    verbose = os.environ.get("PEERKEY_CHAOS_VERBOSE") == "1"
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else secrets.randbits(32)
-    random, floor = Random(seed), Floor()
-    # SIGTERM ends the run as Ctrl-C does, also where a shell started it in the background.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    took: dict[tuple[Kind, Way], list[Recovery]] = defaultdict(list)
-    done, failed = 0, ""
+    show(f"{kills} kills with seed {seed}")
+    run = Run(seed, kills)
     began = time.monotonic()
-    with (
-        tempfile.TemporaryDirectory(prefix="pk-", dir="/tmp") as folder,
-        chaos_cluster(("one", "two")) as cluster,
-        chaos_fleet(cluster, Path(folder), hosts=_HOSTS) as fleet,
-    ):
-        show(f"a fleet is keyed after {time.monotonic() - began:.0f} s; {kills} kills with seed {seed}")
-        floor.measure()
-        if verbose:
-            fleet.say = lambda text: show(f"waiting: {text}")
-        # What is drawn does not depend on what there is to choose from.
-        chaos = Chaos(fleet, Random(seed + 1), floor)
-        kind, way = draw(random)
-        try:
-            while done < kills:
-                recovery = chaos.perform(kind, way)
-                if recovery is not None:
-                    done += 1
-                    took[kind, way].append(recovery)
-                    if verbose:
-                        show(f"{done} {kind.value}, {way.value}: {recovery}")
-                kind, way = draw(random)
-        except KeyboardInterrupt:
-            show("stopped")
-        except (NotHealed, AssertionError) as error:
-            failed = f"{kind.value}, {way.value}: {error}"
-    report(took, floor)
-    return verdict(fleet, done, failed, seed, kills)
+    run.play()
+    report(run.took, run.floor)
+    show(f"\n{run.done} kills in {(time.monotonic() - began) / 60:.1f} minutes: {run.tally}")
+    if run.ended:
+        show(run.ended)
+    show(f"again: make chaos PEERKEY_CHAOS_KILLS={kills} ARGS={seed}")
+    return int(not run.healed or bool(run.tally.lost or run.tally.rekeyed))
 
 
 def draw(random: Random) -> tuple[Kind, Way]:
@@ -115,16 +157,6 @@ def report(took: dict[tuple[Kind, Way], list[Recovery]], floor: Floor) -> None:
                 f"{len(beside)}); the fleet is usable after {median(ours):.2f} s, "
                 f"{median(ours) / median(beside):.1f} times that"
             )
-
-
-def verdict(fleet: Fleet, done: int, failed: str, seed: int, kills: int) -> int:
-    """Print what became of the keys; return the status to end with."""
-    tally = fleet.tally
-    show(f"\n{done} kills: keys lost {tally.lost}, rekeys caused {tally.rekeyed}")
-    if failed:
-        show(f"not healed: {failed}")
-    show(f"seed {seed}; again: make chaos PEERKEY_CHAOS_KILLS={kills} ARGS={seed}")
-    return int(bool(failed or tally.lost or tally.rekeyed))
 
 
 def show(line: str) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from peerkey.observe.alarms import actor_crashing, host_gone
 from runtime.backends.ray.connecting import LOCAL, prepare
 
 if find_spec("ray") is None:
@@ -67,5 +68,16 @@ def test_whatever_is_broken_no_key_is_lost_or_replaced_and_every_peering_is_usab
         assert recovery is not None, f"there is no {kind.value}"
         assert fleet.keys == keys, f"{kind.value}, {way.value}"
 
+    # An alarm for as long as a host is frozen, and for minutes after a third crash.
+    (host, path), *_ = fleet.look().actors(Kind.PEER_PATH.value)
+    with fleet.killer.frozen_process(host):
+        fleet.alarmed(host_gone(host, "", "").identity)
+    fleet.recovered()
+    for _ in range(3):
+        fleet.killer.crash_actor(host, path)
+    fleet.alarmed(actor_crashing("", path, "").identity)
+    fleet.recovered()
+
+    assert fleet.keys == keys
     assert (fleet.tally.lost, fleet.tally.rekeyed) == (0, 0)
     fleet.quiet_by_api()

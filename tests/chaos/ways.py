@@ -19,10 +19,12 @@ from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+import ray
+
 from actors.cluster.reconciling import machine_of
 from actors.names import CONTROL, COORDINATOR
 from peerkey.observe import alarms
-from tests.chaos.cluster import HEAD
+from tests.chaos.cluster import HEAD, NOTICED, until
 from tests.chaos.killing import crash
 
 if TYPE_CHECKING:
@@ -92,6 +94,14 @@ class Recovery:
         return f"{self.usable:.1f} s, {self.whole:.1f} s"
 
 
+@dataclass(slots=True)
+class _Over:
+    """Which one the actor was that was hit, and when what was away was back."""
+
+    before: int
+    at: float = 0.0
+
+
 @dataclass
 class Chaos:
     """Breaks a fleet. Which actor of a kind is hit, ``random`` says."""
@@ -113,9 +123,7 @@ class Chaos:
             return None
         self.fleet.forget()
         if way in _OUTAGES:
-            with _OUTAGES[way](self, target, kind):
-                pass
-            began = time.monotonic()
+            began = _OUTAGES[way](self, target, kind)
         else:
             began = time.monotonic()
             _DEATHS[way](self, target, kind)
@@ -179,52 +187,59 @@ class Chaos:
             self.fleet.killer.lose_machine(target.machine)
         self.fleet.alarmed(alarms.machine_lost(target.machine).identity)
 
-    # --- outages ------------------------------------------------------------------------------------
+    # --- outages: each returns when it was over -------------------------------------------------------
 
-    @contextmanager
-    def without_head(self, target: Target, kind: Kind) -> Iterator[None]:
+    def without_head(self, target: Target, kind: Kind) -> float:
         """Hit it while the head is away; what needs no process of Ray's heals meanwhile."""
-        with self._hit_without(self.fleet.killer.lost_head, target, kind):
+        with self._hit_without(self.fleet.killer.lost_head, target, kind) as over:
             if kind is not Kind.ACTOR_HOST:
+                self._back(target, over.before)
                 self.fleet.usable()
-            yield
+        return over.at
 
-    @contextmanager
-    def without_redis(self, target: Target, kind: Kind) -> Iterator[None]:
-        """Hit it while Redis is away, without which neither actor nor host begins anew."""
-        with self._hit_without(self.fleet.killer.lost_redis, target, kind):
+    def without_redis(self, target: Target, kind: Kind) -> float:
+        """Hit it while Redis is away, without which neither node nor host begins anew."""
+        with self._hit_without(self.fleet.killer.lost_redis, target, kind) as over:
             time.sleep(self.random.uniform(*AWAY))
-            yield
+        return over.at
 
     @contextmanager
     def _hit_without(
         self, lost: Callable[[], AbstractContextManager[None]], target: Target, kind: Kind
-    ) -> Iterator[None]:
+    ) -> Iterator[_Over]:
         fleet = self.fleet
-        handle, before = fleet.killer.handle(target.host), fleet.killer.ready(target.host)
+        handle, about = fleet.killer.handle(target.host), fleet.killer.ready(target.host)
+        over = _Over(0 if kind is Kind.ACTOR_HOST else self._incarnation(target))
         with fleet.headless(), lost():
             if kind is Kind.ACTOR_HOST:
-                os.kill(before.pid, signal.SIGKILL)
+                os.kill(about.pid, signal.SIGKILL)
             else:
-                handle.__ray_call__.remote(crash, target.actor)
-            yield
+                ray.get(handle.__ray_call__.remote(crash, target.actor), timeout=NOTICED)
+            yield over
+        over.at = time.monotonic()
         if kind is Kind.ACTOR_HOST:
-            fleet.killer.replaced(before)
+            fleet.killer.replaced(about)
+        else:
+            self._back(target, over.before)
 
-    @contextmanager
-    def frozen(self, target: Target, _: Kind) -> Iterator[None]:
+    def _incarnation(self, target: Target) -> int:
+        """Return which one of the actor it is; 0 where nobody says."""
+        seen = self.fleet.look().hosts.get(target.host)
+        actors = () if seen is None else seen.actors
+        return next((actor.incarnation for actor in actors if actor.name == target.actor), 0)
+
+    def _back(self, target: Target, before: int) -> None:
+        until(lambda: self._incarnation(target) > before, f"{target.actor} of {target.host} is back")
+
+    def frozen(self, target: Target, _: Kind) -> float:
         """Freeze the process of the host for a while; it is told of."""
-        with self._frozen(target, FROZEN):
-            yield
+        return self._freeze(target, FROZEN)
 
-    @contextmanager
-    def frozen_long(self, target: Target, _: Kind) -> Iterator[None]:
+    def frozen_long(self, target: Target, _: Kind) -> float:
         """Freeze the process of the host until it has been given up, and longer."""
-        with self._frozen(target, FROZEN_LONG):
-            yield
+        return self._freeze(target, FROZEN_LONG)
 
-    @contextmanager
-    def _frozen(self, target: Target, seconds: float) -> Iterator[None]:
+    def _freeze(self, target: Target, seconds: float) -> float:
         thaw = time.monotonic() + seconds
         with self.fleet.killer.frozen_process(target.host):
             if target.host != CONTROL:
@@ -232,7 +247,7 @@ class Chaos:
             else:
                 self.fleet.told_by_api(COORDINATOR)
             time.sleep(max(0.0, thaw - time.monotonic()))
-            yield
+        return time.monotonic()
 
 
 _DEATHS: Final[dict[Way, Callable[[Chaos, Target, Kind], None]]] = {
@@ -241,7 +256,7 @@ _DEATHS: Final[dict[Way, Callable[[Chaos, Target, Kind], None]]] = {
     Way.SIGKILL: Chaos.kill_by_signal,
     Way.MACHINE: Chaos.lose_machine,
 }
-_OUTAGES: Final = {
+_OUTAGES: Final[dict[Way, Callable[[Chaos, Target, Kind], float]]] = {
     Way.HEAD: Chaos.without_head,
     Way.REDIS: Chaos.without_redis,
     Way.FROZEN: Chaos.frozen,
