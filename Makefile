@@ -13,7 +13,7 @@ ARGS    ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt bench fuzz soak ha-kills coverage clean
+.PHONY: help setup demo test check lint fmt bench fuzz soak ha-kills chaos coverage clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ soak: $(READY) ## Simulate fleets of random seeds until something is found or Ct
 
 ha-kills: $(READY) ## Kill the nodes of an HA router a hundred times while it rekeys, and print what became of the keys (as root)
 	@PEERKEY_HA_KILLS=100 $(BIN)/python -m pytest tests/net/test_ha_kills.py --timeout=0 -s $(ARGS)
+
+chaos: $(READY) ## Break a fleet on a cluster of Ray's 2000 times (PEERKEY_CHAOS_KILLS) and print how it heals; ARGS: a seed
+	@$(BIN)/python -m tests.chaos.kills $(ARGS)
 
 coverage: $(READY) ## Run the tests and show, file by file, which lines no test reached
 	@$(BIN)/python -m coverage erase

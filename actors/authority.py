@@ -198,10 +198,8 @@ class Authority(Actor):
                 self._about_lists(message)
             case Lead() | Follow() | ListStep():
                 self._about_role(message)
-            case Answer(token, value):
-                token.reply(value)
-            case Failure(token, error):
-                token.fail(error)
+            case Answer() | Failure():
+                _hand_over(message)
             case CertificateRenewed(name) | ConfigureAgain(name):
                 self._configure(name)
             case RenewalFault():
@@ -434,6 +432,15 @@ class Authority(Actor):
         self.ctx.pipe(
             _gathered(asked), lambda counts: Answer(token, sum(counts)), lambda error: Failure(token, error)
         )
+
+
+def _hand_over(result: Answer | Failure) -> None:
+    """Give whoever has asked what there is."""
+    match result:
+        case Answer(token, value):
+            token.reply(value)
+        case Failure(token, error):
+            token.fail(error)
 
 
 async def _status_of(plan: NodePlan, ref: Ref | None) -> NodeStatus:

@@ -7,6 +7,7 @@
 ``ha``         an HA pair in step again, next to sealing and packing alone, and over SSH, next to SSH alone
 ``stores``     commits a second in SQLite and in Redis, next to what the same disk lets through
 ``hosts``      messages between hosts, in one process and over Ray, next to Ray's own floor
+``fleet``      a thousand routers on a Ray cluster, next to the machines alone
 ``pauses``     the longest that one message holds the event loop
 =============  ======================================================================================
 
@@ -25,7 +26,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import ha, hosts, lists, pauses, protocol, runtime, stores
+from benchmarks import fleet, ha, hosts, lists, pauses, protocol, runtime, stores
 
 BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "protocol": protocol.main,
@@ -34,6 +35,7 @@ BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "ha": ha.main,
     "stores": stores.main,
     "hosts": hosts.main,
+    "fleet": fleet.main,
     "pauses": pauses.main,
 }
 #: One algorithm for a moment.

@@ -1,7 +1,8 @@
 """A large authority: routers in a ring, each a peer of its nearest neighbours on both sides.
 
-Every node has the same number of paths, and no two need the same address: router number 300 is at 127.20.1.45,
-which every Linux machine has. So the same file runs in one process over UDP, in virtual time, and on a cluster.
+Every node has the same number of paths, and no two need the same address: router number 300 is at
+127.20.1.45, which every Linux machine has. So the same file runs in one process over UDP, in virtual time,
+and on a cluster.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ def lay_out(folder: Path, *, routers: int, neighbours: int, algorithm: Algorithm
         _router(number, [(number + step) % routers for step in _steps(neighbours)])
         for number in range(routers)
     ]
-    establish(file, settings_of(algorithm) | {"name": f"lattice-{routers}", "router": around})
+    settings = settings_of(algorithm)
+    # The times are those of the seed, as in a fleet that nobody has touched.
+    for name_of_time in ("peer-key-retransmit-interval", "peer-key-timeout"):
+        del settings["security-key-management"][name_of_time]
+    folder.mkdir(parents=True, exist_ok=True)
+    establish(file, settings | {"name": f"lattice-{routers}", "router": around})
     return file
 
 

@@ -161,6 +161,7 @@ def actors(hosts: Iterable[HostActors], now: datetime) -> schemas.Actors:
                 mailbox_depth=info.mailbox_depth,
                 mailbox_highest=info.mailbox_highest,
                 mailbox_capacity=info.mailbox_capacity,
+                taken=info.taken,
             )
             for each in known
             for info in each.actors

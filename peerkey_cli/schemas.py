@@ -339,6 +339,8 @@ class Actor(Document):
     mailbox_depth: int
     mailbox_highest: int
     mailbox_capacity: int
+    #: Messages that it was given and that were no refusals, since it was first started.
+    taken: int
 
 
 class Actors(Document):

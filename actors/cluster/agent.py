@@ -92,7 +92,8 @@ class Agent(Actor):
         self._pid = pid
         self._coordinator: Ref = ports.system.ref(on_host(CONTROL, COORDINATOR))
         self._authority: Ref = ports.system.ref(AUTHORITY)
-        #: What the authority has taken up. One that has just begun is told in any case.
+        #: What the wire and the authority have taken up. They are told in any case when an agent begins.
+        self._expected = -1
         self._adopted = -1
         self._adopting = False
         self._asked: timedelta | None = None
@@ -100,7 +101,6 @@ class Agent(Actor):
 
     async def started(self) -> None:
         """Begin to report."""
-        self._ports.expect(self._assigned.routes())
         self._tick()
 
     def receive(self, message: object) -> None:
@@ -113,13 +113,13 @@ class Agent(Actor):
             case Target():
                 if self._assigned.take_target(message):
                     self._asked = None
-                    self._changed()
+                    self._apply()
                     self._report()
             case PlansOf():
-                if self._assigned.take_plans(message):
-                    self._changed()
+                self._assigned.take_plans(message)
                 if message.last:
                     self._asked = None
+                    self._apply()
                     self._report()
                 else:
                     self._asked = self.ctx.clock.monotonic()
@@ -143,7 +143,7 @@ class Agent(Actor):
 
     def _tick(self) -> None:
         self.ctx.set_timer("tick", REPORT_EVERY, _Tick())
-        self._adopt()
+        self._apply()
         self._report()
 
     def _report(self) -> None:
@@ -181,9 +181,12 @@ class Agent(Actor):
             host.join(sorted(known - self._known)[:CALLED])
         self._known = known
 
-    def _changed(self) -> None:
-        # The wire is told first: a node that starts opens its paths at once.
-        self._ports.expect(self._assigned.routes())
+    def _apply(self) -> None:
+        """Have everybody here take up what has changed."""
+        if self._expected != self._assigned.changes:
+            # The wire is told first: a node that starts opens its paths at once.
+            self._expected = self._assigned.changes
+            self._ports.expect(self._assigned.routes())
         self._adopt()
 
     def _settled(self) -> bool:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
@@ -84,9 +84,16 @@ LOST_TOLD_FOR: Final = timedelta(hours=1)
 MAX_STRANGERS: Final = 100
 
 
+@dataclass(slots=True)
+class Tenure:
+    """Whether a coordinator of this process has been active."""
+
+    begun: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class CoordinatorPorts:
-    """What the coordinator needs of the world."""
+    """What the coordinator needs of the world. Made once for the life of a process."""
 
     #: Shared by every process that the control host may ever have.
     store: Store
@@ -96,6 +103,8 @@ class CoordinatorPorts:
     ref: Callable[[str], Ref]
     #: The host it is on, which learns where the nodes are and forgets hosts that are no more.
     host: Host | None = None
+    #: Outlives the incarnations of the actor, with its process.
+    tenure: Tenure = field(default_factory=Tenure)
 
 
 class Coordinator(Actor):
@@ -132,6 +141,8 @@ class Coordinator(Actor):
         self._upkeep = Upkeep(self._settings)
         self._reports: dict[str, Report] = {}
         self._machines: dict[str, Machine] = {}
+        #: Since when they are these.
+        self._same_since = timedelta(0)
         #: Since when each is lost.
         self._lost: dict[str, timedelta] = {}
         self._looking: set[str] = set()
@@ -143,7 +154,7 @@ class Coordinator(Actor):
         """Take an epoch, read the assignment back and then the configuration."""
         store = self._ports.store
         controller = await store.read(record.OWNER, record.CONTROLLER)
-        if self.ctx.incarnation > 1 and controller is not None and int(controller.value) > self._process:
+        if self._ports.tenure.begun and controller is not None and int(controller.value) > self._process:
             # This process has been active and was refused; the one that took over is a later one.
             self.ctx.log.error("a later process of the control host has taken over")
             self.ctx.stop(self.ctx.ref)
@@ -153,6 +164,7 @@ class Coordinator(Actor):
         controller = await store.read(record.OWNER, record.CONTROLLER)
         put = Put(record.CONTROLLER, str(self._process).encode(), controller.version if controller else 0)
         await store.commit(record.OWNER, self._epoch, (put,))
+        self._ports.tenure.begun = True
         found = await store.read(record.OWNER, record.ASSIGNMENT)
         if found is not None:
             hosts = record.decode(found.value)
@@ -249,6 +261,8 @@ class Coordinator(Actor):
         self._look_fault = ""
         now = self.ctx.clock.monotonic()
         before, self._machines = self._machines, {machine.name: machine for machine in machines}
+        if before.keys() != self._machines.keys():
+            self._same_since = now
         for name in before:
             if name not in self._machines:
                 self._lost[name] = now
@@ -305,11 +319,15 @@ class Coordinator(Actor):
         """Decide anew where anything has changed. One decision at a time, each upon the one before."""
         if self._configuration is None or not self._machines or self._deciding:
             return
+        now = self.ctx.clock.monotonic()
+        if not self._version and now - self._same_since < self._settings.settle:
+            # The machines of a new cluster come one by one.
+            return
         machines = tuple(sorted(self._machines.values(), key=lambda machine: machine.name))
         if self._settings.placement is not Placement.DEDICATED or not self._decision.unplaced:
             # How much memory is free matters to those alone who want a place.
             machines = tuple(replace(machine, free_bytes=0) for machine in machines)
-        facts = Facts(self._readings, machines, self._upkeep.gone(self.ctx.clock.monotonic()), self._version)
+        facts = Facts(self._readings, machines, self._upkeep.gone(now), self._version)
         if facts == self._facts:
             return
         self._deciding = True

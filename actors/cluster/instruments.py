@@ -1,7 +1,7 @@
 """What only the process of a host knows: its crashes, what its audit events have counted, and its place.
 
-One actor of each host tells it to whoever shows it to an operator. It also takes what an operator's command did
-to the files of a node, and tries again what a device of keys has refused.
+One actor of each host tells it to whoever shows it to an operator. It also takes what an operator's command
+did to the files of a node, and tries again what a device of keys has refused.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 from actors.crashes import ActorAlarms
 from metrics.catalogue import CATALOGUE
 from runtime.actor import Actor
+from runtime.info import ActorInfo, SystemInfo
 from runtime.message import Ask
 
 if TYPE_CHECKING:
     from actors.crashes import CrashWatch
     from actors.journal import MemoryJournal
     from metrics.exporter import Samples
+    from runtime.system import ActorSystem
 
 #: What the actor is called on every host.
 INSTRUMENTS: Final = "instruments"
@@ -45,6 +47,9 @@ class Readings:
     process: str
     crashes: tuple[ActorAlarms, ...]
     counted: tuple[Counted, ...]
+    #: Its actors, few as they are, where no agent tells of them: on the control host.
+    actors: tuple[ActorInfo, ...] = ()
+    totals: SystemInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +72,16 @@ class Instruments(Actor):
         process: str,
         journal: MemoryJournal,
         crashes: CrashWatch,
-        retry_keys: Callable[[], None],
+        retry_keys: Callable[[], None] = lambda: None,
+        system: ActorSystem | None = None,
     ) -> None:
-        """Tell what ``journal`` and ``crashes`` have seen."""
+        """Tell what ``journal`` and ``crashes`` have seen, and of the actors of ``system`` if it is given."""
         self._place = place
         self._process = process
         self._journal = journal
         self._crashes = crashes
         self._retry_keys = retry_keys
+        self._system = system
 
     def receive(self, message: object) -> None:
         """Answer, and pass on."""
@@ -97,6 +104,8 @@ class Instruments(Actor):
                 for metric, counts in samples.items()
                 for labels, value in counts.items()
             ),
+            actors=() if self._system is None else tuple(self._system.actors()),
+            totals=None if self._system is None else self._system.info(),
         )
 
 

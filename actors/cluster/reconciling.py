@@ -54,6 +54,9 @@ class Settings:
     grace: timedelta = timedelta(seconds=30)
     #: One that is silent for so long in spite of that is gone, and its nodes move.
     gone_after: timedelta = timedelta(seconds=120)
+    #: Before the first decision of all the machines are to be the same for so long: those that come later are
+    #: given nothing that has a place.
+    settle: timedelta = timedelta(seconds=3)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -63,7 +66,7 @@ class Settings:
         if not 1 <= self.hosts_per_machine <= MAX_PACKED:
             message = f"a machine has 1 to {MAX_PACKED} hosts, not {self.hosts_per_machine}"
             raise ValueError(message)
-        if not timedelta(0) < self.grace < self.gone_after:
+        if self.settle < timedelta(0) or not timedelta(0) < self.grace < self.gone_after:
             message = "a host is started again before it is gone"
             raise ValueError(message)
 

@@ -29,6 +29,8 @@ FIRST_PAUSE: Final = timedelta(seconds=1)
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 #: Attempts at one time.
 AT_ONCE: Final = 4
+#: Of these, how many may end a host for good.
+DISCARDS_AT_ONCE: Final = 2
 #: The doublings that are worth computing.
 _MAX_DOUBLINGS: Final = 10
 
@@ -143,16 +145,19 @@ class Upkeep:
         )
 
     def due(self, now: timedelta) -> Iterator[tuple[str, Step]]:
-        """Yield what is to be begun now."""
-        room = AT_ONCE - sum(record.busy is not None for record in self.hosts.values())
-        isolated = self.isolated(now)
-        for host, record in sorted(self.hosts.items()):
-            step = self._step(record, now)
-            if isolated and step is Step.RENEW:
-                continue
-            if step is not None and room > 0:
-                room -= 1
-                yield host, step
+        """Yield what is to be begun now: what is to be there first, as nodes may wait for it."""
+        steps = [
+            (host, step) for host, record in sorted(self.hosts.items()) if (step := self._step(record, now))
+        ]
+        if self.isolated(now):
+            steps = [(host, step) for host, step in steps if step is not Step.RENEW]
+        busy = [record.busy for record in self.hosts.values() if record.busy is not None]
+        room = AT_ONCE - len(busy)
+        starting = [(host, step) for host, step in steps if step is not Step.DISCARD][:room]
+        # To discard what is on a dead machine may take as long as it may.
+        room = min(room - len(starting), DISCARDS_AT_ONCE - busy.count(Step.DISCARD))
+        discarding = [(host, step) for host, step in steps if step is Step.DISCARD][: max(0, room)]
+        yield from (*starting, *discarding)
 
     def begun(self, host: str, step: Step) -> None:
         """Take note that something is being done with a host."""

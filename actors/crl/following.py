@@ -120,6 +120,8 @@ class FollowingLists:
             case Answered(_, leadership):
                 self._answered(leadership)
             case Silent():
+                # What was told last may have been lost with it, and nothing else is until it answers.
+                self._life = b""
                 self._told(TELL_AGAIN_AFTER)
             case Reloaded():
                 self._loading = False

@@ -16,12 +16,12 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from actors.crl.port import KeptLists
 from actors.crl.reading import read_in_pieces
@@ -43,6 +43,14 @@ _MODE: Final = 0o600
 _MAXIMUM_HEAD_BYTES: Final = 64 * 1024
 
 
+def _in_utc(time: datetime) -> datetime:
+    """Return a time with the time zone that all others have: that of whoever reads JSON does not travel."""
+    return time.astimezone(UTC)
+
+
+_Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class _Head(BaseModel):
     """What a file says of what is in it."""
 
@@ -51,8 +59,8 @@ class _Head(BaseModel):
     url: str
     etag: str
     last_modified: str
-    fetched: AwareDatetime
-    until: AwareDatetime | None
+    fetched: _Instant
+    until: _Instant | None
     #: Of the lists, and of the certificates behind them, in bytes.
     lengths: tuple[NonNegativeInt, ...]
     signers: tuple[NonNegativeInt, ...]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from actors.cluster.coordinator import Coordinator, CoordinatorPorts
+from actors.cluster.instruments import INSTRUMENTS, Instruments
 from actors.cluster.reconciling import Settings
 from actors.crashes import CrashWatch
 from actors.journal import FileJournal
 from actors.names import COORDINATOR
-from peerkey_cli.cluster.stores import host_directory, opened
+from peerkey_cli.cluster.stores import host_directory, opened, serve_tenure
 from peerkey_cli.plans import PlansReader
 from runtime.supervision import PATIENT
 
@@ -33,13 +37,26 @@ async def control(
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings, host.name))
+        serve_tenure(system, host, store)
         journal = FileJournal(host_directory(settings.state, host.name) / "events.jsonl")
         stack.callback(journal.close)
         crashes = CrashWatch(journal, system.clock)
         stack.callback(crashes.close)
         system.observe(crashes.observe)
+        machine = socket.gethostname()
+        system.spawn(
+            lambda: Instruments(
+                place=f"{machine}:{settings.state}",
+                process=f"{machine}:{os.getpid()}",
+                journal=journal,
+                crashes=crashes,
+                system=system,
+            ),
+            INSTRUMENTS,
+            supervision=PATIENT,
+        )
         read_plans = PlansReader(settings.file, settings.nodes)
-        ports = CoordinatorPorts(store, machines, journal, system.ref)
+        ports = CoordinatorPorts(store, machines, journal, system.ref, host)
         system.spawn(
             lambda: Coordinator(
                 read_plans,
@@ -50,6 +67,8 @@ async def control(
                     # What a node has stored is in a file of its host.
                     moving=settings.redis is not None,
                     machine_is_host=settings.alone,
+                    # Nothing joins a cluster of one machine.
+                    settle=timedelta(0) if settings.redis is None else Settings().settle,
                 ),
                 incarnation=host.incarnation,
             ),

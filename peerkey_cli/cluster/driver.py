@@ -1,8 +1,9 @@
 """``peerkey run --runtime ray``: from a configuration to a fleet that runs on a cluster, and to its end.
 
-The driver starts the host of the coordinator and waits until every node runs; what keeps the fleet going is the
-coordinator. So a driver that dies changes nothing, and one that is started again with the same settings finds
-the fleet as it is. SIGTERM and SIGINT stop the fleet in order; SIGHUP has it read its configuration again.
+The driver starts the host of the coordinator and waits until every node runs; what keeps the fleet going is
+the coordinator. So a driver that dies changes nothing, and one that is started again with the same settings
+finds the fleet as it is. SIGTERM and SIGINT stop the fleet in order; SIGHUP has it read its configuration
+again.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from peerkey_cli.client import Client
 from peerkey_cli.cluster import stores
 from peerkey_cli.cluster.program import NAME
 from peerkey_cli.daemon import Reloads
-from peerkey_cli.errors import Unreachable
+from peerkey_cli.errors import Refused, Unreachable
 from peerkey_cli.state import StateDirectory
+from runtime.backends.ray.connecting import ClusterUnavailable
 from runtime.cluster.placement import PROCESS_BYTES, Placement, check_processes
+from runtime.errors import RuntimeFault, StoreUnavailable
 from runtime.lifecycle import DEADLINE, StopSignals
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from runtime.backends.ray.machines import RayMachines
     from runtime.cluster.machines import Machine
 
-#: How often the fleet is asked how far it is, in seconds, and how long it may say nothing new before that is told.
+#: How often the fleet is asked how far it is, in seconds, and how often that is told.
 _LOOK_EVERY: Final = 0.5
 _TELL_EVERY: Final = 10.0
 
@@ -44,9 +47,19 @@ _TELL_EVERY: Final = 10.0
 async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, detach: bool) -> None:
     """Run a fleet on the cluster at ``address`` until a signal says stop, or, detached, until it runs.
 
-    :raises PeerkeyError: the configuration, the state directory or the cluster cannot be used.
-    :raises RuntimeFault: the same of the store, or of what runs in the cluster already.
+    :raises Misconfigured: the configuration or the state directory cannot be used.
+    :raises Unreachable: the cluster or the store is not there.
+    :raises Refused: something else runs under this name, or the cluster or the store must not be used.
     """
+    try:
+        await _serve(plans, settings, address, detach=detach)
+    except (ClusterUnavailable, StoreUnavailable) as fault:
+        raise Unreachable(str(fault)) from fault
+    except RuntimeFault as fault:
+        raise Refused(str(fault)) from fault
+
+
+async def _serve(plans: PlansReader, settings: ClusterSettings, address: str, *, detach: bool) -> None:
     log = structlog.get_logger("peerkey")
     with StopSignals() as signals:
         async with started(plans, settings, address):
@@ -136,8 +149,8 @@ async def _home_of_control(
         return None
     if len(living) != 1:
         message = (
-            f"the cluster has {len(living)} machines, and keys that are kept in a file of one are lost with it: "
-            "name a Redis that all of them reach with --redis"
+            f"the cluster has {len(living)} machines, and keys in a file of one are lost with it: "
+            "name a Redis that all of them reach, with --redis"
         )
         raise Misconfigured(message)
     return living[0].name

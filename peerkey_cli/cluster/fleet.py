@@ -1,8 +1,8 @@
 """A fleet on a cluster, as the host that speaks for its machine sees it.
 
-Everything is asked of whoever knows it: where nodes and hosts are of the coordinator, how a node is of the host
-that runs it. Where the coordinator is away for a moment, its last word counts. What does not answer is shown as
-such, and hides nothing else.
+Everything is asked of whoever knows it: where nodes and hosts are of the coordinator, how a node is of the
+host that runs it. Where the coordinator is away for a moment, its last word counts. What does not answer is
+shown as such, and hides nothing else.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from heapq import merge
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.cluster.asking import host_status, node_status, placement
 from actors.cluster.instruments import INSTRUMENTS, GetReadings, Readings, RetryKeys, summed
+from actors.cluster.messages import GetPlacement
 from actors.cluster.reconciling import is_path_host
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
 from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
-from peerkey.observe.alarms import node_not_running
+from peerkey.observe.alarms import cluster_limited, node_not_running
 from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault
@@ -46,6 +47,8 @@ R = TypeVar("R")
 _EACH_WITHIN: Final = timedelta(seconds=5)
 #: Questions that are under way at one time.
 _AT_ONCE: Final = 200
+#: Hosts whose events are remembered although they may be gone.
+_MAXIMUM_HOSTS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,10 @@ class ClusterFleet:
     async def noticing(self) -> tuple[Noticing, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.noticing`."""
         placed = await self._placed()
-        nodes, revocation, readings = await asyncio.gather(
-            self._statuses(placed.nodes), self.revocation(), self._readings(placed)
+        nodes, revocation, readings, control = await asyncio.gather(
+            self._statuses(placed.nodes), self.revocation(), self._readings(placed), self._control_reading()
         )
-        crashes = [alarms for reading in readings for alarms in reading.crashes]
+        crashes = [alarms for reading in (*readings, *control) for alarms in reading.crashes]
         return (*nodes, revocation, Noticed(COORDINATOR, placed.alarms), *crashes)
 
     async def hosts(self) -> tuple[HostActors, ...]:
@@ -98,7 +101,28 @@ class ClusterFleet:
             [each.host for each in placed.hosts],
             lambda host: host_status(self._system.ref, host, _EACH_WITHIN),
         )
-        return tuple(map(_shown, found))
+        return (*await self._control(), *map(_shown, found))
+
+    async def _control(self) -> tuple[HostActors, ...]:
+        """Return the actors of the control host, if it answers."""
+        return tuple(
+            HostActors(
+                CONTROL,
+                reading.process,
+                reading.process.rpartition(":")[0],
+                reading.actors,
+                reading.totals,
+            )
+            for reading in await self._control_reading()
+            if reading.totals is not None
+        )
+
+    async def _control_reading(self) -> tuple[Readings, ...]:
+        """Return what the control host knows of itself, if it answers."""
+        try:
+            return (await self._reading(CONTROL),)
+        except RuntimeFault:
+            return ()
 
     async def placement(self) -> PlacementStatus:
         """See :meth:`peerkey_cli.fleet.Fleet.placement`."""
@@ -107,7 +131,14 @@ class ClusterFleet:
     async def events(self) -> tuple[Entry, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.events`. Those of all hosts, by their times."""
         placed = await self._placed()
-        await self._each([each.host for each in placed.hosts], self._gather_events)
+        asked = [
+            self._each([each.host for each in placed.hosts], self._gather_events),
+            self._gather_decisions(),
+        ]
+        await asyncio.gather(*asked)
+        if len(self._events) > _MAXIMUM_HOSTS:
+            known = {each.host for each in placed.hosts} | {CONTROL}
+            self._events = {host: kept for host, kept in self._events.items() if host in known}
         kept = [entries for _, entries in self._events.values()]
         return tuple(merge(*kept, key=lambda entry: entry.time))[-REMEMBERED_EVENTS:]
 
@@ -135,7 +166,7 @@ class ClusterFleet:
         return await self._order(ReleasePin(peer))
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
-        """See :meth:`peerkey_cli.fleet.Fleet.reload`. The coordinator reads the configuration of its machine."""
+        """See :meth:`peerkey_cli.fleet.Fleet.reload`. The coordinator reads the file of its machine."""
         for each in (await self._placed()).hosts:
             self._system.ref(on_host(each.host, INSTRUMENTS)).offer(RetryKeys())
         nodes: tuple[str, ...] = await self._coordinator.ask(Reload(), within)
@@ -160,15 +191,19 @@ class ClusterFleet:
         return self._system.ref(on_host(CONTROL, COORDINATOR))
 
     async def _placed(self) -> PlacementStatus:
-        """Ask the coordinator where everything is; where it is away, say what it has said last.
+        """Ask the coordinator where everything is; where it is away, say what it has said last, and that.
 
         :raises RuntimeFault: it is away and has never said anything.
         """
         try:
             self._placement = await placement(self._system.ref, _EACH_WITHIN)
         except RuntimeFault:
-            if self._placement is None:
+            last = self._placement
+            if last is None:
                 raise
+            away = cluster_limited(COORDINATOR, "the coordinator does not answer")
+            others = (alarm for alarm in last.alarms if alarm.identity != away.identity)
+            return replace(last, alarms=(*others, away))
         return self._placement
 
     async def _statuses(self, places: Iterable[NodePlace]) -> tuple[NodeStatus, ...]:
@@ -227,6 +262,16 @@ class ClusterFleet:
         status = await host_status(self._system.ref, host, _EACH_WITHIN, mark)
         entries.extend(status.events)
         self._events[host] = status.mark, entries
+
+    async def _gather_decisions(self) -> None:
+        """Take the events of the coordinator, if it answers."""
+        mark, entries = self._events.get(CONTROL, ((0, 0), deque(maxlen=REMEMBERED_EVENTS)))
+        try:
+            status = await self._coordinator.ask(GetPlacement("", mark), _EACH_WITHIN)
+        except RuntimeFault:
+            return
+        entries.extend(status.events)
+        self._events[CONTROL] = status.mark, entries
 
     async def _measured(self) -> Measured:
         placed = await self._placed()

@@ -74,7 +74,7 @@ class ClusterSettings(BaseModel):
 
 
 def namespace_of(authority: str) -> str:
-    """Return what Ray and Redis know an authority by: its name, with a digest where that has other characters."""
+    """Return what Ray and Redis know an authority by: its name, or what is left of it and a digest."""
     if _NAME.fullmatch(authority):
         return authority
     kept = re.sub(r"[^A-Za-z0-9._-]+", "-", authority)[:_KEPT]

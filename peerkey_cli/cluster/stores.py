@@ -14,20 +14,26 @@ from typing import TYPE_CHECKING, Final
 from actors.keystores.stores import KeyStores
 from peerkey.errors import Misconfigured
 from peerkey_cli.state import StateDirectory
+from runtime.cluster.tenure import Tenure
 from runtime.errors import Unsealable
 from runtime.store.sealed import AesGcmSealer, SealedStore
 from runtime.store.sqlite import SqliteStore
+from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from peerkey_cli.cluster.settings import ClusterSettings, RedisSettings
+    from runtime.cluster.host import Host
     from runtime.store.port import Store
+    from runtime.system import ActorSystem
 
 #: Under which owner and name a sealed word lies that every machine must be able to open.
 _SEAL_OWNER: Final = "seal"
 _SEAL_NAME: Final = "check"
 _SEAL_WORD: Final = b"peerkey"
+#: What a process exits with that is its host no more.
+_SUPERSEDED: Final = 71
 
 
 def host_directory(state: Path, host: str) -> Path:
@@ -47,8 +53,8 @@ async def opened(settings: ClusterSettings, host: str) -> AsyncIterator[Store]:
     state = StateDirectory(settings.state)
     if not state.sealing_key.exists():
         message = (
-            f"{state.sealing_key} is missing on this machine: copy it from the machine where `peerkey run` was "
-            "first run"
+            f"{state.sealing_key} is missing on this machine: copy it from the one where `peerkey run` "
+            "was first run"
         )
         raise Misconfigured(message)
     key = KeyStores(state.sealing_key).sealing_key()
@@ -65,9 +71,23 @@ async def incarnation(settings: ClusterSettings, host: str) -> int:
     """Return the number of this process of a host: an epoch of the store."""
     inner = await _inner(settings, host)
     try:
-        return await inner.activate(f"host:{host}")
+        return await inner.activate(_owner(host))
     finally:
         await inner.close()
+
+
+def serve_tenure(system: ActorSystem, host: Host, store: Store) -> None:
+    """End this process as soon as another one is ``host``: it was given up, and lives all the same."""
+    system.spawn(
+        lambda: Tenure(store, _owner(host.name), host.incarnation, lambda: os._exit(_SUPERSEDED)),
+        "tenure",
+        supervision=PATIENT,
+    )
+
+
+def _owner(host: str) -> str:
+    """Return the owner in the store whose epochs number the processes of a host."""
+    return f"host.{host}"
 
 
 async def open_redis(redis: RedisSettings, namespace: str) -> Store:
@@ -98,7 +118,10 @@ async def _require_same_seal(store: Store, settings: ClusterSettings, state: Sta
         found = await store.read(_SEAL_OWNER, _SEAL_NAME)
     except Unsealable as fault:
         where = settings.redis.address if settings.redis is not None else str(settings.state)
-        message = f"{state.sealing_key} does not open what is at {where}: copy the sealing key from a machine where it does"
+        message = (
+            f"{state.sealing_key} does not open what is at {where}: copy the sealing key from a machine "
+            "where it does"
+        )
         raise Misconfigured(message) from fault
     if found is None:
         epoch = await store.activate(_SEAL_OWNER)

@@ -38,7 +38,7 @@ from peerkey.errors import PeerkeyError
 from peerkey_cli.api.server import serving
 from peerkey_cli.cluster.fleet import ClusterFleet
 from peerkey_cli.cluster.seat import LOOK_EVERY, Seat
-from peerkey_cli.cluster.stores import host_directory, opened
+from peerkey_cli.cluster.stores import host_directory, opened, serve_tenure
 from peerkey_cli.compose import SshWhereWanted
 from peerkey_cli.daemon import measured
 from peerkey_cli.files import read_file
@@ -69,6 +69,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
     own = host_directory(settings.state, host.name)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings, host.name))
+        serve_tenure(system, host, store)
         journal = FileJournal(own / "events.jsonl")
         stack.callback(journal.close)
         crashes = CrashWatch(journal, system.clock)
@@ -143,7 +144,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
 async def _take(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
     """Tell the authority whom to follow, and speak for the machine once its seat is free.
 
-    It is told again and again: an authority that has begun anew follows nobody. This ends when it is cancelled.
+    It is told again and again, until this is cancelled: an authority that has begun anew follows nobody.
     """
     async with asyncio.TaskGroup() as tasks:
         speaking: asyncio.Task[None] | None = None

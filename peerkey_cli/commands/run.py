@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run)
 
 
-def run(  # noqa: PLR0913 - what can be said of a system
+def run(  # noqa: PLR0913, PLR0917 - the options of the command
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration.", readable=False)],
     node: Annotated[
         list[str] | None,
@@ -96,6 +96,9 @@ def run(  # noqa: PLR0913 - what can be said of a system
         return
     if api is not None:
         message = "--api: on a cluster the admin API is api.sock of the state directory of each machine"
+        raise WrongUsage(message)
+    if detach and ray_address == "local":
+        message = "--detach: a cluster that this command starts ends with it; name one with --ray-address"
         raise WrongUsage(message)
     from peerkey_cli.cluster import driver
     from peerkey_cli.cluster.settings import ClusterSettings, RedisSettings

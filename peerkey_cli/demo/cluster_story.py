@@ -1,8 +1,9 @@
 """The steps of a demonstration on a cluster, each with what must have happened before the next.
 
 Routers on two hosts of a cluster, which are processes, key themselves. One host is killed with SIGKILL; Ray
-starts it again, its routers read their keys back, and no peering rekeys. Every key is rotated once. Then the CA
-revokes the certificate of one router: its list arrives over HTTP, and the alarm stands on both sides.
+starts it again, its routers read their keys back, and no peering rekeys. Every key is rotated once. Then
+the CA revokes the certificate of one router: its list arrives over HTTP, and the alarm stands on both
+sides.
 
 Whatever is told was read from the admin API; what does not hold is a :exc:`DemoFailed`.
 """

@@ -144,7 +144,7 @@ class ClusterWire:
         self._routes: Mapping[tuple[Address, Address], str] = MappingProxyType({})
         self._endpoints: Endpoints[ClusterEndpoint] = Endpoints(on_stranger)
         self._down: set[str] = set()
-        self._receiver = system.spawn(lambda: _Receiver(self), WIRE, mailbox=MAILBOX)
+        self._receiver = system.spawn(lambda: DatagramReceiver(self), WIRE, mailbox=MAILBOX)
 
     @property
     def strangers(self) -> int:
@@ -232,7 +232,7 @@ class ClusterWire:
             endpoint.go_direct(node)
 
 
-class _Receiver(Actor):
+class DatagramReceiver(Actor):
     """Takes the datagrams of other hosts. What finds its mailbox full is dropped, and counted there."""
 
     def __init__(self, wire: ClusterWire) -> None:

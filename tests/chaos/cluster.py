@@ -17,6 +17,7 @@ import contextlib
 import os
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,8 +40,10 @@ _NODE: Final[dict[str, Any]] = {
     "object_store_memory": 80 << 20,
     "include_dashboard": False,
     "include_log_monitor": False,
+    # Any port: there may be two such clusters at a time.
+    "dashboard_agent_listen_port": 0,
 }
-_HEAD: Final = "head"
+HEAD: Final = "head"
 #: Twice as fast as is good for a cluster that has to last.
 _HASTE: Final = {
     "RAY_health_check_initial_delay_ms": "1000",
@@ -58,13 +61,18 @@ class ChaosCluster:
         self.redis = redis
         self.redis_address = f"redis://127.0.0.1:{port}"
         self._cluster = Cluster(
-            initialize_head=True, head_node_args={**_NODE, "num_cpus": 2, "node_name": _HEAD}
+            initialize_head=True, head_node_args={**_NODE, "num_cpus": 2, "node_name": HEAD}
         )
-        self._nodes: dict[str, Node] = {_HEAD: self._cluster.head_node}
+        self._nodes: dict[str, Node] = {HEAD: self._cluster.head_node}
 
     @property
     def address(self) -> str:
         return str(self._cluster.address)
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """The names of the machines that there are, that of the head among them."""
+        return tuple(self._nodes)
 
     # --- machines ---------------------------------------------------------------------------------
 
@@ -75,7 +83,7 @@ class ChaosCluster:
 
     def lose(self, name: str) -> None:
         """Kill everything on a machine at once, as a power cut does; return when nothing of it runs."""
-        assert name != _HEAD, "this process is connected through it"
+        assert name != HEAD, "this process is connected through it"
         node = self._nodes.pop(name)
         whole = self.processes(node)
         for process in whole:
@@ -136,8 +144,18 @@ class ChaosCluster:
         self._cluster.head_node.start_gcs_server()
         until(lambda: bool(ray.nodes()), "the head answers")
 
+    @contextmanager
+    def kept_head(self) -> Iterator[HeadKeeper]:
+        """Start the head's server anew whenever it has ended by itself, while the block lasts."""
+        keeper = HeadKeeper(self)
+        keeper.start()
+        try:
+            yield keeper
+        finally:
+            keeper.end()
+
     def stop(self) -> None:
-        for name in [name for name in self._nodes if name != _HEAD]:
+        for name in [name for name in self._nodes if name != HEAD]:
             self.lose(name)
         disconnect()
         whole = self.processes(self._cluster.head_node)
@@ -146,6 +164,31 @@ class ChaosCluster:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(whole, timeout=NOTICED)
+
+
+class HeadKeeper(threading.Thread):
+    """Whoever runs a cluster starts its head again, as systemd or Kubernetes does.
+
+    The head ends when Redis stays away, and up to some seconds after that has returned.
+    """
+
+    def __init__(self, cluster: ChaosCluster) -> None:
+        super().__init__(name="keep the head", daemon=True)
+        self._cluster = cluster
+        self._ended = threading.Event()
+        #: Held by whoever takes the head, or Redis, away on purpose.
+        self.away = threading.RLock()
+
+    def run(self) -> None:
+        while not self._ended.wait(0.1):
+            with self.away:
+                if self._cluster.head_has_ended():
+                    self._cluster.lose_head()
+                    self._cluster.return_head()
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
 
 
 @contextmanager

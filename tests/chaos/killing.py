@@ -10,6 +10,7 @@ whoever places hosts (the coordinator), and a lost head or Redis whoever runs th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -113,7 +114,7 @@ class Killer:
         """Let an actor raise; wait for its next incarnation."""
         before = self.actor(host, name)
         assert before is not None
-        self._within(host, _crash, name)
+        self._within(host, crash, name)
 
         def is_another() -> bool:
             now = self.actor(host, name)
@@ -121,17 +122,23 @@ class Killer:
 
         until(is_another, f"{name} of {host} is back")
 
+    def end_loop(self, host: str) -> About:
+        """Let the loop of a host end as it never should; its process ends, and Ray starts another one."""
+        before = self.ready(host)
+        self.handle(host).__ray_call__.remote(_end_loop)
+        return self.replaced(before)
+
     def restart_process(self, host: str) -> About:
         """Have Ray kill the process of a host and start another one."""
         before = self.ready(host)
         ray.kill(find_host(host, self.namespace), no_restart=False)
-        return self._replaced(before)
+        return self.replaced(before)
 
     def kill_process(self, host: str) -> About:
         """Kill the process of a host by a signal."""
         before = self.ready(host)
         os.kill(before.pid, signal.SIGKILL)
-        return self._replaced(before)
+        return self.replaced(before)
 
     @contextmanager
     def frozen_process(self, host: str) -> Iterator[About]:
@@ -202,7 +209,8 @@ class Killer:
 
     # --- helpers ------------------------------------------------------------------------------------
 
-    def _replaced(self, before: About) -> About:
+    def replaced(self, before: About) -> About:
+        """Wait until another process is the host, and that one has ended."""
         about = self.ready(before.host, other_than=before.pid)
         until(lambda: not _runs(before.pid), f"process {before.pid} of {before.host} has ended")
         assert about.incarnation > before.incarnation
@@ -239,11 +247,17 @@ def _describe(host: ActorHost, name: str) -> ActorInfo | None:
     return host.run(work, NOTICED)
 
 
-def _crash(host: ActorHost, name: str) -> None:
+def crash(host: ActorHost, name: str) -> None:
+    """Let an actor raise. To be called by Ray, in the process of its host."""
+
     async def work() -> None:
         host.system.crash(host.system.ref(name), OSError())
 
     host.run(work, NOTICED)
+
+
+def _end_loop(host: ActorHost) -> None:
+    host._loop.call_soon_threadsafe(host._loop.stop)  # noqa: SLF001 - nothing else ends it
 
 
 # --- processes --------------------------------------------------------------------------------------
@@ -255,7 +269,9 @@ def _frozen(pid: int) -> Iterator[None]:
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        # It may have been given up and ended meanwhile.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def _runs(pid: int) -> bool:

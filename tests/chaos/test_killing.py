@@ -24,6 +24,9 @@ if find_spec("ray") is None:
     pytest.skip("Ray is not installed: pip install -e '.[cluster]'", allow_module_level=True)
 prepare(LOCAL, token=True)
 
+import ray
+
+from runtime.backends.ray import hosts as backend
 from runtime.backends.ray.hosts import HostNotStarted
 from runtime.backends.ray.machines import RayMachines
 from runtime.cluster.directory import on_host
@@ -158,6 +161,32 @@ def test_a_host_whose_machine_is_lost_counts_on_on_the_next_one_of_that_name(toy
     assert after.incarnation > before.incarnation
     assert after.machine != before.machine
     toys.count("west")
+
+
+def test_a_host_of_no_machine_is_started_by_ray_on_another_one(
+    toys: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So large that no machine has room for two of them, and one of three is on the machine that will be lost.
+    memory = min(node["Resources"]["memory"] for node in ray.nodes() if node["Alive"])
+    monkeypatch.setattr(backend, "PROCESS_BYTES", int(0.6 * memory))
+    abouts = []
+    for host in ("a", "b", "c"):
+        asyncio.run(toys.machines.start(host, None))
+        abouts.append(toys.killer.ready(host))
+    lost = toys.killer.cluster.node_id("two")
+    (moving,) = [about for about in abouts if about.machine == lost]
+    toys.discard(next(about.host for about in abouts if about is not moving))
+    number = toys.count(moving.host)
+
+    toys.killer.lose_machine("two")
+
+    after = toys.killer.ready(moving.host, other_than=moving.pid)
+    assert after.machine != lost
+    assert after.incarnation > moving.incarnation
+    assert toys.count(moving.host) > number
+    toys.killer.cluster.add("two")
+    for host in ("a", "b", "c"):
+        toys.discard(host)
 
 
 def test_hosts_speak_to_each_other_while_the_head_is_away_and_are_found_when_it_is_back(toys: Toy) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.port import KeptLists
+from actors.crl.status import RevocationStatus, SourceStatus
 from peerkey.errors import Unavailable
-from peerkey.pki.crl_polling import Validators
+from peerkey.pki.crl_polling import PollState, Validators
+from peerkey.pki.list_subscriptions import Origin
+from peerkey_cli.cluster.program import PROGRAM
+from runtime.cluster.codec import Codec
+from runtime.ref import Delivery, Ref
 
 URL = "http://crl.example/ca.crl"
 FETCHED = datetime(2030, 6, 15, 12, tzinfo=UTC)
@@ -21,6 +27,22 @@ def test_what_was_kept_is_there_again(tmp_path: Path) -> None:
 
     assert KeptFiles(tmp_path / "crl").load(URL) == kept(b"\x30list\nwith lines")
     assert KeptFiles(tmp_path / "crl").addresses() == ((URL, FETCHED),)
+
+
+def test_what_is_told_of_a_list_that_was_kept_travels_to_another_host(tmp_path: Path) -> None:
+    KeptFiles(tmp_path).save(kept(b"list"))
+    found = KeptFiles(tmp_path).load(URL)
+    assert found is not None
+    (_, until), *_ = KeptFiles(tmp_path).addresses()
+
+    codec = Codec(PROGRAM.registry, str, lambda name: Ref(name, cast("Delivery", None)))
+    status = RevocationStatus(
+        sources=(
+            SourceStatus(URL, Origin.CONFIGURED, PollState.WAITING, fetched=found.fetched, confirmed=until),
+        )
+    )
+
+    assert codec.decode_untrusted(codec.encode(status)) == status
 
 
 def test_a_directory_that_is_not_there_keeps_nothing(tmp_path: Path) -> None:

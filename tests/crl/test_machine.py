@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -20,6 +22,8 @@ from actors.crl.needs import MAXIMUM_CHARACTERS, Needs, needs_of, portable
 from actors.crl.port import FetchFailed, FetchFault
 from actors.crl.roles import Follow, Lead
 from peerkey.config.plan import CertificateSource, RevocationSource, ValidationMode
+from peerkey.errors import Unavailable
+from peerkey.observe.events import CrlUpdateFailed
 from peerkey.pki.crl_polling import Validators
 from peerkey.testing.ca import Issued, TestCA
 from peerkey.testing.lists import revocation_list
@@ -189,6 +193,43 @@ def test_what_a_host_wanted_that_never_comes_back_is_given_up_in_the_end(tmp_pat
     on_a_machine(fleet, scenario)
 
 
+@pytest.mark.parametrize("late", [1, 60])
+def test_a_machine_that_starts_again_judges_what_another_host_trusts_when_that_has_come(
+    tmp_path: Path, late: int
+) -> None:
+    fleet = a_fleet(tmp_path, EASTERN, None)
+    other = estrange(fleet, tmp_path)
+    fleet.certify(1, other.issue(uuid(1), more=[points(WESTERN)]))
+    first, second = fleet.ca.issue(UUID(int=7)), other.issue(UUID(int=8))
+
+    async def scenario(machine: Machine) -> None:
+        serve(machine, EASTERN, 1, first)
+        serve(machine, WESTERN, 1, second, ca=other)
+        east, west = machine.start("east", 0), machine.start("west", 1)
+        machine.lead("east")
+        await asyncio.sleep(60)
+        assert west.revoked(first, second)
+
+        for name in ("east", "west"):
+            await machine.kill(name)
+        before = len(crl_failures(fleet))
+        east = machine.start("east", 0)
+        machine.lead("east")
+        await asyncio.sleep(late)
+        if late > GATHERING.total_seconds():
+            fails(machine, EASTERN, WESTERN)
+        west = machine.start("west", 1)
+        machine.lead("east")
+        for _ in range(60):
+            await asyncio.sleep(10)
+            assert east.revoked(first, second)
+            assert west.revoked(first, second)
+        assert set(machine.shelf.kept) == {EASTERN, WESTERN}
+        assert (late > GATHERING.total_seconds()) or len(crl_failures(fleet)) == before
+
+    on_a_machine(fleet, scenario)
+
+
 def test_a_word_that_was_lost_is_made_up_for(tmp_path: Path) -> None:
     fleet = a_fleet(tmp_path, URL, URL)
     gone = fleet.ca.issue(UUID(int=7))
@@ -235,7 +276,7 @@ def test_a_follower_passes_the_question_on_how_it_stands_with_the_lists(tmp_path
         serve(machine, URL, 1, fleet.ca.issue(UUID(int=7)))
         fails(machine, WESTERN)
         east, west = machine.start("east", 0), machine.start("west", 1)
-        with pytest.raises((RuntimeFault, Exception), match="not known yet which host"):
+        with pytest.raises(Unavailable, match="not known yet which host"):
             await west.status()
         machine.lead("east")
         await asyncio.sleep(60)
@@ -278,6 +319,60 @@ def test_roles_that_change_back_and_forth_end_with_one_that_leads(tmp_path: Path
         assert (await west.status()).generation == west.known.generation
 
     on_a_machine(fleet, scenario)
+
+
+def test_whatever_becomes_of_hosts_and_roles_nothing_is_forgotten_and_all_agree_in_the_end(
+    tmp_path: Path,
+) -> None:
+    fleet = a_fleet(tmp_path, EASTERN, WESTERN)
+    other = estrange(fleet, tmp_path)
+    first, second, third = fleet.ca.issue(UUID(int=7)), other.issue(UUID(int=8)), other.issue(UUID(int=9))
+
+    async def scenario(machine: Machine, random: Random) -> None:
+        serve(machine, EASTERN, 1, first)
+        serve(machine, WESTERN, 1, second, ca=other)
+        routers = {"east": 0, "west": 1}
+        for name, number in routers.items():
+            machine.start(name, number)
+        machine.lead("east")
+        await asyncio.sleep(60)
+        for _ in range(20):
+            match random.randrange(6):
+                case 0:
+                    for name in tuple(machine.hosts)[: random.randint(1, 2)]:
+                        await machine.kill(name)
+                case 1 | 2:
+                    machine.lead(random.choice(machine.names))
+                case 3:
+                    machine.fabric.cut("east", "west")
+                case 4:
+                    fails(machine, EASTERN, WESTERN)
+                case 5:
+                    # Two that lead, for a while.
+                    for one in machine.hosts.values():
+                        one.authority.tell(Lead())
+            await passes(machine, random.randint(1, 50), first, second)
+            machine.fabric.mend()
+            for name, number in routers.items():
+                if name not in machine.hosts:
+                    machine.start(name, number)
+            await asyncio.sleep(0.1)
+            machine.lead(random.choice(machine.names))
+            await passes(machine, random.randint(1, 50), first, second)
+        serve(machine, EASTERN, 2, first)
+        serve(machine, WESTERN, 2, second, third, ca=other)
+        machine.lead("west")
+        await passes(machine, 60, first, second)
+        await machine.hosts["east"].reload()
+        await passes(machine, 60, first, second)
+        east, west = (machine.hosts[name] for name in machine.names)
+        assert east.revoked(third)
+        assert west.revoked(third)
+        assert east.known.generation == west.known.generation
+        assert set(machine.shelf.kept) == {EASTERN, WESTERN}
+
+    for seed in range(2):
+        on_a_machine(fleet, partial(scenario, random=Random(seed)))
 
 
 def test_one_who_led_once_does_not_put_an_older_master_list_in_the_place_of_a_newer() -> None:
@@ -372,6 +467,17 @@ def serve(machine: Machine, url: str, number: int, *revoked: Issued, ca: TestCA 
 def fails(machine: Machine, *urls: str) -> None:
     for url in urls:
         machine.servers.failures[url] = FetchFailed(FetchFault.STATUS, url, "the server answers 500")
+
+
+def crl_failures(fleet: Fleet) -> list[CrlUpdateFailed]:
+    return [entry.event for entry in fleet.journal.recent() if isinstance(entry.event, CrlUpdateFailed)]
+
+
+async def passes(machine: Machine, seconds: int, *revoked: Issued) -> None:
+    """Let time pass, in which all hosts that are there know that these are revoked."""
+    for _ in range(seconds):
+        await asyncio.sleep(1)
+        assert all(one.revoked(*revoked) for one in machine.hosts.values())
 
 
 async def security(machine: Machine, host: str) -> str:

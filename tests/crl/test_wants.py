@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from actors.crl.discovery import Installed, Named
+from actors.crl.ingesting import Judges
 from actors.crl.needs import Needs
 from actors.crl.source import MAXIMUM_SIGNERS
 from actors.crl.wants import MAXIMUM_CERTIFICATES, Wants
@@ -94,3 +95,16 @@ def test_the_certificates_that_need_not_be_read_again_are_bounded() -> None:
     assert bytes(32) not in wants.read
     wants.read_anew()
     assert not wants.read
+
+
+def test_trust_that_only_grows_takes_nothing_along() -> None:
+    wants = Wants(())
+    wants.configured(Needs(), trusting(b"root"), {})
+    wants.named([named(1, A, authority=b"issuing"), named(2, B)])
+    wants.configured(Needs(), trusting(b"other", b"root"), {A: True, B: False})
+
+    assert set(wants.at(NOW)) == {A, B}
+    assert wants.judges == Judges((b"other", b"root"), (b"issuing",))
+    # One that is trusted itself by now does not stand beside those that are.
+    wants.configured(Needs(), trusting(b"issuing", b"other", b"root"), {A: True, B: False})
+    assert wants.judges == Judges((b"issuing", b"other", b"root"), ())

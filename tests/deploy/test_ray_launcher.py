@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
+from runtime.backends.ray.settings import SETTINGS
 from tests.deploy.sources import ROOT, settings_of
 
 pytest.importorskip("ray", reason="install ray: pip install -e '.[cluster]'")
@@ -91,6 +92,12 @@ def test_every_start_reads_the_settings_with_token_and_tls() -> None:
     assert settings["RAY_USE_TLS"] == "1"
     assert len(list(_starts())) == 4
     assert all(". /etc/peerkey/ray.env;" in line for line in _starts())
+
+
+def test_a_cluster_of_others_is_set_as_one_that_is_started_here() -> None:
+    settings = settings_of(ROOT / "deploy" / "ray" / "ray.env")
+
+    assert settings.items() >= SETTINGS.items()
 
 
 def test_every_setting_is_one_that_ray_reads() -> None:

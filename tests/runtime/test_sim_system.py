@@ -14,11 +14,15 @@ from typing import TypeVar
 import pytest
 import structlog
 
-from runtime import Actor, Ask
-from runtime.actor import ReplyToken
+from runtime import Actor, Ask, Terminated
+from runtime.actor import Ending, ReplyToken
 from runtime.backends.sim import Oscillator, SimulatedExecutor, SimulatedSystem
 from runtime.backends.sim.executor import LONGEST_SECONDS
 from runtime.backends.virtual import OutsideVirtualTime, VirtualClock, VirtualTimeLoop
+from runtime.cluster.codec import Registry
+from runtime.cluster.directory import on_host
+from runtime.cluster.host import Host
+from runtime.cluster.simulated import Fabric
 from runtime.errors import LimitReached
 from runtime.executor import QUEUE_LIMIT
 from runtime.ref import Ref
@@ -145,6 +149,30 @@ def test_a_killed_system_handles_nothing_fires_no_timer_and_answers_nobody() -> 
     run(scenario)
 
 
+def test_a_killed_system_says_nothing_to_other_hosts_which_notice_its_silence() -> None:
+    async def scenario() -> None:
+        fabric = Fabric(Random(1))
+        east, west = new_system(1), new_system(2)
+        for name, system in (("east", east), ("west", west)):
+            Host(system, fabric.attach(name), Registry()).join(("east", "west"))
+        watched = east.spawn(Recorder, "watched")
+        witness = Witness(west.ref(on_host("east", "watched")))
+        west.spawn(lambda: witness, "witness")
+        await asyncio.sleep(3)
+        assert witness.heard == []
+        east.kill()
+        assert east.elsewhere is None
+        await asyncio.sleep(3)
+        # Neither that the actor has stopped nor that the host has left.
+        assert witness.heard == []
+        await asyncio.sleep(10)
+        assert witness.heard == [Ending.UNKNOWN]
+        watched.tell("after the end")
+        await west.stop(timedelta(0))
+
+    run(scenario)
+
+
 def test_heavy_work_comes_back_a_drawn_moment_later_as_if_from_a_thread() -> None:
     async def scenario() -> None:
         executor = SimulatedExecutor(Random(1))
@@ -266,6 +294,21 @@ class Slow(Actor):
     def _compute(self, word: str) -> str:
         self.computed.append(word)
         return word
+
+
+class Witness(Actor):
+    """Watches, and hears of an end."""
+
+    def __init__(self, watched: Ref) -> None:
+        self.watched = watched
+        self.heard: list[Ending] = []
+
+    async def started(self) -> None:
+        self.ctx.watch(self.watched)
+
+    def receive(self, message: object) -> None:
+        assert isinstance(message, Terminated)
+        self.heard.append(message.ending)
 
 
 def interleaved(seed: int) -> list[tuple[str, int]]:

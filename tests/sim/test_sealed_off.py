@@ -72,7 +72,7 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     # The process of a host, and calls between such processes.
     "runtime/backends/ray/actor_host.py": frozenset({"concurrent", "os", "threading", "time"}),
     "runtime/backends/ray/connecting.py": frozenset({"os", "secrets", "socket"}),
-    "runtime/backends/ray/hosts.py": frozenset({"time"}),
+    "runtime/backends/ray/hosts.py": frozenset({"concurrent", "time"}),
     "runtime/backends/ray/machines.py": frozenset({"psutil", "run_in_executor", "time"}),
     "runtime/backends/ray/transport.py": frozenset({"concurrent", "run_in_executor"}),
     # A buffer in memory, which is what a pickle is written to.

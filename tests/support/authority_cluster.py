@@ -125,6 +125,8 @@ class FakeMachines:
         #: Hosts that cannot be started, and whether nobody answers at all.
         self.barren: set[str] = set()
         self.mute = False
+        #: Whether nothing is known of processes.
+        self.hidden = False
         self.hosts: dict[str, str] = {}
         self.restarts: dict[str, int] = {}
 
@@ -152,7 +154,7 @@ class FakeMachines:
         return tuple(
             HostProcess(name, machine_of(name), 1000, each.number, "fake 1", self.restarts.get(name, 0))
             for name, each in self.cluster.processes.items()
-            if name != CONTROL
+            if name != CONTROL and not self.hidden
         )
 
     async def _answer(self) -> None:

@@ -41,6 +41,8 @@ def test_every_benchmark_has_its_rows(alone: dict[str, str]) -> None:
     )
     assert [row["unit"] for row in document["hosts"]] == ["messages/s", "answers/s"]
     assert all(row["value"] > 0 for row in document["hosts"])
+    assert all(row["value"] >= 0 for row in document["fleet"])
+    assert [row["ratio"] > 1 for row in document["fleet"] if row["floor"] is not None] == [True, True]
     messages, idle = document["runtime"]["messages"], document["runtime"]["idle"]
     for rows, works in ((messages, 5), (idle, 1)):
         assert len({row["work"] for row in rows}) == works

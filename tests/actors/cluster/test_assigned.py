@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.cluster.assigned import ASKED_AT_ONCE, Assigned, Places
@@ -97,6 +97,7 @@ def test_everything_is_read_again_once_for_each_order_and_not_by_a_host_that_has
     assert (assigned.reloads_done, assigned.reloads) == (4, 5)
 
 
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000))
 def test_messages_in_any_order_and_repeated_lead_to_what_the_latest_coordinator_wants(seed: int) -> None:
     random = Random(seed)

@@ -8,7 +8,7 @@ from random import Random
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.cluster import record
@@ -56,6 +56,7 @@ def test_certificates_in_the_configuration_travel_one_by_one_where_they_are_larg
     assert together(piece for group in groups for piece in group) == whole
 
 
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1_000), peers=st.integers(0, 900))
 def test_pieces_make_the_share_again_in_whatever_order_and_however_often_they_come(
     seed: int, peers: int

@@ -82,6 +82,25 @@ def test_a_host_that_is_wanted_again_while_it_is_discarded_is_started_at_once() 
     assert list(upkeep.due(3 * SECOND)) == [("m-0", Step.START)]
 
 
+def test_what_is_to_be_discarded_never_keeps_anything_from_being_started() -> None:
+    upkeep = reporting(*(f"a-{number}" for number in range(9)))
+    upkeep.want({f"b-{number}": "b" for number in range(3)}, SECOND)
+
+    due = list(upkeep.due(SECOND))
+    assert due == [*((f"b-{number}", Step.START) for number in range(3)), ("a-0", Step.DISCARD)]
+    for host, step in due:
+        upkeep.begun(host, step)
+    for number in range(3):
+        upkeep.ended(f"b-{number}", Step.START, "", SECOND)
+
+    # Ends that hang leave room for whatever is to be started.
+    assert list(upkeep.due(SECOND)) == [("a-1", Step.DISCARD)]
+    upkeep.begun("a-1", Step.DISCARD)
+    assert list(upkeep.due(SECOND)) == []
+    upkeep.want({"b-3": "b", "b-4": "b", "b-5": "b"}, SECOND)
+    assert list(upkeep.due(SECOND)) == [("b-3", Step.START), ("b-4", Step.START)]
+
+
 def test_nobody_is_started_again_where_nobody_reports_and_the_processes_are_there() -> None:
     upkeep = reporting("m-0", "m-1")
     upkeep.look(GRACE)

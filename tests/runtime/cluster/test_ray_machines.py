@@ -24,7 +24,8 @@ prepare(LOCAL, token=True)
 import ray
 
 from runtime.backends.ray import machines as module
-from runtime.backends.ray.hosts import HostNotStarted
+from runtime.backends.ray.actor_host import ActorHost
+from runtime.backends.ray.hosts import HostNotStarted, find_host
 from runtime.backends.ray.machines import RayMachines, name_machines
 from runtime.cluster.machines import HostProcess, Machine
 from runtime.wire.interfaces import addresses_up
@@ -79,6 +80,21 @@ async def test_a_host_is_started_once_found_and_discarded() -> None:
     assert not psutil.pid_exists(again.pid)
 
 
+async def test_a_host_sees_the_machines_and_starts_other_hosts_itself() -> None:
+    machines = RayMachines("within", PROGRAM, "")
+    await machines.start("control", None)
+    control = find_host("control", "within")
+    assert control is not None
+
+    east = ray.get(control.__ray_call__.remote(start_from_within, "east"), timeout=NOTICED)
+
+    assert {one.host: one for one in await machines.processes()}["east"] == east
+    # What a host has started lives on without it.
+    await machines.discard("control")
+    assert await machines.processes() == (east,)
+    await machines.discard("east")
+
+
 async def test_a_host_is_not_started_on_a_machine_that_is_not_there() -> None:
     with pytest.raises(HostNotStarted, match="host east did not start: there is no machine nowhere"):
         await RayMachines("nowhere", PROGRAM, "").start("east", "nowhere")
@@ -127,6 +143,19 @@ def test_a_machine_is_called_as_it_was_named_unless_two_are() -> None:
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+def start_from_within(control: ActorHost, host: str) -> HostProcess:
+    """Start a host from within the process of another one, as a coordinator does."""
+
+    async def work() -> HostProcess:
+        machines = RayMachines("within", PROGRAM, "")
+        (here,) = await machines.living()
+        await machines.start(host, here.name)
+        (_, started) = await machines.processes()
+        return started
+
+    return control.run(work, NOTICED)
 
 
 def node(address: str, name: str, letter: str, *, alive: bool = True) -> dict[str, Any]:

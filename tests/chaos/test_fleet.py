@@ -1,0 +1,83 @@
+"""A fleet of router nodes on a cluster that is broken in every way: no key is lost, none is replaced, every
+peering can be used again at both ends, alarms are raised and go.
+
+One test, so that one cluster and one fleet serve for all of it: what takes long by its nature (a frozen
+process, a lost machine) is left to ``make chaos``.
+"""
+
+# Ray is loaded after it has been told how it is going to be used.
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from peerkey.observe.alarms import actor_crashing, host_gone
+from runtime.backends.ray.connecting import LOCAL, prepare
+
+if find_spec("ray") is None:
+    pytest.skip("Ray is not installed: pip install -e '.[cluster]'", allow_module_level=True)
+prepare(LOCAL, token=True)
+
+from tests.chaos.fleet import Fleet, chaos_fleet
+from tests.chaos.ways import Chaos, Kind, Way
+
+if TYPE_CHECKING:
+    from tests.chaos.cluster import ChaosCluster
+
+#: Of the ways that concern a process, each host is killed in each; the actors in it need no more than one.
+COMBINATIONS = (
+    *((kind, Way.EXCEPTION) for kind in Kind),
+    (Kind.ACTOR_HOST, Way.RAY_KILL),
+    (Kind.ACTOR_HOST, Way.SIGKILL),
+    (Kind.HA_SYNC_LINK, Way.SIGKILL),
+    (Kind.CRL_SOURCE, Way.SIGKILL),
+    (Kind.COORDINATOR, Way.RAY_KILL),
+    (Kind.COORDINATOR, Way.SIGKILL),
+    (Kind.ROUTER_NODE, Way.HEAD),
+    (Kind.PEER_PATH, Way.REDIS),
+    (Kind.AUTHORITY, Way.REDIS),
+)
+
+
+@pytest.fixture
+def fleet(chaos: ChaosCluster) -> Iterator[Fleet]:
+    with (
+        tempfile.TemporaryDirectory(prefix="pk-", dir="/tmp") as folder,
+        chaos_fleet(chaos, Path(folder)) as fleet,
+    ):
+        yield fleet
+
+
+@pytest.mark.timeout(600)
+def test_whatever_is_broken_no_key_is_lost_or_replaced_and_every_peering_is_usable_again(
+    fleet: Fleet,
+) -> None:
+    chaos = Chaos(fleet, Random(7))
+    keys = dict(fleet.keys)
+
+    for kind, way in COMBINATIONS:
+        recovery = chaos.perform(kind, way)
+        assert recovery is not None, f"there is no {kind.value}"
+        assert fleet.keys == keys, f"{kind.value}, {way.value}"
+
+    # An alarm for as long as a host is frozen, and for minutes after a third crash.
+    (host, path), *_ = fleet.look().actors(Kind.PEER_PATH.value)
+    with fleet.killer.frozen_process(host):
+        fleet.alarmed(host_gone(host, "", "").identity)
+    fleet.recovered()
+    for _ in range(3):
+        fleet.killer.crash_actor(host, path)
+    fleet.alarmed(actor_crashing("", path, "").identity)
+    fleet.recovered()
+
+    assert fleet.keys == keys
+    assert (fleet.tally.lost, fleet.tally.rekeyed) == (0, 0)
+    fleet.quiet_by_api()

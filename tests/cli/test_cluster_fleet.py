@@ -1,0 +1,53 @@
+"""The fleet of a cluster, as the host sees it that speaks for its machine."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from actors.cluster.messages import PlacementStatus
+from actors.names import CONTROL, COORDINATOR
+from peerkey.observe.alarms import machine_lost
+from peerkey_cli.cluster.fleet import ClusterFleet
+from runtime.clock import SystemClock
+from runtime.cluster.directory import on_host
+from runtime.errors import RuntimeFault, Undeliverable
+
+
+class FakeSystem:
+    """Has one actor that answers, or does not."""
+
+    def __init__(self) -> None:
+        self.clock = SystemClock()
+        self.answer: PlacementStatus | None = None
+
+    def ref(self, name: str) -> FakeSystem:
+        assert name == on_host(CONTROL, COORDINATOR)
+        return self
+
+    async def ask(self, _question: object, _within: timedelta) -> PlacementStatus:
+        if self.answer is None:
+            raise Undeliverable(on_host(CONTROL, COORDINATOR), "it is away")
+        return self.answer
+
+
+def test_a_coordinator_that_is_away_is_told_of_beside_its_last_word() -> None:
+    system = FakeSystem()
+    fleet = ClusterFleet(cast("Any", system), cast("Any", None), cast("Any", None), "here")
+    with pytest.raises(RuntimeFault):
+        asyncio.run(fleet.placement())
+
+    lost = machine_lost("one")
+    system.answer = said = PlacementStatus(1, 1, "packed", ("two",), (), (), 0, (lost,))
+    assert asyncio.run(fleet.placement()) == said
+
+    system.answer = None
+    for _ in range(2):
+        last = asyncio.run(fleet.placement())
+        assert [alarm.identity for alarm in last.alarms] == ["machine:one", "cluster:coordinator"]
+
+    system.answer = said
+    assert asyncio.run(fleet.placement()) == said
