@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections import defaultdict
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,7 +44,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def test_every_node_and_every_path_has_a_process_of_its_own(fleet: Fleet) -> None:
     _, client = fleet
     found = pids(client)
-    kinds: dict[str, set[str]] = {host: set() for host in found}
+    kinds: defaultdict[str, set[str]] = defaultdict(set)
     for actor in client.get("actors", Actors).actors:
         kinds[actor.host].add(actor.kind)
 
