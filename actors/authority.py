@@ -26,6 +26,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
+from actors.configuration_events import changes
 from actors.crl.index import RevocationIndex
 from actors.crl.index_steps import LookDue
 from actors.crl.status import GetRevocation, RevocationStatus
@@ -133,12 +134,15 @@ class Authority(Actor):
         *,
         revocation: RevocationPorts | None = None,
         enroller: Enroller | None = None,
+        tells_changes: bool = True,
     ) -> None:
         """Run every node that ``read_plans`` returns.
 
         Revocation lists are followed where there are ``revocation`` ports for that; ``enroller`` renews
-        certificates where the configuration asks for it.
+        certificates where the configuration asks for it. Changes of the configuration are recorded here
+        unless what is read is a share of it, and somebody else knows the whole (``tells_changes``).
         """
+        self._tells_changes = tells_changes
         self._read_plans = read_plans
         self._renewals = Renewals(enroller, ports.journal)
         self._ports = ports
@@ -171,6 +175,7 @@ class Authority(Actor):
             case Reload() | AdoptPlans():
                 self._read(self.ctx.reply_token(), all_again=isinstance(message, Reload))
             case PlansRead(plans, token, all_again=True):
+                self._tell_changes(plans)
                 token.reply(self._reconcile(plans))
                 self._fetch_lists()
             case PlansRead(plans, token):
@@ -191,6 +196,12 @@ class Authority(Actor):
                 self._start(name)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _tell_changes(self, plans: tuple[NodePlan, ...]) -> None:
+        """Record what is different in the configuration that is about to be taken up."""
+        if self._tells_changes:
+            for node, event in changes(self._plans, {plan.name: plan for plan in plans}):
+                self._ports.journal.record(self.ctx.clock.wall(), node, event)
 
     def _read(self, token: ReplyToken, *, all_again: bool) -> None:
         """Read the configuration again."""

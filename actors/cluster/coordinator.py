@@ -50,6 +50,7 @@ from actors.cluster.shares import (
 )
 from actors.cluster.units import owners_of, prefix_of, routes_of, unit_of
 from actors.cluster.upkeep import Step, Upkeep
+from actors.configuration_events import changes
 from actors.messages import Reload
 from actors.names import AGENT, AUTHORITY, CONTROL, COORDINATOR
 from actors.work import computed
@@ -376,6 +377,11 @@ class Coordinator(Actor):
 
     def _take_configuration(self, configuration: Configuration, token: ReplyToken | None) -> None:
         self.ctx.cancel_timer("read")
+        if self._configuration is not None:
+            former = {name: share.plan for name, share in self._configuration.shares.items()}
+            now = {name: share.plan for name, share in configuration.shares.items()}
+            for node, event in changes(former, now):
+                self._record(node, event)
         self._configuration, self._config_fault = configuration, ""
         self._readings += 1
         if token is not None:

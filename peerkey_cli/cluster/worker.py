@@ -27,7 +27,6 @@ from actors.crl.ingesting import ProcessIngester
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
 from actors.crl.messages import SourcePorts
-from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores
 from actors.master_list_file import MasterListFile
 from actors.names import AGENT, AUTHORITY
@@ -37,7 +36,7 @@ from peerkey_cli.api.server import serving
 from peerkey_cli.cluster.fleet import ClusterFleet
 from peerkey_cli.cluster.seat import LOOK_EVERY, Seat
 from peerkey_cli.cluster.stores import host_directory, opened
-from peerkey_cli.compose import SshWhereWanted
+from peerkey_cli.compose import SshWhereWanted, journal_at
 from peerkey_cli.daemon import measured
 from peerkey_cli.files import read_file
 from peerkey_cli.renewing import EstEnroller
@@ -65,8 +64,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
     own = host_directory(settings.state, host.name)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings, host.name))
-        journal = FileJournal(own / "events.jsonl")
-        stack.callback(journal.close)
+        journal = journal_at(stack, own / "events.jsonl", settings.syslog_address)
         crashes = CrashWatch(journal, system.clock)
         stack.callback(crashes.close)
         system.observe(crashes.observe, speakable=(PeerkeyError,))
@@ -99,7 +97,9 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         assigned = Assigned()
         enroller = EstEnroller(keystore, revocation=known)
         authority = system.spawn(
-            lambda: Authority(assigned.plans, ports, revocation=revocation, enroller=enroller),
+            lambda: Authority(
+                assigned.plans, ports, revocation=revocation, enroller=enroller, tells_changes=False
+            ),
             AUTHORITY,
             supervision=PATIENT,
         )
@@ -132,9 +132,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
 
 async def _take(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
     """Follow whoever speaks for the machine; do so once the seat is free, until this is cancelled."""
-    await seat.watch(
-        partial(_speak, authority, fleet, settings), lambda leader: None
-    )
+    await seat.watch(partial(_speak, authority, fleet, settings), lambda leader: None)
 
 
 async def _speak(authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
