@@ -286,7 +286,7 @@ def _examined(files: AuditFiles) -> _Tail:
     for node, numbers in (checkpoint.counted or {}).items():
         statistics.add(node, numbers, checkpoint.since)
     tail = _Tail(statistics, head=checkpoint.head, damage=damage)
-    _follow(tail, there, checkpoint, noted=known is not None)
+    _follow(tail, files, there, checkpoint, noted=known is not None)
     return tail
 
 
@@ -302,10 +302,12 @@ def _set_aside(files: AuditFiles) -> list[str]:
     return [f"there was one without a chain, which is {aside.name} now"]
 
 
-def _follow(tail: _Tail, there: tuple[Path, ...], checkpoint: Checkpoint, *, noted: bool) -> None:
+def _follow(
+    tail: _Tail, files: AuditFiles, there: tuple[Path, ...], checkpoint: Checkpoint, *, noted: bool
+) -> None:
     """Read the lines that the checkpoint does not cover, count them, and find where the log ends."""
     noted_at = checkpoint.head.sequence
-    former: Head | None = checkpoint.head if noted else None
+    former: Head | None = None
     newest = 0
     for path in there:
         tail.size = tail.first = 0
@@ -320,11 +322,15 @@ def _follow(tail: _Tail, there: tuple[Path, ...], checkpoint: Checkpoint, *, not
             number = sequence_untrusted(each.content)
             tail.first = tail.first or number or 0
             newest = max(newest, number or 0)
-            if number is not None and number < noted_at:
+            if number is not None and number < noted_at and former is None:
                 continue
+            if former is None and noted and number != noted_at:
+                former = checkpoint.head
             line = _taken(tail, each.content, checkpoint, former, f"{path.name}, line {each.number}")
             if line is not None:
                 former = tail.head = line.head
+    if files.active not in there:
+        tail.size, tail.first, tail.torn = 0, 0, b""
     if noted and newest < noted_at:
         many = noted_at - newest
         tail.damage.append(f"its last {many} line{'s are' if many != 1 else ' is'} missing, up to {noted_at}")
@@ -338,7 +344,7 @@ def _taken(
     """Count a line that the checkpoint does not cover; return it if it can be read."""
     try:
         line = read_line_untrusted(content)
-        if line.head.sequence == checkpoint.head.sequence:
+        if former is None and line.head.sequence == checkpoint.head.sequence:
             if line.head != checkpoint.head:
                 tail.damage.append(f"{place}: it is another than the one that was noted")
             return line
@@ -347,6 +353,8 @@ def _taken(
             require_next(line, former)
         except Broken as fault:
             tail.damage.append(f"{place}: {fault}")
+            if former is not None and line.head.sequence <= former.sequence:
+                return None
     except Broken as fault:
         tail.damage.append(f"{place}: {fault}")
         return None

@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
+from actors import certificate_watch
 from actors.audit_files import AuditFiles, lines_of
+from actors.crl import index, source
 from actors.crl.port import FetchFailed
 from actors.journal import FileJournal
 from peerkey.config.plan import NodePlan, RevocationSource
@@ -67,7 +69,14 @@ def month(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Books]:
             for site in fleet.sites.values():
                 operate(site, books[site.name], day)
 
-    outcome = simulate(plans(), Settings(7, timedelta(days=DAYS), kinds=KINDS, intensity=0.5), beside=beside)
+    settings = Settings(7, timedelta(days=DAYS), kinds=KINDS, intensity=0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        # Looking every few minutes at what nobody has changed is most of what a quiet month costs.
+        patch.setattr(certificate_watch, "WATCH_INTERVAL", timedelta(hours=1))
+        patch.setattr(certificate_watch, "JUDGE_AGAIN_AFTER", timedelta(hours=6))
+        patch.setattr(index, "LOOK_AFTER", timedelta(hours=6))
+        patch.setattr(source, "LOOK_AGAIN_AFTER", timedelta(hours=6))
+        outcome = simulate(plans(), settings, beside=beside)
 
     assert outcome.finding is None, outcome.finding
     return books
@@ -222,7 +231,11 @@ def by_hand(event: Event) -> tuple[str, ...]:
         ingested = {"ingested": "CRL ingestion success", "ingestion": "CRL ingestion failure"}
         return (fetched, *((ingested[event.stage],) if event.stage in ingested else ()))
     if state in {"expired", "invalid", "revoked"}:
-        whose = {"CertificateWentBad": "", "PeerCertificateRefused": "peer ", "PeerCertificateWentBad": "peer "}
+        whose = {
+            "CertificateWentBad": "",
+            "PeerCertificateRefused": "peer ",
+            "PeerCertificateWentBad": "peer ",
+        }
         return (f"{whose[kind]}certificate {state}",)
     return ()
 
