@@ -55,16 +55,14 @@ def test_a_reload_tells_what_is_different_and_nothing_where_nothing_is(tmp_path:
         reload(system)
         assert told(system, "configuration.changed") == []
 
-        text, interval = routers.file.read_text(), '"peer-key-retransmit-interval": '
-        assert f"{interval}5" in text
-        routers.file.write_text(text.replace(f"{interval}5", f"{interval}7"))
+        text, timeout = routers.file.read_text(), '"peer-key-timeout": '
+        assert f"{timeout}10" in text
+        routers.file.write_text(text.replace(f"{timeout}10", f"{timeout}20"))
         reload(system)
 
         found = told(system, "configuration.changed")
     assert [node for node, _ in found] == ["east/node0", "west/node0"]
-    assert {detail["differences"] for _, detail in found} == {
-        ("policy.retransmit_interval: 0:00:05 -> 0:00:07",)
-    }
+    assert {detail["differences"] for _, detail in found} == {("policy.timeout: 0:00:10 -> 0:00:20",)}
 
 
 # --- helpers --------------------------------------------------------------------------------------
