@@ -19,6 +19,7 @@ One process at a time writes a log; the lock of the state directory sees to that
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from dataclasses import dataclass, field
@@ -189,6 +190,13 @@ class AuditLog:
         if not self._sound:
             os.ftruncate(self._descriptor, self._size)
             self._sound = True
+        if self._overtaken():
+            # A process that was thought dead and wakes up beside its successor must not break the chain.
+            raise OSError(errno.ESTALE, "another process has written to it")
+
+    def _overtaken(self) -> bool:
+        """Tell whether another process has written to the file."""
+        return self._sound and os.fstat(self._descriptor).st_size != self._size
 
     def _write(self, line: bytes) -> None:
         """Write a whole line.
@@ -257,11 +265,13 @@ class AuditLog:
             raise failed
         if retired:
             sync_directory(self._files.active.parent)
-        self._files.write_checkpoint(checkpoint)
+        if not self._overtaken():
+            self._files.write_checkpoint(checkpoint)
         self._synced = checkpoint.head
 
     def _note(self, *, closed: bool) -> None:
-        self._files.write_checkpoint(self._checkpoint(closed=closed))
+        if not self._overtaken():
+            self._files.write_checkpoint(self._checkpoint(closed=closed))
 
     def _checkpoint(self, *, closed: bool) -> Checkpoint:
         return Checkpoint(self._head, closed, self.statistics.since, self.statistics.numbers())

@@ -163,7 +163,8 @@ class FileJournal(MemoryJournal):
     ) -> None:
         """Go on with the log at ``path``, which only its owner may read; it is made where it is missing.
 
-        ``tell`` is told of each line; ``file_bytes`` and ``full_files`` bound how much is kept. What is found wrong with the log is the first thing that is recorded.
+        ``tell`` is told of each line; ``file_bytes`` and ``full_files`` bound how much is kept. What is found
+        wrong with the log is the first thing that is recorded.
 
         :raises OSError: it cannot be read or written.
         """

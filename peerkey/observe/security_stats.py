@@ -136,7 +136,7 @@ class Counted:
 
 
 def summed(several: Iterable[Counted]) -> Counted:
-    """Return what several have counted, by node and in the order of the seed, since the first of them began."""
+    """Return what several have counted, by node and in the order of the seed, since the first began."""
     found: Tally[tuple[str, str]] = Tally()
     begun = []
     for each in several:

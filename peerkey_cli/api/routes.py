@@ -19,7 +19,7 @@ from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli import documents, schemas, statistics
 from peerkey_cli.alarm_times import AlarmTimes
-from peerkey_cli.audit import event_of, require_node
+from peerkey_cli.audit import OF_THE_MACHINE, event_of, require_node
 from peerkey_cli.errors import NotFound
 from peerkey_cli.versions import own_version
 from runtime.errors import RuntimeFault
@@ -197,7 +197,8 @@ def _acts(fleet: Fleet) -> APIRouter:
     async def audit(request: schemas.AuditRequest) -> schemas.Recorded:
         """Record what a command did to the files of a node, and count it."""
         event = event_of(request.type, request.fields)
-        require_node(request.node, [(each.node, each.uuid) for each in await fleet.nodes()])
+        if not isinstance(event, OF_THE_MACHINE):
+            require_node(request.node, [(each.node, each.uuid) for each in await fleet.nodes()])
         return schemas.Recorded(time=await fleet.record(request.node, event))
 
     return router

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from actors.audit_files import AuditFiles, lines_of
+from actors.audit_log import FILE_BYTES, FULL_FILES
 from actors.journal import FileJournal, MemoryJournal
 from peerkey.errors import Unavailable
 from peerkey.observe.events import CertificateRefused, ConfigurationChanged, CsrFailed, Event, KeyActivated
@@ -40,8 +41,8 @@ def opened(path: Path) -> Iterator[Callable[..., FileJournal]]:
     """Open journals that are closed with the test at the latest."""
     made: list[FileJournal] = []
 
-    def open_one(**bounds: int) -> FileJournal:
-        made.append(FileJournal(path, **bounds))
+    def open_one(file_bytes: int = FILE_BYTES, full_files: int = FULL_FILES) -> FileJournal:
+        made.append(FileJournal(path, file_bytes=file_bytes, full_files=full_files))
         return made[-1]
 
     yield open_one
@@ -128,7 +129,8 @@ def test_a_full_file_is_followed_by_another_and_the_oldest_are_deleted(
     found = verified((files,)).logs[0]
     assert found.fault is None
     assert found.files == 4
-    assert found.first is not None and found.first > 1
+    assert found.first is not None
+    assert found.first > 1
     assert found.head == str(journal.head)
     assert journal.counted().totals() == {Counter.CSR_FAILURE: 60}
 
@@ -321,6 +323,23 @@ def test_half_a_line_that_had_room_is_taken_back(
     write(journal, 1)
 
     assert [line["type"] for line in documents(path)] == [FAILED.TYPE, "audit.gap", FAILED.TYPE]
+    assert fault(path) is None
+
+
+def test_a_process_that_wakes_up_beside_its_successor_does_not_break_the_chain(
+    path: Path, opened: Callable[..., FileJournal]
+) -> None:
+    sleeper = opened()
+    write(sleeper, 2)
+    successor = opened()
+    write(successor, 2)
+
+    write(sleeper, 1)
+
+    assert sleeper.lost == 1
+    sleeper.abandon()
+    write(successor, 1)
+    assert [line["sequence"] for line in documents(path)] == [1, 2, 3, 4, 5]
     assert fault(path) is None
 
 

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+from typer.testing import CliRunner
 
 from peerkey.observe.alarms import Alarm, peer_unreachable
 from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.cluster.fleet import Noticed
+from peerkey_cli.main import app
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import two_routers
 from tests.support.hosts import wait_for
@@ -63,6 +65,19 @@ def test_a_reload_tells_what_is_different_and_nothing_where_nothing_is(tmp_path:
         found = told(system, "configuration.changed")
     assert [node for node, _ in found] == ["east/node0", "west/node0"]
     assert {detail["differences"] for _, detail in found} == {("policy.timeout: 0:00:10 -> 0:00:20",)}
+
+
+def test_a_command_beside_a_system_that_runs_leaves_the_writing_to_it(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with in_background(two_routers(tmp_path).file, state) as system:
+        done = CliRunner().invoke(app, ["create", "private-key", "spare", "--state-dir", str(state)])
+        assert done.exit_code == 0, done.output
+
+        (created,) = told(system, "system.create_private_key")
+        assert created[1]["name"] == "spare"
+
+    verified = CliRunner().invoke(app, ["events", "verify", "--state-dir", str(state)])
+    assert verified.exit_code == 0, verified.output
 
 
 # --- helpers --------------------------------------------------------------------------------------

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from metrics.exporter import exposition
-from peerkey.observe.events import CertificateRefused, CsrFailed, CsrGenerated, PeerCertificateRefused
+from peerkey.observe.events import CertificateRefused, CsrFailed, CsrGenerated, Event, PeerCertificateRefused
 from peerkey.observe.security_stats import Count, Counted, Counter, NoSuchCounter, below, summed
 from peerkey_cli import layouts, statistics
+from peerkey_cli.embedded import Running
 from peerkey_cli.main import app
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import two_routers
@@ -53,7 +54,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
             ("west/node0", CertificateRefused("base", "validity", "it has expired")),
             ("west/node0", PeerCertificateRefused("east/node0", "00", "revoked", "revoked", "")),
         ):
-            running.call(lambda fleet, node=node, event=event: fleet.record(node, event))
+            running.call(partial(recorded, node, event))
         yield running
 
 
@@ -199,6 +200,10 @@ def test_no_counter_goes_on_after_its_last_word() -> None:
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+async def recorded(node: str, event: Event, fleet: Running) -> None:
+    await fleet.record(node, event)
 
 
 def peerkey(system: Background, *words: str) -> Result:

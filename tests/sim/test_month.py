@@ -1,8 +1,8 @@
-"""A simulated month: the security statistics are what happened, event by event, and what the audit log adds up to.
+"""A simulated month: the statistics are what happened, event by event, and what the audit log adds up to.
 
-Every node of a small fleet keeps its audit log in files, as in production. Processes are killed and power fails in
-the middle of everything; each time the log is left as it is (now and then with half a line at its end) and opened
-again. What happened is counted here a second time, by rules of this file, from the events themselves.
+Every node of a small fleet keeps its audit log in files, as in production. Processes are killed and power
+fails in the middle of everything; each time the log is left as it is, now and then with half a line at its end,
+and opened again. What happened is counted here a second time, by rules of this file, from the events themselves.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def test_every_line_that_was_acknowledged_is_there_and_fits(month: dict[str, Boo
 
 
 def plans() -> tuple[NodePlan, ...]:
-    """Return a pair of routers with the intervals of the seed's defaults, and lists that are polled twice a day."""
+    """Return a pair of routers with the seed's intervals, and lists that are polled twice a day."""
     policy = replace(
         planned("pair")[0].policy,
         rekey_interval=timedelta(hours=24),

@@ -1,7 +1,7 @@
 """A process that writes an audit log as fast as it can until it is killed, and says what it was promised.
 
-After each event that :meth:`~actors.journal.FileJournal.record` has taken, it writes the head of the log to its
-standard output. Whoever kills it knows from the last whole line what the log must hold.
+After each event that :meth:`~actors.journal.FileJournal.record` has taken, it writes the head of the log to
+its standard output. Whoever kills it knows from the last whole line what the log must hold.
 """
 
 from __future__ import annotations
