@@ -74,7 +74,7 @@ def test_a_command_beside_a_system_that_runs_leaves_the_writing_to_it(tmp_path: 
         assert done.exit_code == 0, done.output
 
         (created,) = told(system, "system.create_private_key")
-        assert created[1]["name"] == "spare"
+        assert str(created[1]["name"]).endswith("/pki/spare.key")
 
     verified = CliRunner().invoke(app, ["events", "verify", "--state-dir", str(state)])
     assert verified.exit_code == 0, verified.output

@@ -1,8 +1,8 @@
 """A simulated month: the statistics are what happened, event by event, and what the audit log adds up to.
 
 Every node of a small fleet keeps its audit log in files, as in production. Processes are killed and power
-fails in the middle of everything; each time the log is left as it is, now and then with half a line at its end,
-and opened again. What happened is counted here a second time, by rules of this file, from the events themselves.
+fails in the middle of everything; each time the log is left as it is, now and then with half a line at its
+end, and opened again. What happened is counted here a second time, by rules of this file.
 """
 
 from __future__ import annotations
