@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
+from actors.configuration_events import changes
 from actors.crl.following import FollowingLists
 from actors.crl.leading import LeadingLists
 from actors.crl.lists import ANSWER_WITHIN, ListsHere, ListStep
@@ -141,13 +142,17 @@ class Authority(Actor):
         revocation: RevocationPorts | None = None,
         enroller: Enroller | None = None,
         find: Callable[[str], Ref] | None = None,
+        tells_changes: bool = True,
     ) -> None:
         """Run every node that ``read_plans`` returns.
 
         Revocation lists are followed where there are ``revocation`` ports for that; ``enroller`` renews
         certificates where the configuration asks for it. Where this host is one of several of a machine,
         ``find`` returns the reference of any name: then ``Lead`` and ``Follow`` say who follows the lists.
+        Changes of the configuration are recorded here unless what is read is a share of it, and somebody else
+        knows the whole (``tells_changes``).
         """
+        self._tells_changes = tells_changes
         self._read_plans = read_plans
         self._renewals = Renewals(enroller, ports.journal)
         self._ports = ports
@@ -188,6 +193,7 @@ class Authority(Actor):
             case Reload() | AdoptPlans():
                 self._read(self.ctx.reply_token(), all_again=isinstance(message, Reload))
             case PlansRead(plans, token, all_again=True):
+                self._tell_changes(plans)
                 token.reply(self._reconcile(plans))
                 if self._lists is not None:
                     self._lists.planned()
@@ -210,6 +216,12 @@ class Authority(Actor):
                 self._start(name)
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _tell_changes(self, plans: tuple[NodePlan, ...]) -> None:
+        """Record what is different in the configuration that is about to be taken up."""
+        if self._tells_changes:
+            for node, event in changes(self._plans, {plan.name: plan for plan in plans}):
+                self._ports.journal.record(self.ctx.clock.wall(), node, event)
 
     def _read(self, token: ReplyToken, *, all_again: bool) -> None:
         """Read the configuration again."""

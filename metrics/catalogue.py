@@ -78,21 +78,21 @@ CSRS: Final = Metric(
     Kind.COUNTER,
     ("node", "result"),
     "Certificate signing requests: made (success) or not (failure).",
-    "show events",
+    "show stats security CSR",
 )
 CERTIFICATE_IMPORTS: Final = Metric(
     "peerkey_certificate_import_total",
     Kind.COUNTER,
     ("node", "result"),
     "Imports of a node's certificate: done (success) or refused (failure).",
-    "show events",
+    "show stats security certificate import",
 )
 CERTIFICATE_FAULTS: Final = Metric(
     "peerkey_certificate_faults_total",
     Kind.COUNTER,
     ("node", "state"),
     "How often the node's own certificate was found expired, invalid or revoked.",
-    "show events",
+    "show stats security certificate",
 )
 REVOCATION_CHECKS: Final = Metric(
     "peerkey_revocation_checks_total",
@@ -106,21 +106,21 @@ PEER_CERTIFICATE_FAULTS: Final = Metric(
     Kind.COUNTER,
     ("node", "state"),
     "How often a peer's certificate was found expired, invalid or revoked.",
-    "show events",
+    "show stats security peer certificate",
 )
 CRL_FETCHES: Final = Metric(
     "peerkey_crl_fetch_total",
     Kind.COUNTER,
     ("node", "result"),
     "Revocation lists that were asked for: there, or unchanged (success), or not (failure).",
-    "show events",
+    "show stats security CRL fetch",
 )
 CRL_INGESTIONS: Final = Metric(
     "peerkey_crl_ingestion_total",
     Kind.COUNTER,
     ("node", "result"),
     "Revocation lists that were fetched: in use (success), or refused (failure).",
-    "show events",
+    "show stats security CRL ingestion",
 )
 CRL_ENTRIES: Final = Metric(
     "peerkey_crl_entries",

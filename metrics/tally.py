@@ -1,12 +1,13 @@
 """Which events are counted, and under which name: what the seed's ``show stats security …`` tell.
 
-A tally begins at zero with its process, as Prometheus expects of a counter. It is fed every event, and
-keeps one number for each node and result.
+A tally begins at zero with its process, as Prometheus expects of a counter, and nobody sets it back: what
+``clear stats`` clears is :mod:`peerkey.observe.security_stats`. It is fed every event, and keeps one number
+for each node and result.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter as Count
 from typing import TYPE_CHECKING, Final
 
 from metrics.catalogue import (
@@ -24,13 +25,29 @@ from metrics.catalogue import (
     Metric,
 )
 from peerkey.observe import events
+from peerkey.observe.security_stats import Counter, counters_of
 from peerkey.pki.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What the seed has a counter for. A certificate that is missing is none of them.
-_STATES: Final = frozenset({"expired", "invalid", "revoked"})
+#: The seed's counters as metrics. What is counted as which is said in :mod:`peerkey.observe.security_stats`.
+_METRICS: Final = {
+    Counter.CSR_SUCCESS: (CSRS, "success"),
+    Counter.CSR_FAILURE: (CSRS, "failure"),
+    Counter.IMPORT_SUCCESS: (CERTIFICATE_IMPORTS, "success"),
+    Counter.IMPORT_FAILURE: (CERTIFICATE_IMPORTS, "failure"),
+    Counter.FETCH_SUCCESS: (CRL_FETCHES, "success"),
+    Counter.FETCH_FAILURE: (CRL_FETCHES, "failure"),
+    Counter.INGESTION_SUCCESS: (CRL_INGESTIONS, "success"),
+    Counter.INGESTION_FAILURE: (CRL_INGESTIONS, "failure"),
+    Counter.EXPIRED: (CERTIFICATE_FAULTS, "expired"),
+    Counter.INVALID: (CERTIFICATE_FAULTS, "invalid"),
+    Counter.REVOKED: (CERTIFICATE_FAULTS, "revoked"),
+    Counter.PEER_EXPIRED: (PEER_CERTIFICATE_FAULTS, "expired"),
+    Counter.PEER_INVALID: (PEER_CERTIFICATE_FAULTS, "invalid"),
+    Counter.PEER_REVOKED: (PEER_CERTIFICATE_FAULTS, "revoked"),
+}
 
 
 #: Why a certificate was accepted: its chain leads to a trusted CA; it is the first one that was seen, and no
@@ -60,44 +77,21 @@ def authentication(event: events.Event) -> tuple[str, str] | None:
 
 
 def of_lists(event: events.Event) -> tuple[tuple[Metric, str], ...]:
-    """Return what has become of fetching and of ingesting a revocation list, where an event tells it.
-
-    A list that was refused had been fetched; one that is unchanged is not ingested again.
-    """
-    match event:
-        case events.CrlUpdated(stage="unchanged"):
-            return ((CRL_FETCHES, "success"),)
-        case events.CrlUpdated(stage="ingested"):
-            return ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "success"))
-        case events.CrlUpdated(stage="fetch"):
-            return ((CRL_FETCHES, "failure"),)
-        case events.CrlUpdated(stage="ingestion"):
-            return ((CRL_FETCHES, "success"), (CRL_INGESTIONS, "failure"))
-        case _:
-            return ()
+    """Return what has become of fetching and of ingesting a revocation list, where an event tells it."""
+    return (
+        tuple(_METRICS[each] for each in counters_of(event)) if isinstance(event, events.CrlUpdated) else ()
+    )
 
 
 def counted(event: events.Event) -> tuple[Metric, str] | None:
     """Return what an event is counted as, and with which result; ``None`` where it is not."""
     match event:
-        case events.CsrGenerated():
-            return CSRS, "success"
-        case events.CsrFailed():
-            return CSRS, "failure"
-        case events.CertificateIngested():
-            return CERTIFICATE_IMPORTS, "success"
-        case events.CertificateRefused():
-            return CERTIFICATE_IMPORTS, "failure"
-        case events.CertificateWentBad(state=state) if state in _STATES:
-            return CERTIFICATE_FAULTS, state
         case events.RevocationChecked(outcome=outcome):
             return REVOCATION_CHECKS, outcome
-        case events.PeerCertificateRefused(state=state) | events.PeerCertificateWentBad(state=state) if (
-            state in _STATES
-        ):
-            return PEER_CERTIFICATE_FAULTS, state
-        case _:
+        case events.CrlUpdated():
             return None
+        case _:
+            return next((_METRICS[each] for each in counters_of(event)), None)
 
 
 def of_a_pair(event: events.Event) -> tuple[Metric, str] | None:
@@ -124,7 +118,7 @@ class Tally:
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self._counts: dict[Metric, Counter[tuple[str, ...]]] = {}
+        self._counts: dict[Metric, Count[tuple[str, ...]]] = {}
 
     def add(self, node: str, event: events.Event) -> None:
         """Count an event of ``node``, if it is one that is counted."""
@@ -139,8 +133,8 @@ class Tally:
             self._count(PEER_AUTHENTICATIONS, node, *outcome)
 
     def _count(self, metric: Metric, *labels: str) -> None:
-        self._counts.setdefault(metric, Counter())[labels] += 1
+        self._counts.setdefault(metric, Count())[labels] += 1
 
-    def samples(self) -> Mapping[Metric, Counter[tuple[str, ...]]]:
+    def samples(self) -> Mapping[Metric, Count[tuple[str, ...]]]:
         """Return what has been counted so far, for the exporter."""
-        return {metric: Counter(counts) for metric, counts in self._counts.items()}
+        return {metric: Count(counts) for metric, counts in self._counts.items()}

@@ -8,8 +8,11 @@ changed (:meth:`Audit.check`): what cannot be recorded is not done.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,24 +26,43 @@ from peerkey.observe.events import (
     CsrGenerated,
     Enrolled,
     EnrollmentFailed,
+    PrivateKeyCreated,
+    PrivateKeyDeleted,
 )
 from peerkey_cli import schemas
+from peerkey_cli.client import Client
 from peerkey_cli.errors import NotFound, WrongUsage
 from peerkey_cli.state import DirectoryInUse, StateDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from peerkey_cli.client import Client
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: The events that a command may have recorded by the running system.
 CommandEvent: TypeAlias = (
-    CertificateIngested | CertificateRefused | CsrGenerated | CsrFailed | Enrolled | EnrollmentFailed
+    CertificateIngested
+    | CertificateRefused
+    | CsrGenerated
+    | CsrFailed
+    | Enrolled
+    | EnrollmentFailed
+    | PrivateKeyCreated
+    | PrivateKeyDeleted
 )
 _KINDS: Final[dict[str, type[CommandEvent]]] = {
     kind.TYPE: kind
-    for kind in (CertificateIngested, CertificateRefused, CsrGenerated, CsrFailed, Enrolled, EnrollmentFailed)
+    for kind in (
+        CertificateIngested,
+        CertificateRefused,
+        CsrGenerated,
+        CsrFailed,
+        Enrolled,
+        EnrollmentFailed,
+        PrivateKeyCreated,
+        PrivateKeyDeleted,
+    )
 }
+#: Of a machine rather than of a node: it may have keys for a node that does not run yet.
+OF_THE_MACHINE: Final = (PrivateKeyCreated, PrivateKeyDeleted)
 
 
 class Audit:
@@ -82,13 +104,45 @@ class Audit:
                 finally:
                     journal.close()
         except DirectoryInUse:
-            told = schemas.AuditRequest(node=node, type=event.TYPE, fields=_fields(event))
-            self._client.post("audit", schemas.Recorded, told)
+            _post(self._client, node, event)
         except OSError as fault:
             raise self._unwritable(fault) from fault
 
     def _unwritable(self, fault: OSError) -> Misconfigured:
         return Misconfigured(f"{self._state.journal}: the audit log cannot be written: {fault.strerror}")
+
+
+@contextmanager
+def recording(state: StateDirectory) -> Iterator[Callable[[datetime, str, CommandEvent], None]]:
+    """Yield what records events of this machine while the block lasts. What cannot be recorded is not done.
+
+    :raises Misconfigured: the directory or the audit log cannot be used.
+    :raises Unreachable: a system uses it, and does not answer at its own socket.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(state.held())
+        except DirectoryInUse:
+            client = Client(state.socket)
+            client.get("health", schemas.Health)
+            yield partial(_posted, client)
+            return
+        try:
+            journal = FileJournal(state.journal)
+        except OSError as fault:
+            message = f"{state.journal}: the audit log cannot be written: {fault.strerror}"
+            raise Misconfigured(message) from fault
+        stack.callback(journal.close)
+        yield journal.record
+
+
+def _posted(client: Client, _: datetime, node: str, event: CommandEvent) -> None:
+    _post(client, node, event)
+
+
+def _post(client: Client, node: str, event: CommandEvent) -> None:
+    told = schemas.AuditRequest(node=node, type=event.TYPE, fields=_fields(event))
+    client.post("audit", schemas.Recorded, told)
 
 
 def require_node(node: str, running: Iterable[tuple[str, str]]) -> None:

@@ -33,6 +33,7 @@ from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey_cli.embedded import Running
 from peerkey_cli.files import read_file
 from peerkey_cli.renewing import EstEnroller
+from peerkey_cli.syslog import Syslog
 from runtime.backends.local import LocalSystem
 from runtime.clock import SystemClock
 from runtime.errors import RuntimeFault, StoreUnavailable, Unsealable
@@ -42,22 +43,28 @@ from runtime.supervision import PATIENT
 from runtime.wire.udp import UdpWire
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actors.authority import ReadPlans
     from actors.ha.transport import SyncEnd, Tell
     from peerkey.config.plan import HaPlan, NodePlan
     from peerkey.protocol.traffic import DataPlane
     from peerkey_cli.state import StateDirectory
+    from peerkey_cli.syslog import SyslogAddress
     from runtime.store.port import Store
 
 
 @asynccontextmanager
 async def composed(
-    read_plans: ReadPlans, state: StateDirectory, data_plane: DataPlane | None = None
+    read_plans: ReadPlans,
+    state: StateDirectory,
+    data_plane: DataPlane | None = None,
+    syslog: SyslogAddress | None = None,
 ) -> AsyncIterator[Running]:
     """Run the nodes that ``read_plans`` returns over UDP, with their state in the directory ``state``.
 
     ``data_plane`` is whoever seals and opens traffic in this process: it is given every key ring, also those
-    of a mate that has fallen silent (``docs/guides/data-plane.md``).
+    of a mate that has fallen silent (``docs/guides/data-plane.md``). ``syslog`` gets a copy of the audit log.
 
     The plans are read once before anything starts, so that a fault is told here and not by an actor.
 
@@ -71,7 +78,7 @@ async def composed(
         keystore = KeyStores(state.sealing_key, home=home_of(plan.key_file for plan in plans))
         store = await _store(stack, state, keystore)
         await _require_unsealed(store, plans, state)
-        journal = _journal(stack, state)
+        journal = journal_at(stack, state.journal, syslog)
         wire = UdpWire()
         stack.push_async_callback(wire.close)
         ports = Ports(
@@ -152,12 +159,19 @@ async def _require_unsealed(store: Store, plans: tuple[NodePlan, ...], state: St
         raise Misconfigured(message) from fault
 
 
-def _journal(stack: AsyncExitStack, state: StateDirectory) -> FileJournal:
-    """Open the audit log of the directory."""
+def journal_at(stack: AsyncExitStack, path: Path, syslog: SyslogAddress | None) -> FileJournal:
+    """Open the audit log at ``path``, of which ``syslog`` gets a copy; it is closed with ``stack``.
+
+    :raises Misconfigured: it cannot be read or written.
+    """
+    copies = None
+    if syslog is not None:
+        copies = Syslog(syslog)
+        stack.callback(copies.close)
     try:
-        journal = FileJournal(state.journal)
+        journal = FileJournal(path, None if copies is None else copies.tell)
     except OSError as fault:
-        message = f"{state.journal}: the audit log cannot be written: {fault.strerror}"
+        message = f"{path}: the audit log cannot be written: {fault.strerror}"
         raise Misconfigured(message) from fault
     stack.callback(journal.close)
     return journal

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from peerkey_cli.fleet import Fleet
     from peerkey_cli.plans import PlansReader
     from peerkey_cli.state import StateDirectory
+    from peerkey_cli.syslog import SyslogAddress
 
 #: What asyncio has threads for is waiting for names: each address of a list may wait for one, and for another
 #: that it has given up.
@@ -37,9 +38,15 @@ _MAXIMUM_THREADS: Final = 64
 
 
 async def serve(
-    plans: PlansReader, state: StateDirectory, api: Path, metrics: tuple[str, int] | None = None
+    plans: PlansReader,
+    state: StateDirectory,
+    api: Path,
+    metrics: tuple[str, int] | None = None,
+    syslog: SyslogAddress | None = None,
 ) -> None:
-    """Run until a signal says stop. ``metrics`` is where Prometheus may ask, if anywhere.
+    """Run until a signal says stop.
+
+    ``metrics`` is where Prometheus may ask, if anywhere; ``syslog`` gets a copy of the audit log.
 
     :raises PeerkeyError: it cannot start: see :func:`peerkey_cli.compose.composed` and
         :func:`peerkey_cli.api.server.serving`.
@@ -52,7 +59,7 @@ async def serve(
     asyncio.get_running_loop().set_default_executor(Threads("asyncio", _MAXIMUM_THREADS))
     # Around everything: a signal while it starts, or while it gives things back, must not leave half of them.
     with StopSignals() as signals:
-        async with composed(plans, state) as running:
+        async with composed(plans, state, syslog=syslog) as running:
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
             async with Reloads(running.reload), serving(running, api), measured(running, metrics):

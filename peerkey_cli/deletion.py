@@ -7,7 +7,6 @@ only ``force`` deletes a key that one of them belongs to, or one of which nobody
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,10 @@ from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey.observe.events import PrivateKeyDeleted
 from peerkey.pki.certificate import read_bundle
 from peerkey_cli import schemas
+from peerkey_cli.audit import recording
 from peerkey_cli.errors import Unreachable
 from peerkey_cli.files import read_file
-from peerkey_cli.private_keys import fingerprint, journal_of
+from peerkey_cli.private_keys import fingerprint
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -81,10 +81,10 @@ def delete_private_key(owner: Owner, state: StateDirectory, print_: str) -> sche
     :raises Unavailable: a device does not answer.
     """
     # What cannot be recorded is not done.
-    with closing(journal_of(state)) as journal:
+    with recording(state) as record:
         KeyStores(state.sealing_key).delete(owner.key)
         now = datetime.now(UTC)
-        journal.record(now, owner.node, PrivateKeyDeleted(owner.key, print_, replaced=False))
+        record(now, owner.node, PrivateKeyDeleted(owner.key, print_, replaced=False))
     return schemas.PrivateKeyDeleted(
         time=now, name=owner.key, fingerprint=print_, node=owner.node, node_uuid=str(owner.uuid)
     )

@@ -12,7 +12,7 @@ from actors.cluster.messages import HostPlace, NodePlace, PlacementStatus
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.messages import FetchLists, GetFleet, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured
+from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.journal import Entry, FileJournal
     from actors.keystores.stores import KeyStores
     from actors.messages import NodeStatus
-    from peerkey.observe.events import Event
+    from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
     from peerkey_cli.documents import Noticing
     from peerkey_cli.state import StateDirectory
     from runtime.backends.local import LocalSystem
@@ -134,6 +134,20 @@ class Running:
     async def fetch_lists(self) -> None:
         """See :meth:`peerkey_cli.fleet.Fleet.fetch_lists`."""
         self.authority.tell(FetchLists())
+
+    async def statistics(self) -> Statistics:
+        """See :meth:`peerkey_cli.fleet.Fleet.statistics`."""
+        return Statistics(self.journal.counted())
+
+    async def clear_statistics(self) -> datetime:
+        """See :meth:`peerkey_cli.fleet.Fleet.clear_statistics`."""
+        now = self.now()
+        self.journal.clear_statistics(now, AUTHORITY)
+        return now
+
+    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared) -> None:
+        """See :meth:`peerkey_cli.fleet.Fleet.alarm_changed`."""
+        self.journal.record(self.now(), node, event)
 
     async def record(self, node: str, event: Event) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.record`."""

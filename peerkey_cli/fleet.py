@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from actors.journal import Entry
     from actors.messages import NodeStatus
     from metrics.exporter import Samples
-    from peerkey.observe.events import Event
+    from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
+    from peerkey.observe.security_stats import Counted
     from peerkey_cli.documents import Noticing
     from runtime.info import ActorInfo, SystemInfo
 
@@ -53,6 +54,15 @@ class Measured:
     noticing: Sequence[Noticing]
     #: What the audit events of this machine have counted.
     tally: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The security statistics of every node."""
+
+    counted: Counted
+    #: Whether every host has answered. What one has counted that has not is not in the sum.
+    complete: bool = True
 
 
 class Fleet(Protocol):
@@ -120,6 +130,22 @@ class Fleet(Protocol):
 
     async def fetch_lists(self) -> None:
         """Have every revocation list fetched again, soon."""
+        ...
+
+    async def statistics(self) -> Statistics:
+        """Return the security statistics of all hosts."""
+        ...
+
+    async def clear_statistics(self) -> datetime:
+        """Set the security statistics to zero everywhere, with an event; return the time of it.
+
+        :raises Unavailable: an audit log cannot be written, or a host does not answer. There nothing is
+            cleared.
+        """
+        ...
+
+    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared) -> None:
+        """Record that an alarm of a node was raised or cleared: once, however many look at it."""
         ...
 
     async def record(self, node: str, event: Event) -> datetime:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from actors.ha.ssh_keys import create_ssh_key, public_line_of
 from peerkey.observe.events import PrivateKeyCreated, PrivateKeyDeleted
 from peerkey_cli import schemas
+from peerkey_cli.audit import recording
 from peerkey_cli.plans import PlansReader
-from peerkey_cli.private_keys import fingerprint, journal_of
+from peerkey_cli.private_keys import fingerprint
 
 if TYPE_CHECKING:
     from peerkey_cli.state import StateDirectory
@@ -29,13 +29,13 @@ def create_ha_key(config: Path, node: str, state: StateDirectory, *, replace: bo
     (plan,) = PlansReader(config, [node])()
     default = config.parent / f"{plan.router}-{plan.node}.ha.key"
     file = Path(plan.ha.key_file) if plan.ha is not None else default
-    with closing(journal_of(state)) as journal:
+    with recording(state) as record:
         replaced = replace and file.exists()
         public = create_ssh_key(file, replace=replace)
         now = datetime.now(UTC)
         if replaced:
-            journal.record(now, plan.name, PrivateKeyDeleted(str(file), "", replaced=True))
-        journal.record(now, plan.name, PrivateKeyCreated(str(file), _ALGORITHM, fingerprint(public)))
+            record(now, plan.name, PrivateKeyDeleted(str(file), "", replaced=True))
+        record(now, plan.name, PrivateKeyCreated(str(file), _ALGORITHM, fingerprint(public)))
     return schemas.HaKeyCreated(
         time=now,
         file=str(file),

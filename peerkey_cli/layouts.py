@@ -247,6 +247,42 @@ def events(document: schemas.Events, colours: bool) -> list[str]:
     return lines if document.events else [*lines, "", " There are no such events."]
 
 
+def stats_security(document: schemas.SecurityStats, colours: bool) -> list[str]:
+    """Return ``show stats security``: a row for each counter, then what each node has of it."""
+    rows = [(each.counter, each.value) for each in document.counters]
+    lines = ["✔ Retrieving security statistics...", "", *table(("Counter", "Value"), rows, colours=colours)]
+    nodes = sorted(
+        ((one.node, each.counter, one.value) for each in document.counters for one in each.nodes),
+        key=lambda row: row[0],
+    )
+    if nodes:
+        lines += ["", *table(("Node", "Counter", "Value"), nodes, colours=colours)]
+    lines += ["", f" Since:  {'N/A' if document.since is None else iso(document.since)}"]
+    missing = [] if document.complete else [" A host does not answer: what it has counted is missing."]
+    return [*lines, *missing]
+
+
+def audit_verified(document: schemas.AuditVerified, colours: bool) -> list[str]:
+    """Return ``events verify``: a block for each log."""
+    lines = []
+    for log in document.logs:
+        fault = log.fault
+        fields: list[tuple[str, object]] = [
+            ("State", "invalid" if fault is not None else "valid"),
+            ("Files", log.files),
+            ("Lines", log.lines),
+            ("First", _or_none(log.first)),
+            ("Head", log.head or "N/A"),
+        ]
+        if fault is not None:
+            place = fault.file if fault.line is None else f"{fault.file}, line {fault.line}"
+            number = "" if fault.sequence is None else f" (sequence {fault.sequence})"
+            fields.append(("Fault", f"{place}{number}: {fault.reason}"))
+        fields += [("Remark", remark) for remark in log.remarks]
+        lines += [*block(f"Audit log {log.file}", fields, colours=colours), ""]
+    return lines[:-1]
+
+
 def hosts(document: schemas.Hosts, colours: bool) -> list[str]:
     """Return ``show hosts``: a row for each, and a line for whatever has no place."""
     # Only under dedicated placement do paths have places of their own.

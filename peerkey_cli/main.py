@@ -12,11 +12,13 @@ import typer
 
 from peerkey_cli.commands import (
     act,
+    clear,
     config,
     create,
     delete,
     demo,
     enroll,
+    events,
     import_,
     pki,
     run,
@@ -68,6 +70,8 @@ import_.register(app)
 enroll.register(app)
 pki.register(app)
 wire.register(app)
+events.register(app)
+clear.register(app)
 
 if __name__ == "__main__":
     app(prog_name="peerkey")

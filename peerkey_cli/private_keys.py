@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from actors.journal import FileJournal
 from actors.keystores.identity_file import node_uuid
 from actors.keystores.port import NoSuchKey
 from actors.keystores.stores import KeyStores
@@ -22,6 +20,7 @@ from peerkey.config.key_names import PKCS11_SCHEME, is_file
 from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey.observe.events import PrivateKeyCreated, PrivateKeyDeleted
 from peerkey_cli import schemas
+from peerkey_cli.audit import recording
 from peerkey_cli.plans import PlansReader
 
 if TYPE_CHECKING:
@@ -93,13 +92,13 @@ def create_private_key(
     :raises Unavailable: a device or the disk does not answer.
     """
     keys = KeyStores(state.sealing_key)
-    with closing(journal_of(state)) as journal:
+    with recording(state) as record:
         former = _fingerprint_there(keys, owner.key) if replace else None
         public = keys.create(owner.key, algorithm, replace=replace)
         now = datetime.now(UTC)
         if former is not None:
-            journal.record(now, owner.node, PrivateKeyDeleted(owner.key, former, replaced=True))
-        journal.record(now, owner.node, PrivateKeyCreated(owner.key, algorithm.value, fingerprint(public)))
+            record(now, owner.node, PrivateKeyDeleted(owner.key, former, replaced=True))
+        record(now, owner.node, PrivateKeyCreated(owner.key, algorithm.value, fingerprint(public)))
     return schemas.PrivateKeyCreated(
         time=now,
         name=owner.key,
@@ -133,16 +132,3 @@ def _store(name: str) -> Literal["file", "pkcs11", "tpm"]:
     if is_file(name):
         return "file"
     return "pkcs11" if name.startswith(PKCS11_SCHEME) else "tpm"
-
-
-def journal_of(state: StateDirectory) -> FileJournal:
-    """Open the audit log of a state directory.
-
-    :raises Misconfigured: it cannot be written.
-    """
-    try:
-        state.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return FileJournal(state.journal)
-    except OSError as fault:
-        message = f"{state.journal}: the audit log cannot be written: {fault.strerror}"
-        raise Misconfigured(message) from fault

@@ -324,6 +324,70 @@ class Events(Document):
     events: tuple[Event, ...]
 
 
+class NodeCount(Document):
+    """How much of a counter is one node's."""
+
+    node: str
+    value: int
+
+
+class SecurityCounter(Document):
+    """One of the security statistics, by its exact words."""
+
+    counter: str
+    value: int
+    #: Those that have counted anything. Lists are fetched for all nodes of a process: theirs is `authority`.
+    nodes: tuple[NodeCount, ...]
+
+
+class SecurityStats(Document):
+    """``show stats security``."""
+
+    time: Time
+    #: When counting began: the first event, or when the statistics were cleared last. ``None``: never yet.
+    since: Time | None
+    #: Whether every host of a cluster has answered.
+    complete: bool
+    counters: tuple[SecurityCounter, ...]
+
+
+class StatsCleared(Document):
+    """``clear stats``."""
+
+    time: Time
+
+
+class ChainFault(Document):
+    """The first line of an audit log that does not fit, or an end that is missing."""
+
+    file: str
+    #: From 1; ``None`` where it is what is missing.
+    line: int | None
+    sequence: int | None
+    reason: str
+
+
+class AuditLogInfo(Document):
+    """One audit log: its files, where it begins and ends, and what is wrong with it."""
+
+    file: str
+    files: int
+    lines: int
+    first: int | None
+    #: ``SEQUENCE:HASH`` of the last good line; empty where there is none.
+    head: str
+    fault: ChainFault | None
+    remarks: tuple[str, ...]
+
+
+class AuditVerified(Document):
+    """``events verify``."""
+
+    time: Time
+    valid: bool
+    logs: tuple[AuditLogInfo, ...]
+
+
 class Actor(Document):
     """One actor."""
 

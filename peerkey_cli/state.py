@@ -5,7 +5,8 @@
 ``sealing.key``   the 32 bytes that seal them, made on first use
 ``crl``           ``master``: every certificate that is known to be revoked, in the form of
                   ``docs/formats/master-crl.md``; beside it the last good lists of each address
-``events.jsonl``  the audit log, one JSON object a line
+``events.jsonl``  the audit log, in the form of ``docs/formats/audit-log.md``; beside it its full files,
+                  ``events.….jsonl``, and ``events.checkpoint``
 ``api.sock``      the admin API, for its owner alone
 ``identity``      the UUID of the node, made on first need and never again; ``/etc/peerkey/identity`` where
                   that is there

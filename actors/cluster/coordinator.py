@@ -48,6 +48,7 @@ from actors.cluster.reconciling import Decision, Settings, machine_of, reconcile
 from actors.cluster.telling import Telling
 from actors.cluster.units import is_path, prefix_of
 from actors.cluster.upkeep import Step, Upkeep
+from actors.configuration_events import changes
 from actors.messages import Reload
 from actors.names import AGENT, AUTHORITY, CONTROL
 from actors.work import computed
@@ -293,6 +294,11 @@ class Coordinator(Actor):
 
     def _take_configuration(self, configuration: Configuration, token: ReplyToken | None) -> None:
         self.ctx.cancel_timer("read")
+        if self._configuration is not None:
+            former = {name: share.plan for name, share in self._configuration.shares.items()}
+            now = {name: share.plan for name, share in configuration.shares.items()}
+            for node, event in changes(former, now):
+                self._record(node, event)
         self._configuration, self._config_fault = configuration, ""
         self._readings += 1
         if token is not None:

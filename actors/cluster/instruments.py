@@ -7,11 +7,14 @@ did to the files of a node, and tries again what a device of keys has refused.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actors.crashes import ActorAlarms
+from actors.names import AUTHORITY
 from metrics.catalogue import CATALOGUE
+from peerkey.errors import Unavailable
+from peerkey.observe.security_stats import Counted as SecurityCounted
 from runtime.actor import Actor
 from runtime.info import ActorInfo, SystemInfo
 from runtime.message import Ask
@@ -50,6 +53,13 @@ class Readings:
     #: Its actors, few as they are, where no agent tells of them: on the control host.
     actors: tuple[ActorInfo, ...] = ()
     totals: SystemInfo | None = None
+    #: The security statistics.
+    statistics: SecurityCounted = field(default_factory=SecurityCounted)
+
+
+@dataclass(frozen=True, slots=True)
+class ClearStatistics(Ask[bool]):
+    """Set the security statistics of a host to zero; the answer is whether that could be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +100,18 @@ class Instruments(Actor):
                 self.ctx.reply(self._read())
             case RetryKeys():
                 self._retry_keys()
+            case ClearStatistics():
+                self.ctx.reply(self._cleared())
             case _:
                 self.ctx.log.warning("unexpected message", kind=type(message).__name__)
+
+    def _cleared(self) -> bool:
+        try:
+            self._journal.clear_statistics(self.ctx.clock.wall(), AUTHORITY)
+        except Unavailable as fault:
+            self.ctx.log.error("statistics were not cleared", reason=str(fault))  # noqa: TRY400 - the disk
+            return False
+        return True
 
     def _read(self) -> Readings:
         samples = self._journal.tally.samples()
@@ -99,6 +119,7 @@ class Instruments(Actor):
             place=self._place,
             process=self._process,
             crashes=self._crashes.alarms(),
+            statistics=self._journal.counted(),
             counted=tuple(
                 Counted(metric.name, labels, float(value))
                 for metric, counts in samples.items()

@@ -43,7 +43,7 @@ from actors.messages import (
 from peerkey.config import plan
 from peerkey.errors import Misconfigured, Unavailable
 from peerkey.ha.messages import Role
-from peerkey.observe import alarms, events
+from peerkey.observe import alarms, events, security_stats
 from peerkey.pki.crl_polling import PollState
 from peerkey.pki.list_facts import ListFacts
 from peerkey.pki.list_subscriptions import Origin
@@ -107,7 +107,7 @@ def registry() -> Registry:
         Misconfigured,
         Unavailable,
     )
-    for module in (of_the_cluster, of_paths, plan, alarms, events):
+    for module in (of_the_cluster, of_paths, plan, alarms, events, security_stats):
         made.add_module(module)
     # No dataclass: a named pair.
     made.add(plan.Endpoint)

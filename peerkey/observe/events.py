@@ -115,11 +115,18 @@ class PeeringFailed(Event):
     detail_text: str
     #: ``local``: noticed here. ``peer``: the peer said so, with proof. ``hint``: somebody said so, without.
     told_by: str
+    #: Versions of the protocol: that in which the peer has sent, where it is another, and that of this node.
+    peer_version: int | None = None
+    own_version: int | None = None
 
     def description(self) -> str:
         """Give the cause and who found it."""
         told = {"local": "", "peer": " (told by the peer)", "hint": " (told without proof)"}[self.told_by]
         return f"Peering with {self.peer} failed: {self.reason} - {self.detail_text}{told}"
+
+    def detail(self) -> dict[str, object]:
+        """Leave versions out where they are not the cause."""
+        return {name: value for name, value in Event.detail(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -705,3 +712,158 @@ class HostBack(Event):
     def description(self) -> str:
         """Name the host."""
         return f"Host {self.host} on machine {self.machine} is back after {self.silent_seconds:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRaised(Event):
+    """Something is wrong that was not. Told again after a restart, where it is wrong still."""
+
+    TYPE: ClassVar = "alarm.raised"
+    TITLE: ClassVar = "An alarm was raised."
+
+    #: As `show alarms` names it: the same when it is cleared.
+    alarm: str
+    severity: str
+    source: str
+    category: str
+    message: str
+
+    def description(self) -> str:
+        """Say what is wrong."""
+        return f"Alarm ({self.severity}): {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCleared(Event):
+    """What was wrong is wrong no more."""
+
+    TYPE: ClassVar = "alarm.cleared"
+    TITLE: ClassVar = "An alarm was cleared."
+
+    alarm: str
+    severity: str
+    source: str
+    category: str
+    message: str
+    #: How long it was there.
+    lasted_seconds: float
+
+    def description(self) -> str:
+        """Say what is right again."""
+        return f"No more an alarm: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationChanged(Event):
+    """An operator has changed what a node has to do, and it does so now."""
+
+    TYPE: ClassVar = "configuration.changed"
+    TITLE: ClassVar = "The configuration changed."
+
+    #: ``added``, ``removed`` or ``changed``: the node.
+    change: str
+    #: What is different, one thing each: ``policy.rekey_interval: 1 day, 0:00:00 -> 12:00:00``.
+    differences: tuple[str, ...]
+    #: How many more there are.
+    left_out: int
+
+    def description(self) -> str:
+        """Say how much is different."""
+        if self.change != "changed":
+            return f"The configuration has {'no' if self.change == 'removed' else 'a'} node of this name now"
+        count = len(self.differences) + self.left_out
+        return f"The configuration of this node changed in {count} place{'s' if count != 1 else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused(Event):
+    """Somebody asked the admin API for what they may not have. Never what they showed to be let in."""
+
+    TYPE: ClassVar = "api.login_refused"
+    TITLE: ClassVar = "The admin API refused somebody."
+
+    #: The address they asked from.
+    origin: str
+    method: str
+    #: The resource, without what it was asked with.
+    resource: str
+    reason: str
+    #: For how many refusals this event stands.
+    times: int = 1
+
+    def description(self) -> str:
+        """Say who was refused what, and why."""
+        often = f" {self.times} times" if self.times > 1 else ""
+        return f"{self.method} {self.resource} from {self.origin} refused{often}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsCleared(Event):
+    """An operator has set the security statistics back to zero."""
+
+    TYPE: ClassVar = "system.clear_stats"
+    TITLE: ClassVar = "Cleared security statistics."
+
+    #: What they were, over all nodes; those that were zero are left out.
+    former: tuple[tuple[str, int], ...]
+
+    def description(self) -> str:
+        """Say how much had been counted."""
+        return f"Security statistics set to zero; {sum(count for _, count in self.former)} had been counted"
+
+    def detail(self) -> dict[str, object]:
+        """Give the counters by their names."""
+        return {"former": dict(self.former)}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRepaired(Event):
+    """The last line of the audit log was torn when its writer died, and was taken out of it."""
+
+    TYPE: ClassVar = "audit.repaired"
+    TITLE: ClassVar = "Repaired the end of the audit log."
+
+    #: What was taken out: how much, its SHA-256, and the beginning of it. It was acknowledged to nobody.
+    bytes: int
+    sha256: str
+    text: str
+
+    def description(self) -> str:
+        """Say how much was torn."""
+        return f"The last line of the audit log was torn: {self.bytes} bytes were taken out"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditDamaged(Event):
+    """The audit log is not as its last writer left it. It goes on from the last line that is known."""
+
+    TYPE: ClassVar = "audit.damaged"
+    TITLE: ClassVar = "The audit log is damaged."
+
+    reason: str
+
+    def description(self) -> str:
+        """Say what is wrong with it."""
+        return f"The audit log is not as it was left: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditGap(Event):
+    """Events of a node are missing in the audit log, which could not be written. What they counted is not."""
+
+    TYPE: ClassVar = "audit.gap"
+    TITLE: ClassVar = "Audit events could not be written."
+
+    lost: int
+    reason: str
+    #: What they are counted as in the security statistics.
+    counted: tuple[tuple[str, int], ...]
+
+    def description(self) -> str:
+        """Say how many are missing."""
+        many = f"{self.lost} event{'s' if self.lost != 1 else ''}"
+        return f"{many} before this one could not be written: {self.reason}"
+
+    def detail(self) -> dict[str, object]:
+        """Leave to the line what is counted."""
+        return {"lost": self.lost, "reason": self.reason}

@@ -477,7 +477,7 @@ class Path:
 
         """
         detail = f"sent in version {segment.version}, this node speaks version {PROTOCOL_VERSION}"
-        self._fail(Reason.UNSUPPORTED_VERSION, detail, "local")
+        self._fail(Reason.UNSUPPORTED_VERSION, detail, "local", segment.version)
         if segment.answerable and segment.first and self._hints.take(now):
             self._hint(self._config.peer, Refusal(b"", Reason.UNSUPPORTED_VERSION, detail, b""), length, now)
         raise Ignored(Reason.UNSUPPORTED_VERSION)
@@ -490,10 +490,13 @@ class Path:
         else:
             self._transmit(hint, now, answering=True)
 
-    def _fail(self, reason: str, detail: str, told_by: str) -> None:
+    def _fail(self, reason: str, detail: str, told_by: str, peer_version: int | None = None) -> None:
         # What nobody proved may say anything: it is told once for each reason that is known here.
         if self._told.news(f"{told_by} {reason if reason in set(Reason) else 'other'}"):
-            self._out.append(Emit(PeeringFailed(self._config.peer_name, reason, detail, told_by)))
+            own = None if peer_version is None else PROTOCOL_VERSION
+            self._out.append(
+                Emit(PeeringFailed(self._config.peer_name, reason, detail, told_by, peer_version, own))
+            )
 
     # --- states -----------------------------------------------------------------------------------
 

@@ -17,15 +17,18 @@ from fastapi.responses import JSONResponse
 
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
-from peerkey_cli import documents, schemas
+from peerkey_cli import documents, schemas, statistics
 from peerkey_cli.alarm_times import AlarmTimes
-from peerkey_cli.audit import event_of, require_node
+from peerkey_cli.audit import OF_THE_MACHINE, event_of, require_node
 from peerkey_cli.errors import NotFound
 from peerkey_cli.versions import own_version
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
     from peerkey_cli.fleet import Fleet
+
+#: The longest counter has 26.
+MAXIMUM_COUNTER_CHARACTERS: Final = 64
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": schemas.Problem, "description": "The actors do not answer now."}
@@ -96,7 +99,8 @@ def _shows(fleet: Fleet, times: AlarmTimes) -> APIRouter:
     async def alarms() -> schemas.Alarms:
         """Return what is wrong now."""
         all_of_them = await fleet.noticing()
-        return documents.alarms(all_of_them, times.seen(all_of_them, fleet.now()), fleet.now())
+        since = times.seen(all_of_them, fleet.now(), fleet.alarm_changed)
+        return documents.alarms(all_of_them, since, fleet.now())
 
     @router.get("/events")
     async def events(
@@ -105,6 +109,17 @@ def _shows(fleet: Fleet, times: AlarmTimes) -> APIRouter:
         """Return the latest audit events of this process, oldest first."""
         aware = since.astimezone() if since is not None else None
         return documents.events(await fleet.events(), fleet.now(), kind=kind, since=aware)
+
+    @router.get(
+        "/stats/security", responses={404: {"model": schemas.Problem, "description": "No such counter."}}
+    )
+    async def stats_security(
+        counter: Annotated[str, Query(max_length=MAXIMUM_COUNTER_CHARACTERS)] = "",
+    ) -> schemas.SecurityStats:
+        """Return the security statistics: all of them, or those whose name begins with the words given."""
+        chosen = statistics.chosen(counter.split())
+        found = await fleet.statistics()
+        return statistics.document(found.counted, chosen, fleet.now(), complete=found.complete)
 
     @router.get("/actors")
     async def actors() -> schemas.Actors:
@@ -166,6 +181,13 @@ def _acts(fleet: Fleet) -> APIRouter:
         return schemas.Reloaded(time=fleet.now(), nodes=nodes)
 
     @router.post(
+        "/stats/clear", responses={409: {"model": schemas.Problem, "description": "It cannot be recorded."}}
+    )
+    async def clear_stats() -> schemas.StatsCleared:
+        """Set the security statistics of every node to zero, with an event that tells what they were."""
+        return schemas.StatsCleared(time=await fleet.clear_statistics())
+
+    @router.post(
         "/audit",
         responses={
             404: {"model": schemas.Problem, "description": "No such node."},
@@ -175,7 +197,8 @@ def _acts(fleet: Fleet) -> APIRouter:
     async def audit(request: schemas.AuditRequest) -> schemas.Recorded:
         """Record what a command did to the files of a node, and count it."""
         event = event_of(request.type, request.fields)
-        require_node(request.node, [(each.node, each.uuid) for each in await fleet.nodes()])
+        if not isinstance(event, OF_THE_MACHINE):
+            require_node(request.node, [(each.node, each.uuid) for each in await fleet.nodes()])
         return schemas.Recorded(time=await fleet.record(request.node, event))
 
     return router

@@ -45,6 +45,6 @@ async def _look(fleet: Fleet, times: AlarmTimes) -> None:
     while True:
         await asyncio.sleep(LOOK_EVERY.total_seconds())
         try:
-            times.seen(await fleet.noticing(), fleet.now())
+            times.seen(await fleet.noticing(), fleet.now(), fleet.alarm_changed)
         except RuntimeFault as fault:
             log.warning("alarms were not looked at", reason=str(fault))

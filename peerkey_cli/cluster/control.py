@@ -13,9 +13,9 @@ from actors.cluster.coordinator import Coordinator, CoordinatorPorts
 from actors.cluster.instruments import INSTRUMENTS, Instruments
 from actors.cluster.reconciling import Settings
 from actors.crashes import CrashWatch
-from actors.journal import FileJournal
 from actors.names import COORDINATOR
 from peerkey_cli.cluster.stores import host_directory, opened, serve_tenure
+from peerkey_cli.compose import journal_at
 from peerkey_cli.plans import PlansReader
 from runtime.supervision import PATIENT
 
@@ -38,8 +38,8 @@ async def control(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings, host.name))
         serve_tenure(system, host, store)
-        journal = FileJournal(host_directory(settings.state, host.name) / "events.jsonl")
-        stack.callback(journal.close)
+        log = host_directory(settings.state, host.name) / "events.jsonl"
+        journal = journal_at(stack, log, settings.syslog_address)
         crashes = CrashWatch(journal, system.clock)
         stack.callback(crashes.close)
         system.observe(crashes.observe)

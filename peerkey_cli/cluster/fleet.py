@@ -16,15 +16,24 @@ from heapq import merge
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.cluster.asking import host_status, node_status, placement
-from actors.cluster.instruments import INSTRUMENTS, GetReadings, Readings, RetryKeys, summed
+from actors.cluster.instruments import (
+    INSTRUMENTS,
+    ClearStatistics,
+    GetReadings,
+    Readings,
+    RetryKeys,
+    summed,
+)
 from actors.cluster.messages import GetPlacement
-from actors.cluster.reconciling import is_path_host
+from actors.cluster.reconciling import is_path_host, machine_of
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
 from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured
+from peerkey.observe.security_stats import summed as summed_statistics
+from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault
 
@@ -34,7 +43,7 @@ if TYPE_CHECKING:
     from actors.cluster.messages import HostStatus, NodePlace, PlacementStatus
     from actors.journal import Entry, FileJournal
     from peerkey.observe.alarms import Alarm
-    from peerkey.observe.events import Event
+    from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
     from peerkey_cli.documents import Noticing
     from runtime.cluster.host import Host
     from runtime.ref import Ref
@@ -178,6 +187,40 @@ class ClusterFleet:
             if not is_path_host(each.host):
                 self._system.ref(on_host(each.host, AUTHORITY)).offer(FetchLists())
 
+    async def statistics(self) -> Statistics:
+        """See :meth:`peerkey_cli.fleet.Fleet.statistics`."""
+        placed = await self._placed()
+        readings = await self._readings(placed)
+        counted = summed_statistics(each.statistics for each in readings)
+        return Statistics(counted, complete=len(readings) == _asked(placed))
+
+    async def clear_statistics(self) -> datetime:
+        """See :meth:`peerkey_cli.fleet.Fleet.clear_statistics`."""
+        placed = await self._placed()
+        cleared = await self._each(
+            [each.host for each in placed.hosts],
+            lambda host: self._system.ref(on_host(host, INSTRUMENTS)).ask(ClearStatistics(), _EACH_WITHIN),
+        )
+        missing = _asked(placed) - sum(cleared)
+        if missing:
+            many = f"{missing} of {_asked(placed)} hosts"
+            message = f"{many} did not clear their statistics; `peerkey show hosts` lists them"
+            raise Unavailable(message)
+        return self.now()
+
+    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared) -> None:
+        """See :meth:`peerkey_cli.fleet.Fleet.alarm_changed`.
+
+        Each machine sees the alarms of all. The one that a node is on tells of it; of the rest, the first.
+        """
+        placed = self._placement
+        if placed is None:
+            return
+        machine = machine_of(self._host.name)
+        places = {each.node: machine_of(each.host) for each in placed.nodes if each.host}
+        if places.get(node, min(placed.machines, default=machine)) == machine:
+            self._journal.record(self.now(), node, event)
+
     async def record(self, node: str, event: Event) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.record`."""
         now = self.now()
@@ -296,6 +339,11 @@ class ClusterFleet:
 
     async def _host_reading(self, host: str) -> tuple[str, Readings]:
         return host, await self._reading(host)
+
+
+def _asked(placed: PlacementStatus) -> int:
+    """Return how many hosts run nodes."""
+    return sum(1 for each in placed.hosts if each.host != CONTROL)
 
 
 def _shown(status: HostStatus) -> HostActors:

@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from peerkey_cli.syslog import SyslogAddress
 from runtime.cluster.placement import Placement
 
 #: Hosts of one machine, at most: more would only share its cores.
@@ -55,6 +56,8 @@ class ClusterSettings(BaseModel):
     redis: RedisSettings | None = None
     #: Where each machine answers Prometheus, if anywhere.
     metrics: tuple[str, int] | None = None
+    #: Where each host copies its audit log to, if anywhere.
+    syslog: str | None = None
     #: Whether the cluster is one machine that the command has started itself.
     alone: bool = False
 
@@ -62,6 +65,14 @@ class ClusterSettings(BaseModel):
     def namespace(self) -> str:
         """What Ray and Redis know the cluster's actors and records by."""
         return namespace_of(self.authority)
+
+    @property
+    def syslog_address(self) -> SyslogAddress | None:
+        """Where audit logs are copied to.
+
+        :raises WrongUsage: it is no address.
+        """
+        return None if self.syslog is None else SyslogAddress.of_text(self.syslog)
 
     def argument(self) -> str:
         """Return the settings as a host is given them."""

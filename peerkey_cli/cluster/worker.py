@@ -28,7 +28,6 @@ from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
 from actors.crl.messages import SourcePorts
 from actors.crl.roles import Follow, Lead
-from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores
 from actors.master_list_file import MasterListFile
 from actors.names import AGENT, AUTHORITY
@@ -39,7 +38,7 @@ from peerkey_cli.api.server import serving
 from peerkey_cli.cluster.fleet import ClusterFleet
 from peerkey_cli.cluster.seat import LOOK_EVERY, Seat
 from peerkey_cli.cluster.stores import host_directory, opened, serve_tenure
-from peerkey_cli.compose import SshWhereWanted
+from peerkey_cli.compose import SshWhereWanted, journal_at
 from peerkey_cli.daemon import measured
 from peerkey_cli.files import read_file
 from peerkey_cli.renewing import EstEnroller
@@ -70,8 +69,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings, host.name))
         serve_tenure(system, host, store)
-        journal = FileJournal(own / "events.jsonl")
-        stack.callback(journal.close)
+        journal = journal_at(stack, own / "events.jsonl", settings.syslog_address)
         crashes = CrashWatch(journal, system.clock)
         stack.callback(crashes.close)
         system.observe(crashes.observe, speakable=(PeerkeyError,))
@@ -109,7 +107,12 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         enroller = EstEnroller(keystore, revocation=known)
         authority = system.spawn(
             lambda: Authority(
-                assigned.plans, ports, revocation=revocation, enroller=enroller, find=system.ref
+                assigned.plans,
+                ports,
+                revocation=revocation,
+                enroller=enroller,
+                find=system.ref,
+                tells_changes=False,
             ),
             AUTHORITY,
             supervision=PATIENT,

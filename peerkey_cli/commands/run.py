@@ -31,6 +31,12 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
         str | None,
         typer.Option("--metrics", metavar="HOST:PORT", help="Let Prometheus ask there, for /metrics."),
     ] = None,
+    syslog: Annotated[
+        str | None,
+        typer.Option(
+            "--syslog", metavar="ADDR", help="Copy the audit log there: unix:/dev/log, or udp:ADDRESS:PORT."
+        ),
+    ] = None,
     runtime: Annotated[
         str, typer.Option("--runtime", metavar="KIND", help="What runs the actors: local or ray.")
     ] = "local",
@@ -83,16 +89,18 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey_cli.plans import PlansReader
     from peerkey_cli.sockets import tcp_address
     from peerkey_cli.state import StateDirectory, default_directory
+    from peerkey_cli.syslog import SyslogAddress
 
     socket = socket_path(state_dir, api)
     scraped = None if metrics is None else tcp_address(metrics)
+    copied = None if syslog is None else SyslogAddress.of_text(syslog)
     logs.configure()
     state = StateDirectory(state_dir or default_directory())
     plans = PlansReader(file.absolute() if runtime == "ray" else file, node or ())
     if runtime == "local":
         from peerkey_cli.daemon import serve
 
-        asyncio.run(serve(plans, state, socket, scraped))
+        asyncio.run(serve(plans, state, socket, scraped, copied))
         return
     if api is not None:
         message = "--api: on a cluster the admin API is api.sock of the state directory of each machine"
@@ -118,6 +126,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
             ca_file=redis_ca and redis_ca.absolute(),
         ),
         metrics=scraped,
+        syslog=syslog,
         alone=ray_address == "local",
     )
     asyncio.run(driver.serve(plans, settings, ray_address, detach=detach))

@@ -41,6 +41,10 @@ def register(app: typer.Typer) -> None:
     show.command("alarms")(alarms)
     show.command("events")(events)
     show.command("actors")(actors)
+    stats = typer.Typer(help="Show what was counted.", rich_markup_mode=None)
+    stats.command("security")(stats_security)
+    stats.callback()(_statistics)
+    show.add_typer(stats, name="stats")
     show.command("hosts")(hosts)
     security = typer.Typer(help="Show the state of key management.", rich_markup_mode=None)
     security.command("key-status")(key_status)
@@ -176,6 +180,34 @@ def hosts(json: Json = False, state_dir: StateDir = None, api: Api = None) -> No
     started = monotonic()
     document = client(state_dir, api).get("hosts", Hosts)
     _print(document, layouts.hosts, json=json, started=started)
+
+
+def stats_security(
+    counter: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORD …]", help="`CSR`, `peer certificate expired`: these counters alone."),
+    ] = None,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Show what was counted of requests, imports, revocation lists and certificates gone bad."""
+    from peerkey_cli import layouts, statistics
+    from peerkey_cli.schemas import SecurityStats
+
+    words = " ".join(counter or ()).split()
+    try:
+        statistics.chosen(words)
+    except NotFound as fault:
+        raise WrongUsage(str(fault)) from fault
+    started = monotonic()
+    asked = " ".join(words) or None
+    document = client(state_dir, api).get("stats/security", SecurityStats, counter=asked)
+    _print(document, layouts.stats_security, json=json, started=started)
+
+
+def _statistics() -> None:
+    """Show what was counted."""
 
 
 def _nothing_in_common() -> None:

@@ -85,6 +85,7 @@ def test_sigterm_ends_it_in_order_and_nothing_is_left(tmp_path: Path, start: Cal
     assert process.logged("stopped")
     assert sorted(each.name for each in process.state.path.iterdir()) == [
         "crl",
+        "events.checkpoint",
         "events.jsonl",
         "lock",
         "sealing.key",
@@ -119,6 +120,7 @@ def test_a_second_sigterm_ends_it_at_once_and_nothing_is_left(
     assert process.logged("stopped")
     assert sorted(each.name for each in process.state.path.iterdir()) == [
         "crl",
+        "events.checkpoint",
         "events.jsonl",
         "lock",
         "sealing.key",

@@ -491,6 +491,7 @@ def test_another_version_gets_one_refusal_a_second_and_one_event_that_names_both
     assert [(event.reason, event.detail_text) for event in events] == [
         ("unsupported-version", message.detail)
     ]
+    assert (events[0].peer_version, events[0].own_version) == (2, 1)
 
     track.goes_on(seconds=1)
     track.receives(foreign)
@@ -503,9 +504,9 @@ def test_both_ends_tell_of_a_version_that_one_does_not_understand() -> None:
     track.do(track.path.announce(mine(Kind.CERTIFICATE), track.now))
     track.arrives(theirs(Kind.REFUSAL, Refusal(b"", "unsupported-version", "sent in version 1, ...", b"")))
 
-    assert [(event.reason, event.told_by) for event in of(track.events(), PeeringFailed)] == [
-        ("unsupported-version", "hint")
-    ]
+    events = of(track.events(), PeeringFailed)
+    assert [(event.reason, event.told_by) for event in events] == [("unsupported-version", "hint")]
+    assert events[0].detail().keys() == {"peer", "reason", "detail_text", "told_by"}
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ HARMLESS: Final = frozenset({"random.Random", "pathlib.PurePath", "pathlib.PureP
 #: The adapters, and what each may use.
 ADAPTERS: Final[dict[str, frozenset[str]]] = {
     # The network of revocation lists, their files, and a process for each large one of them.
+    "actors/audit_files.py": frozenset({"os", "pathlib"}),
+    "actors/audit_log.py": frozenset({"os", "pathlib", "threading"}),
     "actors/crl/fetch_faults.py": frozenset({"httpx", "os", "socket", "ssl"}),
     "actors/crl/fetching.py": frozenset({"anyio", "httpx", "io", "open", "os", "run_in_executor", "ssl"}),
     "actors/crl/ingesting.py": frozenset({"pathlib", "run_in_executor", "shutil", "subprocess", "tempfile"}),
