@@ -705,3 +705,58 @@ class HostBack(Event):
     def description(self) -> str:
         """Name the host."""
         return f"Host {self.host} on machine {self.machine} is back after {self.silent_seconds:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKeyImported(Event):
+    """An operator brought a private key. Its name and the fingerprint of its public key say which."""
+
+    TYPE: ClassVar = "system.import_private_key"
+    TITLE: ClassVar = "Imported a private key."
+
+    name: str
+    #: As in :class:`PrivateKeyCreated`.
+    fingerprint: str
+
+    def description(self) -> str:
+        """Name the key."""
+        return f"Private key {self.name} imported"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateDeleted(Event):
+    """A certificate of this node was removed."""
+
+    TYPE: ClassVar = "system.delete_certificate"
+    TITLE: ClassVar = "Deleted a certificate."
+
+    name: str
+    #: As in :class:`CertificateIngested`; empty where what was there could not be read.
+    fingerprint: str
+
+    def description(self) -> str:
+        """Name the certificate."""
+        return f"Certificate {self.name} deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused(Event):
+    """Somebody asked the admin API who may not. What they presented is in no event."""
+
+    TYPE: ClassVar = "api.login_refused"
+    TITLE: ClassVar = "Refused a request to the admin API."
+
+    #: An IPv4 address, or the network of an IPv6 address.
+    source: str
+    #: ``no token``, ``unknown token``, or ``role``: it may only read.
+    reason: str
+    #: The name of the token whose role is not enough; else empty.
+    token: str
+    #: How many before this one are in no event, because there were too many of them.
+    unrecorded: int
+
+    def description(self) -> str:
+        """Say who and why."""
+        by = f" with the token {self.token}" if self.token else ""
+        more = f", after {self.unrecorded} that were not recorded" if self.unrecorded else ""
+        return f"A request from {self.source}{by} was refused: {self.reason}{more}"
