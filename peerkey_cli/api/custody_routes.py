@@ -24,13 +24,13 @@ from peerkey_cli.api.requests import BroughtCertificate, BroughtPrivateKey, NewP
 from peerkey_cli.custody import Custody, Place, Record
 from peerkey_cli.fleet import ANSWER_WITHIN
 from runtime.errors import RuntimeFault
-from runtime.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from peerkey.observe.events import Event
     from peerkey_cli.fleet import Fleet
+    from runtime.threads import Threads
 
 T = TypeVar("T")
 
@@ -51,10 +51,10 @@ _Force: TypeAlias = Annotated[bool, Query(description="Also what the node uses."
 class _Desk:
     """Has things done, one after the other."""
 
-    def __init__(self, fleet: Fleet, custody: Custody) -> None:
+    def __init__(self, fleet: Fleet, custody: Custody, thread: Threads) -> None:
         self.custody = custody
         self._fleet = fleet
-        self._thread = Threads("custody", 1)
+        self._thread = thread
         self._waiting = 0
 
     async def have(self, node: str | None, name: str | None, work: Callable[[Place, Record], T]) -> T:
@@ -101,9 +101,9 @@ class _Desk:
             done.exception()
 
 
-def custody_routes(fleet: Fleet, custody: Custody) -> APIRouter:
-    """Return the resources of the nodes that ``custody`` acts for."""
-    desk = _Desk(fleet, custody)
+def custody_routes(fleet: Fleet, custody: Custody, thread: Threads) -> APIRouter:
+    """Return the resources of the nodes that ``custody`` acts for, on this one thread."""
+    desk = _Desk(fleet, custody, thread)
     outer = APIRouter(responses=problems(404, 409))
     outer.include_router(_scoped(desk), prefix="/router/{router}/node/{node}", tags=["of a node"])
     outer.include_router(_short(desk), tags=["of the only node"])

@@ -10,13 +10,22 @@ from fastapi import Response
 
 if TYPE_CHECKING:
     from peerkey_cli.schemas import Document
+    from runtime.threads import Threads
 
 
-async def rendered(make: Callable[[], Document]) -> Response:
-    """Return a document as an answer.
+class Renderer:
+    """Makes documents on threads."""
 
-    It is made, and turned into text, on a thread: the certificates of a large fleet take longer than the
-    actors, who have the loop, may wait.
-    """
-    text = await asyncio.to_thread(lambda: make().model_dump_json())
-    return Response(text, media_type="application/json")
+    def __init__(self, threads: Threads) -> None:
+        """Make them on these."""
+        self._threads = threads
+
+    async def rendered(self, make: Callable[[], Document]) -> Response:
+        """Return a document as an answer.
+
+        It is made, and turned into text, on a thread: the certificates of a large fleet take longer than the
+        actors, who have the loop, may wait.
+        """
+        loop = asyncio.get_running_loop()
+        text = await loop.run_in_executor(self._threads, lambda: make().model_dump_json())
+        return Response(text, media_type="application/json")

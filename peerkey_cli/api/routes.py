@@ -21,9 +21,10 @@ from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api.custody_routes import custody_routes
 from peerkey_cli.api.denied import Denied
 from peerkey_cli.api.problems import problems, tell_problems
-from peerkey_cli.api.rendering import rendered
+from peerkey_cli.api.rendering import Renderer
 from peerkey_cli.api.stream import EventFeed, EventStream
 from peerkey_cli.api.visitors import Visitor
+from peerkey_cli.api.workers import Workers
 from peerkey_cli.audit import event_of, require_node
 from peerkey_cli.errors import NotFound
 from peerkey_cli.versions import own_version
@@ -62,13 +63,16 @@ def application(
     *,
     reload: Reload | None = None,
     custody: Custody | None = None,
+    workers: Workers | None = None,
 ) -> FastAPI:
     """Return the API of this system.
 
     ``times`` knows since when each alarm is there, and ``feed`` what happens. ``reload`` does what
     :meth:`~peerkey_cli.fleet.Fleet.reload` does, and more where there is more to read. ``custody`` acts on
-    the keys and certificates of the nodes; without it there are no such resources.
+    the keys and certificates of the nodes; without it there are no such resources. ``workers`` do what takes
+    long, and are to be ended after it.
     """
+    workers = workers or Workers()
     app = FastAPI(
         title="peerkey",
         summary="The admin API of a fleet of routers that key their peerings.",
@@ -80,11 +84,11 @@ def application(
         redirect_slashes=False,
         dependencies=[Security(_BEARER)],
     )
-    app.include_router(_shows(fleet, times), prefix="/v1", tags=["shows"])
+    app.include_router(_shows(fleet, times, Renderer(workers.documents)), prefix="/v1", tags=["shows"])
     app.include_router(_streams(feed or EventFeed(fleet)), prefix="/v1", tags=["shows"])
     app.include_router(_acts(fleet, reload or fleet.reload), prefix="/v1", tags=["acts"])
     if custody is not None:
-        app.include_router(custody_routes(fleet, custody), prefix="/v1")
+        app.include_router(custody_routes(fleet, custody, workers.custody), prefix="/v1")
     tell_problems(app)
     return app
 
@@ -95,57 +99,57 @@ _BEARER: Final = HTTPBearer(
 )
 
 
-def _shows(fleet: Fleet, times: AlarmTimes) -> APIRouter:
+def _shows(fleet: Fleet, times: AlarmTimes, renderer: Renderer) -> APIRouter:
     router = APIRouter(responses=problems())
 
     @router.get("/peers", response_model=schemas.Peers)
     async def peers() -> Response:
         """Return every peering with its paths."""
         found, now = await fleet.nodes(), fleet.now()
-        return await rendered(lambda: documents.peers(found, now))
+        return await renderer.rendered(lambda: documents.peers(found, now))
 
     @router.get("/peers/security", response_model=schemas.PeersSecurity)
     async def peers_security() -> Response:
         """Return every peering with the state of its certificates and keys."""
         found, now = await fleet.nodes(), fleet.now()
-        return await rendered(lambda: documents.peers_security(found, now))
+        return await renderer.rendered(lambda: documents.peers_security(found, now))
 
     @router.get("/peers/certificate", response_model=schemas.PeersCertificate)
     async def peers_certificate() -> Response:
         """Return every peering with the certificates of both ends."""
         found, now = await fleet.nodes(), fleet.now()
-        return await rendered(lambda: documents.peers_certificate(found, now))
+        return await renderer.rendered(lambda: documents.peers_certificate(found, now))
 
     @router.get("/certificates", response_model=schemas.Certificates)
     async def certificates(*, detail: bool = False) -> Response:
         """Return what each node shows to its peers."""
         found, now = await fleet.nodes(), fleet.now()
-        return await rendered(lambda: documents.certificates(found, now, detail=detail))
+        return await renderer.rendered(lambda: documents.certificates(found, now, detail=detail))
 
     @router.get("/certificates/crl", response_model=schemas.RevocationLists)
     async def certificates_crl() -> Response:
         """Return every revocation list that is followed."""
         found, now = await fleet.revocation(), fleet.now()
-        return await rendered(lambda: documents.revocation_lists(found, now))
+        return await renderer.rendered(lambda: documents.revocation_lists(found, now))
 
     @router.get("/security/key-status", response_model=schemas.KeyStatus)
     async def key_status() -> Response:
         """Return when each node and each peering rekeys."""
         found, now = await fleet.nodes(), fleet.now()
-        return await rendered(lambda: documents.key_status(found, now))
+        return await renderer.rendered(lambda: documents.key_status(found, now))
 
     @router.get("/ha", response_model=schemas.HaNodes)
     async def ha() -> Response:
         """Return how each node of an HA router stands with its mate, and which keys it has taken over."""
         found, now = await fleet.nodes(), fleet.now()
-        return await rendered(lambda: documents.ha(found, now))
+        return await renderer.rendered(lambda: documents.ha(found, now))
 
     @router.get("/alarms", response_model=schemas.Alarms)
     async def alarms() -> Response:
         """Return what is wrong now."""
         found, now = await fleet.noticing(), fleet.now()
         since = dict(times.seen(found, now))
-        return await rendered(lambda: documents.alarms(found, since, now))
+        return await renderer.rendered(lambda: documents.alarms(found, since, now))
 
     @router.get("/events", response_model=schemas.Events)
     async def events(
@@ -154,19 +158,19 @@ def _shows(fleet: Fleet, times: AlarmTimes) -> APIRouter:
         """Return the latest audit events of this process, oldest first."""
         aware = since.astimezone() if since is not None else None
         found, now = await fleet.events(), fleet.now()
-        return await rendered(lambda: documents.events(found, now, kind=kind, since=aware))
+        return await renderer.rendered(lambda: documents.events(found, now, kind=kind, since=aware))
 
     @router.get("/actors", response_model=schemas.Actors)
     async def actors() -> Response:
         """Return every actor, with the host, the process and the machine that it is on."""
         found, now = await fleet.hosts(), fleet.now()
-        return await rendered(lambda: documents.actors(found, now))
+        return await renderer.rendered(lambda: documents.actors(found, now))
 
     @router.get("/hosts", response_model=schemas.Hosts)
     async def hosts() -> Response:
         """Return the processes that run the nodes, and the nodes that have no place."""
         found, now = await fleet.placement(), fleet.now()
-        return await rendered(lambda: documents.hosts(found, now))
+        return await renderer.rendered(lambda: documents.hosts(found, now))
 
     @router.get("/health")
     async def health() -> schemas.Health:

@@ -20,6 +20,7 @@ from peerkey_cli.api.gate import Gate
 from peerkey_cli.api.routes import application
 from peerkey_cli.api.stream import EventFeed
 from peerkey_cli.api.visitors import LocalVisitors, RemoteVisitors
+from peerkey_cli.api.workers import Workers
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import check_length, listening, listening_tcp
 from runtime.errors import RuntimeFault
@@ -49,8 +50,10 @@ async def serving(
     """
     check_length(path)
     times, feed = AlarmTimes(), EventFeed(fleet)
-    app = application(fleet, times, feed, reload=reload, custody=custody)
+    workers = Workers()
+    app = application(fleet, times, feed, reload=reload, custody=custody, workers=workers)
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(workers.end)
         listener = stack.enter_context(listening(path))
         await stack.enter_async_context(served(Gate(app, LocalVisitors()), listener))
         if remote is not None:

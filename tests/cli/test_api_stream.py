@@ -45,8 +45,11 @@ def test_a_client_that_was_away_is_given_what_it_missed(remote: RemoteSystem) ->
 
     with streaming(remote, after=seen["id"], type="certificate") as events:
         names = [next(events)["data"]["detail"]["name"] for _ in range(2)]
+        for name in ("later", "latest"):
+            happen(remote, name)
+            names.append(next(events)["data"]["detail"]["name"])
 
-    assert names == ["missed", "missed too"]
+    assert names == ["missed", "missed too", "later", "latest"]
 
 
 @pytest.mark.parametrize("unknown", ["1-1", "x", "-", "9" * 64, "1-99999999999999999999"])
