@@ -18,8 +18,10 @@ import structlog
 
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
+from peerkey_cli.api.remote import Remote
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
+from peerkey_cli.custody import Custody
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import listening_tcp
 from runtime.errors import RuntimeFault
@@ -27,6 +29,7 @@ from runtime.lifecycle import StopSignals
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
+    from peerkey_cli.api.remote import RemoteSettings
     from peerkey_cli.fleet import Fleet
     from peerkey_cli.plans import PlansReader
     from peerkey_cli.state import StateDirectory
@@ -43,10 +46,12 @@ async def serve(
     api: Path,
     metrics: tuple[str, int] | None = None,
     syslog: SyslogAddress | None = None,
+    remote: RemoteSettings | None = None,
 ) -> None:
     """Run until a signal says stop.
 
-    ``metrics`` is where Prometheus may ask, if anywhere; ``syslog`` gets a copy of the audit log.
+    ``metrics`` is where Prometheus may ask, and ``remote`` where the admin API listens beside its Unix socket
+    ``api``, if anywhere; ``syslog`` gets a copy of the audit log.
 
     :raises PeerkeyError: it cannot start: see :func:`peerkey_cli.compose.composed` and
         :func:`peerkey_cli.api.server.serving`.
@@ -59,14 +64,36 @@ async def serve(
     asyncio.get_running_loop().set_default_executor(Threads("asyncio", _MAXIMUM_THREADS))
     # Around everything: a signal while it starts, or while it gives things back, must not leave half of them.
     with StopSignals() as signals:
+        # What is wrong with its files is told before anything starts.
+        door = Remote(remote) if remote is not None else None
         async with composed(plans, state, syslog=syslog) as running:
+            custody = Custody(lambda: plans.latest, running.keystore, state)
+            reload = reloading(running, door)
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
-            async with Reloads(running.reload), serving(running, api), measured(running, metrics):
+            answering = serving(running, api, remote=door, reload=reload, custody=custody)
+            async with Reloads(reload), answering, measured(running, metrics):
                 nodes = [plan.name for plan in plans.latest]
-                log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path))
+                more = {} if remote is None else {"remote": remote.url}
+                log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path), **more)
                 await signals.stopped(running.system)
         log.info("stopped")
+
+
+def reloading(fleet: Fleet, door: Remote | None) -> Callable[[], Awaitable[tuple[str, ...]]]:
+    """Return what reads the configuration again, and the certificate and the tokens of the admin API.
+
+    A fault in any of them changes nothing of all.
+    """
+
+    async def reload() -> tuple[str, ...]:
+        read = await asyncio.to_thread(door.read) if door is not None else None
+        nodes = await fleet.reload()
+        if door is not None and read is not None:
+            door.take(read)
+        return nodes
+
+    return reload
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ import typer
 from typer.core import TyperGroup
 
 from peerkey.errors import PeerkeyError, Unavailable
+from peerkey_cli.remote_options import add_remote_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,11 @@ class Unreachable(Unavailable):
 
 class Commands(TyperGroup):
     """A group of commands whose errors are told in one line on standard error."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - typer's own
+        """Take what typer gives, and complete the options of the commands."""
+        super().__init__(**attributes)
+        add_remote_options(self)
 
     def main(
         self,

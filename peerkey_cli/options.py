@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeGuard
 from uuid import UUID
 
 import typer
@@ -26,7 +27,8 @@ Api: TypeAlias = Annotated[
     typer.Option(
         "--api",
         metavar="ADDR",
-        help="Admin API of the system, unix:PATH; api.sock of the state directory unless given.",
+        help="Admin API of the system, unix:PATH or https://HOST:PORT; api.sock of the state directory "
+        "unless given.",
     ),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -73,6 +75,7 @@ PrivateKeyName: TypeAlias = Annotated[
 ]
 
 _UNIX: Final = "unix:"
+_HTTPS: Final = "https://"
 
 
 def socket_path(state_dir: Path | None, api: str | None) -> Path:
@@ -89,20 +92,49 @@ def socket_path(state_dir: Path | None, api: str | None) -> Path:
     elif api.startswith(_UNIX) and len(api) > len(_UNIX):
         path = Path(api.removeprefix(_UNIX))
     else:
-        message = (
-            f"--api {api}: only unix:PATH can be used; over TCP the admin API needs TLS and tokens, "
-            "which this version does not have"
-        )
+        message = f"--api {api}: write unix:PATH or https://HOST:PORT; without TLS nothing is said over TCP"
         raise WrongUsage(message)
     check_length(path)
     return path
 
 
 def client(state_dir: Path | None, api: str | None) -> Client:
-    """Return what asks the running system."""
-    from peerkey_cli.client import Client
+    """Return what asks the running system.
 
-    return Client(socket_path(state_dir, api))
+    :raises WrongUsage: the address is none, or the options do not go together.
+    :raises Misconfigured: the file of the token cannot be read, others can read it, or it holds none.
+    """
+    from peerkey_cli.api.tokens import presented_in
+    from peerkey_cli.client import Client, RemoteSystem
+    from peerkey_cli.errors import WrongUsage
+    from peerkey_cli.remote_options import TOKEN_FILE, said
+
+    if not is_remote(api):
+        return Client(socket_path(state_dir, api))
+    options = said()
+    if options.token_file is None:
+        message = f"--api {api}: name the file of your token with --api-token-file or ${TOKEN_FILE}"
+        raise WrongUsage(message)
+    return Client(RemoteSystem(remote_url(api), presented_in(options.token_file), options.ca))
+
+
+def is_remote(api: str | None) -> TypeGuard[str]:
+    """Tell whether an address is one of TCP with TLS."""
+    return api is not None and api.startswith(_HTTPS)
+
+
+def remote_url(api: str) -> str:
+    """Return ``https://HOST:PORT``, where the host may be a name.
+
+    :raises WrongUsage: it is something else.
+    """
+    from peerkey_cli.errors import WrongUsage
+
+    host, _, port = api.removeprefix(_HTTPS).rstrip("/").rpartition(":")
+    if not re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", host) or not re.fullmatch(r"[0-9]{1,5}", port):
+        message = f"--api {api!a}: write https://HOST:PORT, as in https://hub.example:9443"
+        raise WrongUsage(message)
+    return f"{_HTTPS}{host}:{port}"
 
 
 def require_one_owner(name: str | None, config: Path | None, node: str | None) -> None:

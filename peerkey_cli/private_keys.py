@@ -102,7 +102,7 @@ def create_private_key(
     return schemas.PrivateKeyCreated(
         time=now,
         name=owner.key,
-        store=_store(owner.key),
+        store=store_of(owner.key),
         algorithm=algorithm.value,
         fingerprint=fingerprint(public),
         replaced=former is not None,
@@ -128,7 +128,8 @@ def _fingerprint_there(keys: KeyStores, name: str) -> str | None:
         return "" if os.path.lexists(name) else None
 
 
-def _store(name: str) -> Literal["file", "pkcs11", "tpm"]:
+def store_of(name: str) -> Literal["file", "pkcs11", "tpm"]:
+    """Return which store has the key of this name."""
     if is_file(name):
         return "file"
     return "pkcs11" if name.startswith(PKCS11_SCHEME) else "tpm"

@@ -550,6 +550,55 @@ class Imported(Document):
     reloaded: bool
 
 
+class Ready(Document):
+    """Every node that should runs."""
+
+    time: Time
+    nodes: int
+
+
+class PrivateKeyInfo(Document):
+    """A private key of a node, by everything but the key."""
+
+    time: Time
+    node: str
+    node_uuid: str
+    #: Of the certificate that it is for.
+    name: str
+    #: Whether the node uses it.
+    configured: bool
+    store: Literal["file", "pkcs11", "tpm"]
+    algorithm: str
+    fingerprint: str
+    public_key: str
+
+
+class StoredCertificate(Document):
+    """A certificate of a node, leaf first."""
+
+    time: Time
+    node: str
+    name: str
+    configured: bool
+    certificates: tuple[CertificateInfo, ...]
+
+
+class CertificateDeleted(Document):
+    """A certificate of a node that was removed."""
+
+    time: Time
+    node: str
+    name: str
+    fingerprint: str
+    reloaded: bool
+
+
+class SigningRequest(Document):
+    """A certificate signing request, in PEM."""
+
+    csr: str
+
+
 class AuditRequest(Document):
     """An event of a command that acted on the files of a node of this system."""
 

@@ -87,14 +87,26 @@ class FileKeyStore:
         path = Path(name)
         if not replace and os.path.lexists(path):
             raise KeyExists(_taken(path))
+        return self.take(name, generate(kind), replace=replace)
+
+    def take(self, name: str, key: SigningKey, *, replace: bool = False) -> PublicKeyTypes:
+        """Keep a private key that was made elsewhere, as :meth:`create` keeps its own.
+
+        Raises:
+            KeyExists: there is one of this name, and ``replace`` is false.
+            Misconfigured: peers accept no such key.
+            Unavailable: it cannot be written.
+
+        """
+        loaded = signer_for(key), held(key)
         passphrase = password(KEY_PASSPHRASE, self._environment)
-        key = generate(kind)
         encryption = BestAvailableEncryption(passphrase.reveal()) if passphrase else NoEncryption()
         content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
         try:
-            write_private(path, content, replace=replace)
+            write_private(Path(name), content, replace=replace)
         except FileExistsError:
-            raise KeyExists(_taken(path)) from None
+            raise KeyExists(_taken(Path(name))) from None
+        self._remember(content, *loaded)
         return key.public_key()
 
     def delete(self, name: str) -> None:
@@ -141,8 +153,7 @@ class FileKeyStore:
             message = f"{name}: cannot be read: {os.strerror(2)}"
             raise NoSuchKey(message)
         content = read_private(Path(name))
-        digest = hashlib.sha256(content).digest()
-        known = self._loaded.get(digest)
+        known = self._loaded.get(hashlib.sha256(content).digest())
         if known is not None:
             return known
         try:
@@ -151,11 +162,13 @@ class FileKeyStore:
             message = str(fault) if str(fault).startswith(name) else f"{name}: {fault}"
             raise Misconfigured(message) from None
         # Of the kinds that there are, `signer_for` accepts those that sign.
-        loaded = signer, held(cast("SigningKey", key))
+        return self._remember(content, signer, held(cast("SigningKey", key)))
+
+    def _remember(self, content: bytes, signer: Signer, key: SigningKey) -> tuple[Signer, SigningKey]:
         if len(self._loaded) >= KEYS_REMEMBERED:
             self._loaded.clear()
-        self._loaded[digest] = loaded
-        return loaded
+        self._loaded[hashlib.sha256(content).digest()] = signer, key
+        return signer, key
 
     def _opened(self, name: str, content: bytes) -> PrivateKeyTypes:
         encrypted = b"ENCRYPTED" in content

@@ -92,6 +92,20 @@ class KeyStores:
         """See :meth:`actors.keystores.port.KeyStore.create`."""
         return self._store(name).create(name, kind, replace=replace)
 
+    def take(self, name: str, key: SigningKey, *, replace: bool = False) -> PublicKeyTypes:
+        """Keep a private key that was made elsewhere, in a file.
+
+        Raises:
+            KeyExists: there is one of this name, and ``replace`` is false.
+            Misconfigured: the name is of a device, which makes its keys itself, or peers accept no such key.
+            Unavailable: it cannot be written.
+
+        """
+        if not is_file(name):
+            message = f"{name}: a device makes its keys itself, and takes none; create one there"
+            raise Misconfigured(message)
+        return self._files.take(name, key, replace=replace)
+
     def delete(self, name: str) -> None:
         """See :meth:`actors.keystores.port.KeyStore.delete`."""
         self._store(name).delete(name)

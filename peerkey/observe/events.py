@@ -776,25 +776,58 @@ class ConfigurationChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class LoginRefused(Event):
-    """Somebody asked the admin API for what they may not have. Never what they showed to be let in."""
+class PrivateKeyImported(Event):
+    """An operator brought a private key. Its name and the fingerprint of its public key say which."""
 
-    TYPE: ClassVar = "api.login_refused"
-    TITLE: ClassVar = "The admin API refused somebody."
+    TYPE: ClassVar = "system.import_private_key"
+    TITLE: ClassVar = "Imported a private key."
 
-    #: The address they asked from.
-    origin: str
-    method: str
-    #: The resource, without what it was asked with.
-    resource: str
-    reason: str
-    #: For how many refusals this event stands.
-    times: int = 1
+    name: str
+    #: As in :class:`PrivateKeyCreated`.
+    fingerprint: str
 
     def description(self) -> str:
-        """Say who was refused what, and why."""
-        often = f" {self.times} times" if self.times > 1 else ""
-        return f"{self.method} {self.resource} from {self.origin} refused{often}: {self.reason}"
+        """Name the key."""
+        return f"Private key {self.name} imported"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateDeleted(Event):
+    """A certificate of this node was removed."""
+
+    TYPE: ClassVar = "system.delete_certificate"
+    TITLE: ClassVar = "Deleted a certificate."
+
+    name: str
+    #: As in :class:`CertificateIngested`; empty where what was there could not be read.
+    fingerprint: str
+
+    def description(self) -> str:
+        """Name the certificate."""
+        return f"Certificate {self.name} deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRefused(Event):
+    """Somebody asked the admin API who may not. What they presented is in no event."""
+
+    TYPE: ClassVar = "api.login_refused"
+    TITLE: ClassVar = "Refused a request to the admin API."
+
+    #: An IPv4 address, or the network of an IPv6 address.
+    source: str
+    #: ``no token``, ``unknown token``, or ``role``: it may only read.
+    reason: str
+    #: The name of the token whose role is not enough; else empty.
+    token: str
+    #: How many before this one are in no event, because there were too many of them.
+    unrecorded: int
+
+    def description(self) -> str:
+        """Say who and why."""
+        by = f" with the token {self.token}" if self.token else ""
+        more = f", after {self.unrecorded} that were not recorded" if self.unrecorded else ""
+        return f"A request from {self.source}{by} was refused: {self.reason}{more}"
 
 
 @dataclass(frozen=True, slots=True)

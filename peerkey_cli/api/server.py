@@ -1,4 +1,8 @@
-"""The admin API at its Unix socket, and the look at the alarms that gives them their times."""
+"""The admin API at its Unix socket and, where that is wanted, at an address of TCP; and what it looks at.
+
+Both doors lead to the same application. Each has its own connections: whoever fills the one does not shut the
+other.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +14,67 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from actors.names import AUTHORITY
 from peerkey_cli.alarm_times import LOOK_EVERY, AlarmTimes
+from peerkey_cli.api.gate import Gate
 from peerkey_cli.api.routes import application
+from peerkey_cli.api.stream import EventFeed
+from peerkey_cli.api.visitors import LocalVisitors, RemoteVisitors
+from peerkey_cli.api.workers import Workers
 from peerkey_cli.serving import served
-from peerkey_cli.sockets import check_length, listening
+from peerkey_cli.sockets import check_length, listening, listening_tcp
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
+    from peerkey_cli.api.remote import Remote
+    from peerkey_cli.api.routes import Reload
+    from peerkey_cli.custody import Custody
     from peerkey_cli.fleet import Fleet
 
 
 @contextlib.asynccontextmanager
-async def serving(fleet: Fleet, path: Path) -> AsyncIterator[None]:
-    """Answer at the Unix socket ``path`` for as long as the block lasts.
+async def serving(
+    fleet: Fleet,
+    path: Path,
+    *,
+    remote: Remote | None = None,
+    reload: Reload | None = None,
+    custody: Custody | None = None,
+) -> AsyncIterator[None]:
+    """Answer at the Unix socket ``path``, and where ``remote`` says, for as long as the block lasts.
+
+    See :func:`peerkey_cli.api.routes.application` for ``reload`` and ``custody``.
 
     :raises WrongUsage: the path is too long.
     :raises Misconfigured: nobody can listen there.
     """
     check_length(path)
-    times = AlarmTimes()
-    with listening(path) as listener:
-        async with served(application(fleet, times), listener):
-            look = asyncio.create_task(_look(fleet, times), name="alarm times")
-            try:
-                yield
-            finally:
-                look.cancel()
-                await asyncio.gather(look, return_exceptions=True)
+    times, feed = AlarmTimes(), EventFeed(fleet)
+    workers = Workers()
+    app = application(fleet, times, feed, reload=reload, custody=custody, workers=workers)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(workers.end)
+        listener = stack.enter_context(listening(path))
+        await stack.enter_async_context(served(Gate(app, LocalVisitors()), listener))
+        if remote is not None:
+            visitors = RemoteVisitors(
+                remote.admitted,
+                lambda event: fleet.record(AUTHORITY, event),
+                allowances=remote.settings.allowances,
+            )
+            outer = stack.enter_context(listening_tcp(remote.settings.address))
+            await stack.enter_async_context(served(Gate(app, visitors), outer, remote.tls))
+        tasks = [
+            asyncio.create_task(_look(fleet, times), name="alarm times"),
+            asyncio.create_task(feed.work(), name="event feed"),
+        ]
+        try:
+            yield
+        finally:
+            feed.end()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _look(fleet: Fleet, times: AlarmTimes) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from peerkey_cli.api.roles import Role
 from peerkey_cli.key_types import KeyType
 from peerkey_cli.options import (
     Alias,
@@ -95,6 +96,23 @@ def ha_key(
         typer.echo(made.model_dump_json(indent=2))
     else:
         typer.echo(made.public_key)
+
+
+@_group.command("api-token")
+def api_token(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose token it is.")],
+    role: Annotated[Role, typer.Option("--role", help="What it allows: to ask, or also to change.")],
+    tokens: Annotated[
+        Path,
+        typer.Option("--tokens", metavar="FILE", help="Where its digest is added: --api-tokens of `run`."),
+    ],
+) -> None:
+    """Make a token for the admin API over TCP, and print it: this once, for it is kept nowhere."""
+    from datetime import UTC, datetime
+
+    from peerkey_cli.api.tokens import add_token
+
+    typer.echo(add_token(tokens, name, role, datetime.now(UTC)).reveal().decode())
 
 
 @_group.command("certificate-request")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from peerkey_cli.errors import WrongUsage
-from peerkey_cli.options import Api, StateDir, socket_path
+from peerkey_cli.options import Api, StateDir, is_remote, remote_url, socket_path
 from runtime.cluster.placement import Placement
+
+if TYPE_CHECKING:
+    from peerkey_cli.api.remote import RemoteSettings
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +30,19 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
     ] = None,
     state_dir: StateDir = None,
     api: Api = None,
+    api_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--api-certificate", metavar="FILE", help="With --api https://HOST:PORT: its certificate, in PEM."
+        ),
+    ] = None,
+    api_key: Annotated[
+        Path | None, typer.Option("--api-key", metavar="FILE", help="The private key of that certificate.")
+    ] = None,
+    api_tokens: Annotated[
+        Path | None,
+        typer.Option("--api-tokens", metavar="FILE", help="Who may use it: see `create api-token`."),
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option("--metrics", metavar="HOST:PORT", help="Let Prometheus ask there, for /metrics."),
@@ -91,7 +107,8 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey_cli.state import StateDirectory, default_directory
     from peerkey_cli.syslog import SyslogAddress
 
-    socket = socket_path(state_dir, api)
+    remote = _remote(api, api_certificate, api_key, api_tokens)
+    socket = socket_path(state_dir, None if remote is not None else api)
     scraped = None if metrics is None else tcp_address(metrics)
     copied = None if syslog is None else SyslogAddress.of_text(syslog)
     logs.configure()
@@ -100,7 +117,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
     if runtime == "local":
         from peerkey_cli.daemon import serve
 
-        asyncio.run(serve(plans, state, socket, scraped, copied))
+        asyncio.run(serve(plans, state, socket, scraped, copied, remote))
         return
     if api is not None:
         message = "--api: on a cluster the admin API is api.sock of the state directory of each machine"
@@ -130,6 +147,31 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
         alone=ray_address == "local",
     )
     asyncio.run(driver.serve(plans, settings, ray_address, detach=detach))
+
+
+def _remote(
+    api: str | None, certificate: Path | None, key: Path | None, tokens: Path | None
+) -> RemoteSettings | None:
+    """Return where the admin API listens over TCP, if it does.
+
+    :raises WrongUsage: the address is none, or the options do not go together.
+    """
+    from peerkey_cli.api.remote import RemoteSettings
+    from peerkey_cli.sockets import tcp_address
+
+    files = {"--api-certificate": certificate, "--api-key": key, "--api-tokens": tokens}
+    if not is_remote(api):
+        given = [name for name, file in files.items() if file is not None]
+        if given:
+            message = f"{', '.join(given)}: these go with --api https://HOST:PORT"
+            raise WrongUsage(message)
+        return None
+    address = tcp_address(remote_url(api).removeprefix("https://"))
+    if certificate is None or key is None or tokens is None:
+        missing = ", ".join(name for name, file in files.items() if file is None)
+        message = f"--api {api} needs {missing} too: over TCP there is no admin API without TLS and tokens"
+        raise WrongUsage(message)
+    return RemoteSettings(address, certificate, key, tokens)
 
 
 def _check_runtime(runtime: str, of_a_cluster: list[str], *, detach: bool) -> None:

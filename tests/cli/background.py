@@ -13,8 +13,11 @@ from typing import TypeVar
 
 import structlog
 
+from peerkey_cli.api.remote import Remote, RemoteSettings
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
+from peerkey_cli.custody import Custody
+from peerkey_cli.daemon import reloading
 from peerkey_cli.embedded import Running
 from peerkey_cli.plans import PlansReader
 from peerkey_cli.state import StateDirectory
@@ -42,8 +45,8 @@ class Background:
 
 
 @contextmanager
-def in_background(file: Path, state: Path) -> Iterator[Background]:
-    """Run the authority of ``file`` while the block lasts, with its admin API in ``state``."""
+def in_background(file: Path, state: Path, remote: RemoteSettings | None = None) -> Iterator[Background]:
+    """Run the authority of ``file`` while the block lasts, its admin API in ``state`` and at ``remote``."""
     made: list[Background] = []
     failed: list[BaseException] = []
     up, stop = threading.Event(), threading.Event()
@@ -51,7 +54,18 @@ def in_background(file: Path, state: Path) -> Iterator[Background]:
     async def work() -> None:
         loop = asyncio.get_running_loop()
         directory = StateDirectory(state)
-        async with composed(PlansReader(file), directory) as running, serving(running, directory.socket):
+        plans = PlansReader(file)
+        door = None if remote is None else Remote(remote)
+        async with (
+            composed(plans, directory) as running,
+            serving(
+                running,
+                directory.socket,
+                remote=door,
+                reload=reloading(running, door),
+                custody=Custody(lambda: plans.latest, running.keystore, directory),
+            ),
+        ):
             made.append(Background(running, loop))
             up.set()
             await asyncio.to_thread(stop.wait)

@@ -62,12 +62,15 @@ def test_every_command_has_a_section_and_every_section_a_command() -> None:
 
 
 def test_every_option_is_named_where_its_command_is_described() -> None:
+    # Those that are described once for all.
+    common = {"--help", "--api-token-file", "--api-ca"}
+    assert all(option in SECTIONS["What all commands have in common"] for option in common - {"--help"})
     missing = [
         f"{name} {option}"
         for name, command in commands(get_command(app), "peerkey")
         for parameter in command.params
         for option in parameter.opts
-        if option.startswith("--") and option != "--help" and option not in SECTIONS[name]
+        if option.startswith("--") and option not in common and option not in SECTIONS[name]
     ]
 
     assert missing == []

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from peerkey_cli.state import StateDirectory
+from tests.cli.remote_system import certify_api, free_tcp_port
 from tests.cli.stored import files_of, found, stored_secrets
 from tests.cli.two_routers import UUIDS, free_ports, two_routers
 from tests.support.hosts import stop, wait_for
@@ -228,6 +229,40 @@ def test_no_secret_is_written_anywhere_but_sealed(tmp_path: Path, start: Callabl
     assert b"SQLite format 3" in b"".join(left)
     assert found(secrets, [*left, *shown, process.log.read_bytes()]) == []
     assert len(found(secrets, [b"".join(secrets)])) == len(secrets)
+
+
+def test_the_api_is_asked_over_tls_and_a_token_is_taken_back_by_its_line(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
+    routers = two_routers(tmp_path)
+    certify_api(tmp_path, routers.ca)
+    tokens, mine, address = tmp_path / "tokens", tmp_path / "mine", f"https://127.0.0.1:{free_tcp_port()}"
+    made = run("create", "api-token", "--role", "read", "alice", "--tokens", str(tokens))
+    mine.touch(mode=0o600)
+    mine.write_text(made.stdout)
+    files = ("--api-certificate", "api.pem", "--api-key", "api.key", "--api-tokens", "tokens")
+    given = (word if word.startswith("--") else str(tmp_path / word) for word in files)
+    process = start(routers.file, tmp_path / "state", "--api", address, *given)
+    ask = ("--api", address, "--api-token-file", str(mine), "--api-ca", str(tmp_path / "ca.pem"))
+
+    shown, refused = run("show", "actors", *ask), run("rekey", *ask)
+    tokens.write_text("")
+    process.tell(signal.SIGHUP)
+    wait_for(lambda: bool(process.logged("reloaded")), 30, told=process.log.read_text)
+    unknown = run("show", "actors", *ask)
+
+    assert process.logged("ready")[0]["remote"] == address
+    assert shown.returncode == 0, shown.stderr
+    assert refused.returncode == 1
+    assert refused.stderr == ("peerkey: the token alice may read only; this needs one with the role write\n")
+    assert unknown.returncode == 1
+    assert unknown.stderr == "peerkey: unknown token; present a token of this system\n"
+    assert [event["detail"]["reason"] for event in process.events("api.login_refused")] == [
+        "role",
+        "unknown token",
+    ]
+    secret = made.stdout.strip().encode()
+    assert found([secret], [*files_of(process.state), process.log.read_bytes(), tokens.read_bytes()]) == []
 
 
 # --- helpers --------------------------------------------------------------------------------------

@@ -1,0 +1,128 @@
+"""The admin API at an address of TCP: TLS, tokens, and both of them read again at a reload.
+
+Everything is read and checked before anything is changed, so that a certificate without its key, or a file of
+tokens with a faulty line, leaves the door as it was. Connections that are there go on as they began.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from actors.keystores.passwords import KEY_PASSPHRASE, password
+from actors.keystores.private_files import read_private
+from peerkey.errors import Misconfigured
+from peerkey.pki.certificate import read_bundle
+from peerkey_cli.api.tokens import read_tokens
+from peerkey_cli.api.visitors import Allowances, Pass
+from peerkey_cli.files import read_file
+
+#: What OpenSSL takes for a password; with none at all it would ask at the terminal.
+_NO_PASSPHRASE: Final = b"\0"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """Where it listens, and the files that it needs."""
+
+    #: An IP address and a port.
+    address: tuple[str, int]
+    #: Its certificate and those that lead to a CA, in PEM.
+    certificate: Path
+    key: Path
+    tokens: Path
+    allowances: Allowances = field(default_factory=Allowances)
+
+    @property
+    def url(self) -> str:
+        """What a client writes."""
+        host, port = self.address
+        return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    tls: ssl.SSLContext
+    admitted: Pass
+
+
+class Remote:
+    """What is at the door now."""
+
+    def __init__(self, settings: RemoteSettings) -> None:
+        """Read everything.
+
+        :raises Misconfigured: a file cannot be read, others can read it, or the key is not the certificate's.
+        """
+        self.settings = settings
+        self._now = self.read()
+
+    def tls(self) -> ssl.SSLContext:
+        """Return what the next connection is made with."""
+        return self._now.tls
+
+    def admitted(self) -> Pass:
+        """Return who is let in."""
+        return self._now.admitted
+
+    def read(self) -> _Read:
+        """Return what the files say now, and change nothing.
+
+        :raises Misconfigured: see the constructor.
+        """
+        settings = self.settings
+        return _Read(_context(settings), Pass(read_tokens(settings.tokens), _names(settings)))
+
+    def take(self, read: _Read) -> None:
+        """Go by what :meth:`read` has returned."""
+        self._now = read
+
+
+def _context(settings: RemoteSettings) -> ssl.SSLContext:
+    # The system's own functions do not mind who can read a private key.
+    read_private(settings.key)
+    secret = password(KEY_PASSPHRASE, os.environ)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(
+            settings.certificate, settings.key, lambda: secret.reveal() if secret else _NO_PASSPHRASE
+        )
+    except ssl.SSLError as fault:
+        why = (
+            "is not the private key of the certificate"
+            if fault.reason == "KEY_VALUES_MISMATCH"
+            else f"cannot be used with TLS ({fault.reason or 'no reason is known'}); both are PEM"
+        )
+        message = f"{settings.key}: {why} {settings.certificate}"
+        raise Misconfigured(message) from None
+    except OSError as fault:
+        message = f"{settings.certificate}: cannot be read: {fault.strerror}"
+        raise Misconfigured(message) from fault
+    return context
+
+
+def _names(settings: RemoteSettings) -> frozenset[str]:
+    """Return what this system is called: what its certificate says, and where it listens."""
+    try:
+        leaf = read_bundle(read_file(str(settings.certificate)), str(settings.certificate))[0]
+    except OSError as fault:
+        message = f"{settings.certificate}: cannot be read: {fault.strerror}"
+        raise Misconfigured(message) from fault
+    names = {str(ip_address(settings.address[0]))}
+    try:
+        alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        message = f"{settings.certificate}: names no host (subjectAltName), so that no client accepts it"
+        raise Misconfigured(message) from None
+    names.update(each.lower() for each in alternative.get_values_for_type(x509.DNSName))
+    names.update(str(each) for each in alternative.get_values_for_type(x509.IPAddress))
+    return frozenset(names)
