@@ -3,7 +3,7 @@
 The driver starts the host of the coordinator and waits until every node runs; what keeps the fleet going is
 the coordinator. So a driver that dies changes nothing, and one that is started again with the same settings
 finds the fleet as it is. SIGTERM and SIGINT stop the fleet in order; SIGHUP has it read its configuration
-again.
+again. A detached one only looks on until the fleet runs: a signal ends the looking on, and nothing else.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ async def _serve(plans: PlansReader, settings: ClusterSettings, address: str, *,
                 if detach:
                     stop.cancel()
                     return
+            elif detach:
+                # Whoever does not stay must not take anything along, however long it would have waited.
+                ready.cancel()
+                log.warning("not ready yet, and left as it is", signal=stop.result().name)
+                return
             async with Reloads(partial(_reload, client)):
                 await stop
             ready.cancel()
