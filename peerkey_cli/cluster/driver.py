@@ -67,27 +67,28 @@ async def _serve(plans: PlansReader, settings: ClusterSettings, address: str, *,
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
             client = Client(StateDirectory(settings.state).socket)
-            stop = asyncio.create_task(signals.arrived())
-            ready = asyncio.create_task(_until_ready(client, len(plans.latest)))
-            await asyncio.wait({stop, ready}, return_when=asyncio.FIRST_COMPLETED)
-            if ready.done():
-                unplaced = ready.result()
-                log.info(
-                    "ready",
-                    nodes=len(plans.latest),
-                    unplaced=unplaced,
-                    cluster=address,
-                    api=str(settings.state),
-                )
-                if detach:
-                    stop.cancel()
-                    return
-            elif detach:
-                # Whoever does not stay must not take anything along, however long it would have waited.
-                ready.cancel()
-                log.warning("not ready yet, and left as it is", signal=stop.result().name)
-                return
+            # A node that waits for the configuration to be mended must not keep it from being read again.
             async with Reloads(partial(_reload, client)):
+                stop = asyncio.create_task(signals.arrived())
+                ready = asyncio.create_task(_until_ready(client, len(plans.latest)))
+                await asyncio.wait({stop, ready}, return_when=asyncio.FIRST_COMPLETED)
+                if ready.done():
+                    unplaced = ready.result()
+                    log.info(
+                        "ready",
+                        nodes=len(plans.latest),
+                        unplaced=unplaced,
+                        cluster=address,
+                        api=str(settings.state),
+                    )
+                    if detach:
+                        stop.cancel()
+                        return
+                elif detach:
+                    # Whoever does not stay must not take anything along, however long it would have waited.
+                    ready.cancel()
+                    log.warning("not ready yet, and left as it is", signal=stop.result().name)
+                    return
                 await stop
             ready.cancel()
             log.info("stopping", signal=stop.result().name)

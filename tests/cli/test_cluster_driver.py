@@ -75,3 +75,14 @@ def test_one_that_stays_ends_the_fleet_also_while_it_waits(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert run_until([signal.SIGTERM], monkeypatch, tmp_path, detach=False)[0] == ["demo"]
+
+
+def test_one_that_waits_has_the_configuration_read_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    signals = [signal.SIGHUP, signal.SIGTERM]
+    former = signal.signal(signal.SIGHUP, lambda *_: None)
+    try:
+        assert "reload" in run_until(signals, monkeypatch, tmp_path, detach=False)[1]
+    finally:
+        signal.signal(signal.SIGHUP, former)
