@@ -71,6 +71,8 @@ T = TypeVar("T")
 
 #: How often it looks at everything.
 TICK: Final = timedelta(seconds=1)
+#: A look that is later than this was kept from being made: the process was frozen, or its machine was.
+TICK_IS_LATE: Final = timedelta(seconds=3)
 #: The processes are asked for once in so many looks.
 PROCESSES_EVERY: Final = 5
 #: How long machines may take to answer, and to start or end the process of a host.
@@ -148,6 +150,8 @@ class Coordinator(Actor):
         self._looking: set[str] = set()
         self._look_fault = ""
         self._ticks = 0
+        #: When the latest look was.
+        self._looked: timedelta | None = None
         self._telling = Telling(0)
 
     async def started(self) -> None:
@@ -231,6 +235,10 @@ class Coordinator(Actor):
     def _tick(self) -> None:
         self.ctx.set_timer("tick", TICK, Tick())
         now = self.ctx.clock.monotonic()
+        if self._looked is not None and now - self._looked > TICK_IS_LATE:
+            self.ctx.log.warning("was kept from running", seconds=(now - self._looked).total_seconds())
+            self._upkeep.absent(now - self._looked)
+        self._looked = now
         answered = [host for host, each in self._upkeep.hosts.items() if each.answers]
         self._upkeep.look(now)
         for host in answered:

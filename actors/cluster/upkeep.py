@@ -116,6 +116,13 @@ class Upkeep:
         if record.pid is None:
             record.pid, record.incarnation = process.pid, process.incarnation
 
+    def absent(self, away: timedelta) -> None:
+        """Learn that nobody has listened here for so long: what was not heard in that time says nothing."""
+        for record in self.hosts.values():
+            record.since += away
+            if record.heard is not None:
+                record.heard += away
+
     def look(self, now: timedelta) -> None:
         """See which hosts have fallen silent."""
         for record in self.hosts.values():

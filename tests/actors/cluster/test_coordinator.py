@@ -14,6 +14,7 @@ from actors.cluster.assigned import Assigned
 from actors.cluster.reconciling import Settings, machine_of
 from actors.names import CONTROL
 from peerkey.errors import Misconfigured
+from runtime.backends.virtual import VirtualClock
 from runtime.cluster.placement import Placement
 from runtime.cluster.simulated import FabricWeather
 from runtime.errors import StoreUnavailable
@@ -319,6 +320,33 @@ def test_the_nodes_of_a_host_that_never_starts_move_in_the_end() -> None:
         assert [each.identity for each in status.alarms] == ["host:m0-0"]
         assert "it does not start" in status.alarms[0].message
         assert 4 < cluster.machines.asked.count(("start", "m0-0")) < 12
+
+    in_cluster(lambda: AuthorityCluster(fleet(12), machines(2)), scenario)
+
+
+def test_a_control_host_that_was_frozen_blames_nobody_for_the_silence() -> None:
+    class Frozen(VirtualClock):
+        """Of a process that did not run for a while: when it goes on, the time of the others has passed."""
+
+        missed = timedelta(0)
+
+        def monotonic(self) -> timedelta:
+            return super().monotonic() + self.missed
+
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await cluster.until_settled()
+        await asyncio.sleep(10)
+        places, asked = cluster.places(), list(cluster.machines.asked)
+
+        clock = Frozen(asyncio.get_running_loop(), cluster.began)
+        clock.missed = timedelta(minutes=5)
+        cluster.processes[CONTROL].system.clock = clock
+        await asyncio.sleep(60)
+        await cluster.until_settled()
+
+        assert cluster.places() == places
+        assert cluster.machines.asked == asked
+        assert (await cluster.placement()).version == 1
 
     in_cluster(lambda: AuthorityCluster(fleet(12), machines(2)), scenario)
 
