@@ -47,7 +47,7 @@ from actors.cluster.placement_view import alarms_of, host_places, node_places
 from actors.cluster.reconciling import Decision, Settings, machine_of, reconcile
 from actors.cluster.telling import Telling
 from actors.cluster.units import prefix_of
-from actors.cluster.upkeep import Step, Upkeep
+from actors.cluster.upkeep import SEEN_WITHIN, Step, Upkeep
 from actors.messages import Reload
 from actors.names import AGENT, AUTHORITY, CONTROL
 from actors.work import computed
@@ -149,6 +149,8 @@ class Coordinator(Actor):
         self._lost: dict[str, timedelta] = {}
         self._looking: set[str] = set()
         self._look_fault = ""
+        #: Since when the cluster has said which machines live; ``None``: it does not.
+        self._sighted: timedelta | None = None
         self._ticks = 0
         #: When the latest look was.
         self._looked: timedelta | None = None
@@ -221,6 +223,8 @@ class Coordinator(Actor):
             case NotSeen(what, error):
                 self._looking.discard(what)
                 self._look_fault = str(error) or type(error).__name__
+                if what == "machines":
+                    self._sighted = None
                 self.ctx.log.warning("the cluster does not answer", what=what, error=type(error).__name__)
             case Decided(facts, decision):
                 self._decided(facts, decision)
@@ -268,6 +272,8 @@ class Coordinator(Actor):
             return
         self._look_fault = ""
         now = self.ctx.clock.monotonic()
+        if self._sighted is None:
+            self._sighted = now
         before, self._machines = self._machines, {machine.name: machine for machine in machines}
         if before.keys() != self._machines.keys():
             self._same_since = now
@@ -281,6 +287,10 @@ class Coordinator(Actor):
             if name not in self._machines and now - since < LOST_TOLD_FOR
         }
         self._decide()
+
+    def _sees(self, now: timedelta) -> bool:
+        """Tell whether the cluster has answered for long enough to know of whose processes it knows, too."""
+        return self._sighted is not None and now - self._sighted >= SEEN_WITHIN
 
     def _meet(self, processes: tuple[HostProcess, ...]) -> None:
         self._looking.discard("processes")
@@ -334,7 +344,11 @@ class Coordinator(Actor):
         if self._settings.placement is not Placement.DEDICATED or not self._decision.unplaced:
             # How much memory is free matters to those alone who want a place.
             machines = tuple(replace(machine, free_bytes=0) for machine in machines)
-        facts = Facts(self._readings, machines, self._upkeep.gone(now), self._version)
+        gone = self._upkeep.gone(now)
+        if not self._sees(now):
+            # Whoever hears nothing of the cluster either knows of nobody that it is gone.
+            gone = self._facts.gone if self._facts is not None else frozenset()
+        facts = Facts(self._readings, machines, gone, self._version)
         if facts == self._facts:
             return
         self._deciding = True
@@ -451,7 +465,10 @@ class Coordinator(Actor):
     def _keep_up(self) -> None:
         if self._facts is None:
             return
-        for host, step in list(self._upkeep.due(self.ctx.clock.monotonic())):
+        now = self.ctx.clock.monotonic()
+        for host, step in list(self._upkeep.due(now)):
+            if step is Step.RENEW and not self._sees(now):
+                continue
             self._upkeep.begun(host, step)
             self.ctx.log.info("host", host=host, step=step.value)
             self.ctx.pipe(

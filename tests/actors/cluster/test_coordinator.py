@@ -456,6 +456,27 @@ def test_a_cluster_that_does_not_answer_is_told_of_and_nothing_moves() -> None:
     in_cluster(lambda: AuthorityCluster(fleet(6), machines(2)), scenario)
 
 
+def test_a_control_host_that_is_cut_off_from_everything_takes_no_place_away() -> None:
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await cluster.until_settled()
+        places, asked = cluster.places(), list(cluster.machines.asked)
+        cluster.machines.mute = True
+        for host in [each.host for each in workers(cluster)]:
+            cluster.fabric.cut(CONTROL, host)
+        await asyncio.sleep(300)
+
+        cluster.fabric.mend()
+        cluster.machines.mute = False
+        await cluster.until(lambda: {each.epoch for each in assigned(cluster)} == {1})
+        await asyncio.sleep(10)
+        status = await cluster.placement()
+        assert (status.version, status.alarms) == (1, ())
+        assert cluster.places() == places
+        assert cluster.machines.asked == asked
+
+    in_cluster(lambda: AuthorityCluster(fleet(6), machines(2)), scenario)
+
+
 def test_a_coordinator_that_nobody_reaches_ends_no_host_of_which_the_process_is_there() -> None:
     async def scenario(cluster: AuthorityCluster) -> None:
         await cluster.until_settled()
