@@ -21,7 +21,8 @@ from actors.cluster.messages import GetPlacement
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
 from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
-from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from actors.names import AUTHORITY, CONTROL, COORDINATOR, REVOCATION
+from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
 from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured
 from runtime.cluster.directory import on_host
@@ -87,11 +88,19 @@ class ClusterFleet:
     async def noticing(self) -> tuple[Noticing, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.noticing`."""
         placed = await self._placed()
-        nodes, revocation, readings, control = await asyncio.gather(
-            self._statuses(placed.nodes), self.revocation(), self._readings(placed), self._control_reading()
+        nodes, (_, of_lists), readings, control = await asyncio.gather(
+            self._statuses(placed.nodes), self._lists(), self._readings(placed), self._control_reading()
         )
         crashes = [alarms for reading in (*readings, *control) for alarms in reading.crashes]
-        return (*nodes, revocation, Noticed(COORDINATOR, placed.alarms), *crashes)
+        return (*nodes, *of_lists, Noticed(COORDINATOR, placed.alarms), *crashes)
+
+    async def _lists(self) -> tuple[RevocationStatus, tuple[Noticing, ...]]:
+        """Return what the lists of this machine say, and what is wrong; that nobody answers is wrong, too."""
+        try:
+            status = await self.revocation()
+        except (RuntimeFault, Unavailable) as fault:
+            return RevocationStatus(), (Noticed(REVOCATION, (cluster_limited(REVOCATION, str(fault)),)),)
+        return status, (status,)
 
     async def hosts(self) -> tuple[HostActors, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.hosts`. A host that does not answer is left out."""
@@ -276,9 +285,9 @@ class ClusterFleet:
         hosts = [each.host for each in placed.hosts]
         read = await self._each(hosts, self._host_reading)
         here = {host: reading for host, reading in read if reading.place == self._place}
-        nodes, revocation, actors = await asyncio.gather(
+        nodes, (revocation, of_lists), actors = await asyncio.gather(
             self._statuses(place for place in placed.nodes if place.host in here),
-            self.revocation(),
+            self._lists(),
             self._each(here, lambda host: host_status(self._system.ref, host, _EACH_WITHIN)),
         )
         crashes = [alarms for reading in here.values() for alarms in reading.crashes]
@@ -288,7 +297,7 @@ class ClusterFleet:
             nodes=nodes,
             revocation=revocation,
             hosts=tuple(map(_shown, actors)),
-            noticing=(*nodes, revocation, *crashes),
+            noticing=(*nodes, *of_lists, *crashes),
             tally=summed(tuple(here.values())),
         )
 

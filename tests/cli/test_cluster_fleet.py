@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
 from actors.cluster.messages import PlacementStatus
-from actors.names import CONTROL, COORDINATOR
+from actors.journal import MemoryJournal
+from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from peerkey.errors import Unavailable
 from peerkey.observe.alarms import machine_lost
 from peerkey_cli.cluster.fleet import ClusterFleet
 from runtime.clock import SystemClock
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault, Undeliverable
+
+
+class FakeActors:
+    """Actors of a system by their names, each with what it answers; any other is away."""
+
+    def __init__(self, answers: Mapping[str, object]) -> None:
+        self.clock = SystemClock()
+        self.answers = answers
+
+    def ref(self, name: str) -> FakeActors:
+        return FakeActors({"": self.answers.get(name, Undeliverable(name, "it is away"))})
+
+    async def ask(self, question: object, _within: timedelta) -> object:
+        await asyncio.sleep(0)
+        answer = self.answers[""]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(question) if callable(answer) else answer
+
+
+def fleet_of(answers: Mapping[str, object]) -> ClusterFleet:
+    return ClusterFleet(cast("Any", FakeActors(answers)), cast("Any", None), MEMORY, "here")
+
+
+MEMORY = cast("Any", MemoryJournal())
+PLACED = PlacementStatus(1, 1, "packed", ("two",), (), (), 0, (machine_lost("one"),))
 
 
 class FakeSystem:
@@ -51,3 +80,13 @@ def test_a_coordinator_that_is_away_is_told_of_beside_its_last_word() -> None:
 
     system.answer = said
     assert asyncio.run(fleet.placement()) == said
+
+
+def test_lists_that_nobody_can_tell_of_hide_nothing_else() -> None:
+    fleet = fleet_of({on_host(CONTROL, COORDINATOR): PLACED, AUTHORITY: Unavailable("who follows them?")})
+
+    told = [alarm.identity for each in asyncio.run(fleet.noticing()) for alarm in each.alarms]
+    assert told == ["cluster:revocation", "machine:one"]
+    measured = asyncio.run(fleet.measured())
+    assert measured.up
+    assert [each.node for each in measured.noticing] == ["revocation"]
