@@ -285,19 +285,24 @@ class ClusterFleet:
         hosts = [each.host for each in placed.hosts]
         read = await self._each(hosts, self._host_reading)
         here = {host: reading for host, reading in read if reading.place == self._place}
-        nodes, (revocation, of_lists), actors = await asyncio.gather(
+        nodes, (revocation, of_lists), control, actors = await asyncio.gather(
             self._statuses(place for place in placed.nodes if place.host in here),
             self._lists(),
+            self._control_reading(),
             self._each(here, lambda host: host_status(self._system.ref, host, _EACH_WITHIN)),
         )
-        crashes = [alarms for reading in here.values() for alarms in reading.crashes]
+        # What is wrong with the cluster itself is told by the machine that the coordinator is on; while it is
+        # on none, by all of them.
+        control_here = [reading for reading in control if reading.place == self._place]
+        of_cluster = (Noticed(COORDINATOR, placed.alarms),) if control_here or not control else ()
+        crashes = [alarms for each in (*here.values(), *control_here) for alarms in each.crashes]
         return Measured(
             now=self.now(),
             up=True,
             nodes=nodes,
             revocation=revocation,
             hosts=tuple(map(_shown, actors)),
-            noticing=(*nodes, *of_lists, *crashes),
+            noticing=(*nodes, *of_lists, *of_cluster, *crashes),
             tally=summed(tuple(here.values())),
         )
 

@@ -9,7 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from actors.cluster.instruments import INSTRUMENTS, Readings
 from actors.cluster.messages import PlacementStatus
+from actors.crl.status import RevocationStatus
 from actors.journal import MemoryJournal
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
 from peerkey.errors import Unavailable
@@ -89,4 +91,19 @@ def test_lists_that_nobody_can_tell_of_hide_nothing_else() -> None:
     assert told == ["cluster:revocation", "machine:one"]
     measured = asyncio.run(fleet.measured())
     assert measured.up
-    assert [each.node for each in measured.noticing] == ["revocation"]
+    assert [each.node for each in measured.noticing] == ["revocation", "coordinator"]
+
+
+@pytest.mark.parametrize(
+    ("place", "told"), [("here", ["machine:one"]), ("elsewhere", []), (None, ["machine:one"])]
+)
+def test_one_machine_tells_prometheus_what_is_wrong_with_the_cluster(
+    place: str | None, told: list[str]
+) -> None:
+    answers: dict[str, object] = {on_host(CONTROL, COORDINATOR): PLACED, AUTHORITY: RevocationStatus()}
+    if place is not None:
+        answers[on_host(CONTROL, INSTRUMENTS)] = Readings(place, "one:1", (), ())
+
+    measured = asyncio.run(fleet_of(answers).measured())
+
+    assert [alarm.identity for each in measured.noticing for alarm in each.alarms] == told
