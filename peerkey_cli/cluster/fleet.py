@@ -72,6 +72,7 @@ class ClusterFleet:
         self._placement: PlacementStatus | None = None
         #: Of each host: the mark to go on from, and its latest events.
         self._events: dict[str, tuple[tuple[int, int], deque[Entry]]] = {}
+        self._gathering = asyncio.Lock()
 
     def now(self) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.now`."""
@@ -139,11 +140,12 @@ class ClusterFleet:
     async def events(self) -> tuple[Entry, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.events`. Those of all hosts, by their times."""
         placed = await self._placed()
-        asked = [
-            self._each([each.host for each in placed.hosts], self._gather_events),
-            self._gather_decisions(),
-        ]
-        await asyncio.gather(*asked)
+        # Two at a time would go on from the same marks, and keep everything twice.
+        async with self._gathering:
+            await asyncio.gather(
+                self._each([each.host for each in placed.hosts], self._gather_events),
+                self._gather_decisions(),
+            )
         if len(self._events) > _MAXIMUM_HOSTS:
             known = {each.host for each in placed.hosts} | {CONTROL}
             self._events = {host: kept for host, kept in self._events.items() if host in known}

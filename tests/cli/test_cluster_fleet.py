@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
 from actors.cluster.instruments import INSTRUMENTS, Readings
-from actors.cluster.messages import PlacementStatus
+from actors.cluster.messages import GetPlacement, PlacementStatus
 from actors.crl.status import RevocationStatus
-from actors.journal import MemoryJournal
+from actors.journal import Entry, MemoryJournal
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import machine_lost
+from peerkey.observe.events import HostLost
 from peerkey_cli.cluster.fleet import ClusterFleet
 from runtime.clock import SystemClock
 from runtime.cluster.directory import on_host
@@ -107,3 +109,16 @@ def test_one_machine_tells_prometheus_what_is_wrong_with_the_cluster(
     measured = asyncio.run(fleet_of(answers).measured())
 
     assert [alarm.identity for each in measured.noticing for alarm in each.alarms] == told
+
+
+def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:
+    lost = Entry(datetime(2026, 1, 1, tzinfo=UTC), AUTHORITY, HostLost("one-0", "one", "it does not answer"))
+
+    def decided(question: GetPlacement) -> PlacementStatus:
+        return replace(PLACED, events=(lost,) if question.events_after == (0, 0) else (), mark=(7, 1))
+
+    async def scenario() -> None:
+        fleet = fleet_of({on_host(CONTROL, COORDINATOR): decided})
+        assert await asyncio.gather(fleet.events(), fleet.events()) == [(lost,), (lost,)]
+
+    asyncio.run(scenario())
