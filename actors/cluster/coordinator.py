@@ -51,6 +51,7 @@ from actors.cluster.upkeep import SEEN_WITHIN, Step, Upkeep
 from actors.messages import Reload
 from actors.names import AGENT, AUTHORITY, CONTROL
 from actors.work import computed
+from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import Misconfigured
 from peerkey.observe import events
 from runtime.actor import Actor, ReplyToken
@@ -82,6 +83,8 @@ STEP_WITHIN: Final = timedelta(seconds=120)
 READ_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: A machine that is lost is told of for so long, unless it returns.
 LOST_TOLD_FOR: Final = timedelta(hours=1)
+#: Characters of faults in one answer: each may take four bytes of a message.
+FAULTS_TOLD: Final = 128 << 10
 #: Hosts that report and that nobody has started, at most.
 MAX_STRANGERS: Final = 100
 
@@ -323,8 +326,7 @@ class Coordinator(Actor):
                 token.fail(error)
             raise error
         if token is not None:
-            # What the operator is told is the text: a plain error travels to another host as it is.
-            token.fail(Misconfigured(str(error)))
+            token.fail(_tellable(error))
         if self._configuration is None:
             self._config_fault = str(error).partition("\n")[0]
             self.ctx.log.error("the configuration cannot be used", again_in=READ_AGAIN_AFTER.total_seconds())
@@ -544,6 +546,13 @@ async def _bounded(awaitable: Awaitable[T], within: timedelta, what: str) -> T:
     except TimeoutError as error:
         message = f"no answer within {within.total_seconds():g} s ({what})"
         raise RuntimeFault(message) from error
+
+
+def _tellable(error: Misconfigured) -> Misconfigured:
+    """Return what whoever asks is told on another host: every fault, as far as a message holds them."""
+    if isinstance(error, ConfigurationFaults):
+        return error.within(FAULTS_TOLD)
+    return Misconfigured(str(error)[:FAULTS_TOLD])
 
 
 def _as_stepped(host: str, step: Step, _: None) -> Stepped:

@@ -27,6 +27,7 @@ from actors.messages import (
     RevocationChanged,
 )
 from peerkey.config import plan
+from peerkey.config.findings import ConfigurationFaults, Finding
 from peerkey.errors import Misconfigured, Unavailable
 from peerkey.ha.messages import Role
 from peerkey.observe import alarms, events
@@ -74,6 +75,8 @@ def registry() -> Registry:
         ActorState,
         SystemInfo,
         # Errors of which the text is for them.
+        ConfigurationFaults,
+        Finding,
         Misconfigured,
         Unavailable,
     )

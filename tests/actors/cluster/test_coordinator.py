@@ -13,6 +13,7 @@ from actors.cluster import record
 from actors.cluster.assigned import Assigned
 from actors.cluster.reconciling import Settings, machine_of
 from actors.names import CONTROL
+from peerkey.config.findings import ConfigurationFaults, Finding
 from peerkey.errors import Misconfigured
 from runtime.backends.virtual import VirtualClock
 from runtime.cluster.placement import Placement
@@ -389,6 +390,22 @@ def test_a_configuration_with_a_fault_changes_nothing_and_whoever_asked_is_told(
         await cluster.reload()
 
     in_cluster(lambda: AuthorityCluster(fleet(6), machines(2)), scenario)
+
+
+@pytest.mark.parametrize(("found", "length", "listed"), [(3, 40, 3), (1200, 40, 1000), (1000, 2_000, 64)])
+def test_every_fault_of_a_configuration_reaches_whoever_asked(found: int, length: int, listed: int) -> None:
+    faults = [Finding("/etc/fleet.yaml", line, 3, "authority", "x" * length) for line in range(1, found + 1)]
+
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await cluster.until_settled()
+        cluster.config_fault = ConfigurationFaults(faults)
+        with pytest.raises(ConfigurationFaults) as told:
+            await cluster.reload()
+
+        assert told.value.count == found
+        assert told.value.faults == tuple(faults[:listed])
+
+    in_cluster(lambda: AuthorityCluster(fleet(2), machines(1)), scenario)
 
 
 def test_a_coordinator_that_finds_a_faulty_configuration_leaves_everything_as_it_is() -> None:
