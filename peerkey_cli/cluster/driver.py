@@ -116,7 +116,7 @@ async def started(plans: PlansReader, settings: ClusterSettings, address: str) -
         from runtime.backends.ray.machines import RayMachines
 
         machines = RayMachines(settings.namespace, NAME, settings.argument())
-        home = await _home_of_control(machines, settings, latest)
+        home = await home_of_control(machines, settings, latest)
         await machines.start(CONTROL, home)
         yield machines
     finally:
@@ -137,12 +137,12 @@ def _prepare_state(plans: tuple[NodePlan, ...], settings: ClusterSettings) -> No
     KeyStores(state.sealing_key, home=home_of(plan.key_file for plan in plans)).sealing_key()
 
 
-async def _home_of_control(
+async def home_of_control(
     machines: RayMachines, settings: ClusterSettings, plans: tuple[NodePlan, ...]
 ) -> str | None:
     """Return the only machine where the coordinator may be, or ``None`` for any.
 
-    :raises Misconfigured: the machines need a shared store, and none is named.
+    :raises Misconfigured: the machines need a shared store, and none is named; or the only one has no name.
     :raises TooManyProcesses: they do not bear a process for each actor.
     """
     living = await machines.living()
@@ -159,7 +159,15 @@ async def _home_of_control(
             "name a Redis that all of them reach, with --redis"
         )
         raise Misconfigured(message)
-    return living[0].name
+    (only,) = living
+    if only.name.rpartition("-")[0] in only.addresses:
+        # Ray's number for it is in the name, and another one after each start.
+        message = (
+            "the machine has no name that outlasts a restart of Ray, and keys in its files are found by that "
+            "name: give it one, with ray start --node-name NAME, or name a Redis, with --redis"
+        )
+        raise Misconfigured(message)
+    return only.name
 
 
 async def _until_ready(client: Client, wanted: int) -> int:

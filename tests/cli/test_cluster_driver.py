@@ -6,15 +6,17 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from peerkey.errors import Misconfigured
 from peerkey_cli.cluster import driver
 from peerkey_cli.cluster.settings import ClusterSettings
 from peerkey_cli.errors import Unreachable
+from runtime.cluster.machines import Machine
 
 
 class NoPlans:
@@ -86,3 +88,19 @@ def test_one_that_waits_has_the_configuration_read_again(
         assert "reload" in run_until(signals, monkeypatch, tmp_path, detach=False)[1]
     finally:
         signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"), [("192.0.2.10-0a1b2c3d", True), ("edge", False), ("a-b", False)]
+)
+def test_files_of_a_machine_whose_name_does_not_last_are_refused(
+    name: str, tmp_path: Path, *, refused: bool
+) -> None:
+    class OneMachine:
+        async def living(self) -> tuple[Machine, ...]:
+            return (Machine(name, frozenset({"127.0.0.1", "192.0.2.10"}), 2, 1 << 30),)
+
+    settings = ClusterSettings(authority="demo", file=tmp_path, state=tmp_path, hosts=1)
+    found = driver.home_of_control(cast("Any", OneMachine()), settings, ())
+    with pytest.raises(Misconfigured, match="--node-name") if refused else nullcontext():
+        assert asyncio.run(found) == name
