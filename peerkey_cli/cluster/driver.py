@@ -61,7 +61,7 @@ async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, 
 async def _serve(plans: PlansReader, settings: ClusterSettings, address: str, *, detach: bool) -> None:
     log = structlog.get_logger("peerkey")
     with StopSignals() as signals:
-        async with started(plans, settings, address):
+        async with started(plans, settings, address) as machines:
             # Ray has its own idea of what a signal means.
             signals.listen_again()
             for warning in plans.warnings:
@@ -92,6 +92,8 @@ async def _serve(plans: PlansReader, settings: ClusterSettings, address: str, *,
                 await stop
             ready.cancel()
             log.info("stopping", signal=stop.result().name)
+            # While the head is away nothing can be ended, and whatever is asked of Ray waits for it.
+            await machines.living()
             await ended(settings)
             log.info("stopped")
 

@@ -16,6 +16,7 @@ from peerkey.errors import Misconfigured
 from peerkey_cli.cluster import driver
 from peerkey_cli.cluster.settings import ClusterSettings
 from peerkey_cli.errors import Unreachable
+from runtime.backends.ray.connecting import ClusterUnavailable
 from runtime.cluster.machines import Machine
 
 
@@ -45,15 +46,26 @@ class Silence:
 
 
 def run_until(
-    signals: list[signal.Signals], monkeypatch: pytest.MonkeyPatch, state: Path, *, detach: bool
+    signals: list[signal.Signals],
+    monkeypatch: pytest.MonkeyPatch,
+    state: Path,
+    *,
+    detach: bool,
+    away: bool = False,
 ) -> tuple[list[str], list[str]]:
     """Run a driver until ``signals`` have come; return what it ended, and what it asked for."""
     ended: list[str] = []
     asked: list[str] = []
 
+    class Head:
+        async def living(self) -> tuple[Machine, ...]:
+            if away:
+                raise ClusterUnavailable("no answer of the cluster within 15 s (machines)")
+            return ()
+
     @asynccontextmanager
-    async def started(*_: object) -> AsyncIterator[None]:
-        yield
+    async def started(*_: object) -> AsyncIterator[Head]:
+        yield Head()
 
     async def end(settings: ClusterSettings) -> None:
         ended.append(settings.authority)
@@ -77,6 +89,13 @@ def test_one_that_stays_ends_the_fleet_also_while_it_waits(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert run_until([signal.SIGTERM], monkeypatch, tmp_path, detach=False)[0] == ["demo"]
+
+
+def test_one_that_cannot_end_the_fleet_says_so_and_does_not_hang(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(Unreachable, match="no answer of the cluster"):
+        run_until([signal.SIGTERM], monkeypatch, tmp_path, detach=False, away=True)
 
 
 def test_one_that_waits_has_the_configuration_read_again(
