@@ -114,11 +114,17 @@ def test_one_machine_tells_prometheus_what_is_wrong_with_the_cluster(
 def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:
     lost = Entry(datetime(2026, 1, 1, tzinfo=UTC), AUTHORITY, HostLost("one-0", "one", "it does not answer"))
 
+    happened: list[Entry] = []
+
     def decided(question: GetPlacement) -> PlacementStatus:
-        return replace(PLACED, events=(lost,) if question.events_after == (0, 0) else (), mark=(7, 1))
+        known = question.events_after[1]
+        return replace(PLACED, events=tuple(happened[known:]), mark=(7, len(happened)))
 
     async def scenario() -> None:
         fleet = fleet_of({on_host(CONTROL, COORDINATOR): decided})
+        assert await fleet.events() == ()
+        happened.append(lost)
         assert all(told == (lost,) for told in await asyncio.gather(fleet.events(), fleet.events()))
+        assert await fleet.events() == (lost,)
 
     asyncio.run(scenario())
