@@ -47,11 +47,12 @@ from actors.cluster.placement_view import alarms_of, host_places, node_places, u
 from actors.cluster.reconciling import Decision, Settings, machine_of, reconcile
 from actors.cluster.telling import Telling
 from actors.cluster.units import is_path, prefix_of
-from actors.cluster.upkeep import Step, Upkeep
+from actors.cluster.upkeep import SEEN_WITHIN, Step, Upkeep
 from actors.configuration_events import changes
 from actors.messages import Reload
 from actors.names import AGENT, AUTHORITY, CONTROL
 from actors.work import computed
+from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import Misconfigured
 from peerkey.observe import events
 from runtime.actor import Actor, ReplyToken
@@ -72,6 +73,8 @@ T = TypeVar("T")
 
 #: How often it looks at everything.
 TICK: Final = timedelta(seconds=1)
+#: A look that is later than this was kept from being made: the process was frozen, or its machine was.
+TICK_IS_LATE: Final = timedelta(seconds=3)
 #: The processes are asked for once in so many looks.
 PROCESSES_EVERY: Final = 5
 #: How long machines may take to answer, and to start or end the process of a host.
@@ -81,6 +84,8 @@ STEP_WITHIN: Final = timedelta(seconds=120)
 READ_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: A machine that is lost is told of for so long, unless it returns.
 LOST_TOLD_FOR: Final = timedelta(hours=1)
+#: Characters of faults in one answer: each may take four bytes of a message.
+FAULTS_TOLD: Final = 128 << 10
 #: Hosts that report and that nobody has started, at most.
 MAX_STRANGERS: Final = 100
 
@@ -148,7 +153,11 @@ class Coordinator(Actor):
         self._lost: dict[str, timedelta] = {}
         self._looking: set[str] = set()
         self._look_fault = ""
+        #: Since when the cluster has said which machines live; ``None``: it does not.
+        self._sighted: timedelta | None = None
         self._ticks = 0
+        #: When the latest look was.
+        self._looked: timedelta | None = None
         self._telling = Telling(0)
 
     async def started(self) -> None:
@@ -218,6 +227,8 @@ class Coordinator(Actor):
             case NotSeen(what, error):
                 self._looking.discard(what)
                 self._look_fault = str(error) or type(error).__name__
+                if what == "machines":
+                    self._sighted = None
                 self.ctx.log.warning("the cluster does not answer", what=what, error=type(error).__name__)
             case Decided(facts, decision):
                 self._decided(facts, decision)
@@ -232,6 +243,10 @@ class Coordinator(Actor):
     def _tick(self) -> None:
         self.ctx.set_timer("tick", TICK, Tick())
         now = self.ctx.clock.monotonic()
+        if self._looked is not None and now - self._looked > TICK_IS_LATE:
+            self.ctx.log.warning("was kept from running", seconds=(now - self._looked).total_seconds())
+            self._upkeep.absent(now - self._looked)
+        self._looked = now
         answered = [host for host, each in self._upkeep.hosts.items() if each.answers]
         self._upkeep.look(now)
         for host in answered:
@@ -261,6 +276,8 @@ class Coordinator(Actor):
             return
         self._look_fault = ""
         now = self.ctx.clock.monotonic()
+        if self._sighted is None:
+            self._sighted = now
         before, self._machines = self._machines, {machine.name: machine for machine in machines}
         if before.keys() != self._machines.keys():
             self._same_since = now
@@ -274,6 +291,10 @@ class Coordinator(Actor):
             if name not in self._machines and now - since < LOST_TOLD_FOR
         }
         self._decide()
+
+    def _sees(self, now: timedelta) -> bool:
+        """Tell whether the cluster has answered for long enough to know of whose processes it knows, too."""
+        return self._sighted is not None and now - self._sighted >= SEEN_WITHIN
 
     def _meet(self, processes: tuple[HostProcess, ...]) -> None:
         self._looking.discard("processes")
@@ -312,8 +333,7 @@ class Coordinator(Actor):
                 token.fail(error)
             raise error
         if token is not None:
-            # What the operator is told is the text: a plain error travels to another host as it is.
-            token.fail(Misconfigured(str(error)))
+            token.fail(_tellable(error))
         if self._configuration is None:
             self._config_fault = str(error).partition("\n")[0]
             self.ctx.log.error("the configuration cannot be used", again_in=READ_AGAIN_AFTER.total_seconds())
@@ -333,7 +353,11 @@ class Coordinator(Actor):
         if self._settings.placement is not Placement.DEDICATED or not self._decision.unplaced:
             # How much memory is free matters to those alone who want a place.
             machines = tuple(replace(machine, free_bytes=0) for machine in machines)
-        facts = Facts(self._readings, machines, self._upkeep.gone(now), self._version)
+        gone = self._upkeep.gone(now)
+        if not self._sees(now):
+            # Whoever hears nothing of the cluster either knows of nobody that it is gone.
+            gone = self._facts.gone if self._facts is not None else frozenset()
+        facts = Facts(self._readings, machines, gone, self._version)
         if facts == self._facts:
             return
         self._deciding = True
@@ -450,7 +474,10 @@ class Coordinator(Actor):
     def _keep_up(self) -> None:
         if self._facts is None:
             return
-        for host, step in list(self._upkeep.due(self.ctx.clock.monotonic())):
+        now = self.ctx.clock.monotonic()
+        for host, step in list(self._upkeep.due(now)):
+            if step is Step.RENEW and not self._sees(now):
+                continue
             self._upkeep.begun(host, step)
             self.ctx.log.info("host", host=host, step=step.value)
             self.ctx.pipe(
@@ -527,6 +554,13 @@ async def _bounded(awaitable: Awaitable[T], within: timedelta, what: str) -> T:
     except TimeoutError as error:
         message = f"no answer within {within.total_seconds():g} s ({what})"
         raise RuntimeFault(message) from error
+
+
+def _tellable(error: Misconfigured) -> Misconfigured:
+    """Return what whoever asks is told on another host: every fault, as far as a message holds them."""
+    if isinstance(error, ConfigurationFaults):
+        return error.within(FAULTS_TOLD)
+    return Misconfigured(str(error)[:FAULTS_TOLD])
 
 
 def _as_stepped(host: str, step: Step, _: None) -> Stepped:

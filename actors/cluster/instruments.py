@@ -14,6 +14,7 @@ from actors.crashes import ActorAlarms
 from actors.names import AUTHORITY
 from metrics.catalogue import CATALOGUE
 from peerkey.errors import Unavailable
+from peerkey.observe.alarms import cluster_limited
 from peerkey.observe.security_stats import Counted as SecurityCounted
 from runtime.actor import Actor
 from runtime.info import ActorInfo, SystemInfo
@@ -23,10 +24,15 @@ if TYPE_CHECKING:
     from actors.crashes import CrashWatch
     from actors.journal import MemoryJournal
     from metrics.exporter import Samples
+    from peerkey.observe.alarms import Alarm
     from runtime.system import ActorSystem
 
 #: What the actor is called on every host.
 INSTRUMENTS: Final = "instruments"
+
+#: Alarms of crashes in one answer, a third of what a message may hold: where everything crashes, these do
+#: for all.
+MAX_CRASHES: Final = 1_000
 
 #: The metrics by their names, which is how they travel.
 _BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}
@@ -118,8 +124,8 @@ class Instruments(Actor):
         return Readings(
             place=self._place,
             process=self._process,
-            crashes=self._crashes.alarms(),
             statistics=self._journal.counted(),
+            crashes=_first(self._crashes.alarms(), MAX_CRASHES),
             counted=tuple(
                 Counted(metric.name, labels, float(value))
                 for metric, counts in samples.items()
@@ -128,6 +134,19 @@ class Instruments(Actor):
             actors=() if self._system is None else tuple(self._system.actors()),
             totals=None if self._system is None else self._system.info(),
         )
+
+
+def _first(crashes: tuple[ActorAlarms, ...], most: int) -> tuple[ActorAlarms, ...]:
+    """Return so many alarms at most, and one that counts the others."""
+    every = [(each.node, alarm) for each in crashes for alarm in each.alarms]
+    if len(every) <= most:
+        return crashes
+    kept: dict[str, list[Alarm]] = {}
+    for node, alarm in every[:most]:
+        kept.setdefault(node, []).append(alarm)
+    others = cluster_limited(AUTHORITY, f"{len(every) - most} more actors of one host crash")
+    kept.setdefault(AUTHORITY, []).append(others)
+    return tuple(ActorAlarms(node, tuple(alarms)) for node, alarms in kept.items())
 
 
 def summed(readings: tuple[Readings, ...]) -> Samples:

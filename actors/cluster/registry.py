@@ -41,6 +41,7 @@ from actors.messages import (
     UseKey,
 )
 from peerkey.config import plan
+from peerkey.config.findings import ConfigurationFaults, Finding
 from peerkey.errors import Misconfigured, Unavailable
 from peerkey.ha.messages import Role
 from peerkey.observe import alarms, events, security_stats
@@ -104,6 +105,8 @@ def registry() -> Registry:
         ConfigurePath,
         Frame,
         # Errors of which the text is for them.
+        ConfigurationFaults,
+        Finding,
         Misconfigured,
         Unavailable,
     )

@@ -114,7 +114,15 @@ class Upkeep:
         record = self.hosts[process.host]
         record.seen, record.restarts, record.versions = now, process.restarts, process.versions
         if record.pid is None:
-            record.pid, record.incarnation = process.pid, process.incarnation
+            # One that is only beginning does not know its number yet.
+            record.pid, record.incarnation = process.pid, process.incarnation or None
+
+    def absent(self, away: timedelta) -> None:
+        """Learn that nobody has listened here for so long: what was not heard in that time says nothing."""
+        for record in self.hosts.values():
+            record.since += away
+            if record.heard is not None:
+                record.heard += away
 
     def look(self, now: timedelta) -> None:
         """See which hosts have fallen silent."""

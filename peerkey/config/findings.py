@@ -47,12 +47,29 @@ class Finding:
 class ConfigurationFaults(Misconfigured):
     """A configuration that cannot be used. :attr:`faults` has every reason, in the order of the file."""
 
-    def __init__(self, faults: Iterable[Finding]) -> None:
-        """Keep at most :data:`MAX_FINDINGS` of ``faults``; :attr:`count` is how many there were."""
+    def __init__(self, faults: Iterable[Finding], unlisted: int = 0) -> None:
+        """Keep at most :data:`MAX_FINDINGS` of ``faults``; :attr:`count` is how many there were.
+
+        ``unlisted`` is how many more there were that nobody has kept.
+        """
         ordered = sorted(set(faults))
-        self.count: int = len(ordered)
+        self.count: int = len(ordered) + unlisted
         self.faults: tuple[Finding, ...] = tuple(ordered[:MAX_FINDINGS])
         super().__init__("\n".join(self.lines()))
+
+    def __reduce__(self) -> tuple[type[ConfigurationFaults], tuple[object, ...]]:
+        """Return what makes another one like it: a configuration may be read on another host."""
+        return type(self), (self.faults, self.count - len(self.faults))
+
+    def within(self, characters: int) -> ConfigurationFaults:
+        """Return the first of them, as many as so many characters hold, and the number of the others."""
+        kept = []
+        for fault in self.faults:
+            characters -= len(str(fault))
+            if characters < 0:
+                break
+            kept.append(fault)
+        return ConfigurationFaults(kept, self.count - len(kept))
 
     def lines(self) -> list[str]:
         """Return one line for each fault, and one that counts those that are not listed."""

@@ -3,7 +3,7 @@
 The driver starts the host of the coordinator and waits until every node runs; what keeps the fleet going is
 the coordinator. So a driver that dies changes nothing, and one that is started again with the same settings
 finds the fleet as it is. SIGTERM and SIGINT stop the fleet in order; SIGHUP has it read its configuration
-again.
+again. A detached one only looks on until the fleet runs: a signal ends the looking on, and nothing else.
 """
 
 from __future__ import annotations
@@ -62,33 +62,41 @@ async def serve(plans: PlansReader, settings: ClusterSettings, address: str, *, 
 async def _serve(plans: PlansReader, settings: ClusterSettings, address: str, *, detach: bool) -> None:
     log = structlog.get_logger("peerkey")
     with StopSignals() as signals:
-        async with started(plans, settings, address):
+        async with started(plans, settings, address) as machines:
             # Ray has its own idea of what a signal means.
             signals.listen_again()
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
             client = Client(StateDirectory(settings.state).socket)
-            stop = asyncio.create_task(signals.arrived())
-            dedicated = settings.placement is Placement.DEDICATED
-            wanted = units(plans.latest) if dedicated else len(plans.latest)
-            ready = asyncio.create_task(_until_ready(client, wanted))
-            await asyncio.wait({stop, ready}, return_when=asyncio.FIRST_COMPLETED)
-            if ready.done():
-                unplaced = ready.result()
-                log.info(
-                    "ready",
-                    nodes=len(plans.latest),
-                    unplaced=unplaced,
-                    cluster=address,
-                    api=str(settings.state),
-                )
-                if detach:
-                    stop.cancel()
-                    return
+            # A node that waits for the configuration to be mended must not keep it from being read again.
             async with Reloads(partial(_reload, client)):
+                stop = asyncio.create_task(signals.arrived())
+                dedicated = settings.placement is Placement.DEDICATED
+                wanted = units(plans.latest) if dedicated else len(plans.latest)
+                ready = asyncio.create_task(_until_ready(client, wanted))
+                await asyncio.wait({stop, ready}, return_when=asyncio.FIRST_COMPLETED)
+                if ready.done():
+                    unplaced = ready.result()
+                    log.info(
+                        "ready",
+                        nodes=len(plans.latest),
+                        unplaced=unplaced,
+                        cluster=address,
+                        api=str(settings.state),
+                    )
+                    if detach:
+                        stop.cancel()
+                        return
+                elif detach:
+                    # Whoever does not stay must not take anything along, however long it would have waited.
+                    ready.cancel()
+                    log.warning("not ready yet, and left as it is", signal=stop.result().name)
+                    return
                 await stop
             ready.cancel()
             log.info("stopping", signal=stop.result().name)
+            # While the head is away nothing can be ended, and whatever is asked of Ray waits for it.
+            await machines.living()
             await ended(settings)
             log.info("stopped")
 
@@ -113,7 +121,7 @@ async def started(plans: PlansReader, settings: ClusterSettings, address: str) -
         from runtime.backends.ray.machines import RayMachines
 
         machines = RayMachines(settings.namespace, NAME, settings.argument())
-        home = await _home_of_control(machines, settings, latest)
+        home = await home_of_control(machines, settings, latest)
         await machines.start(CONTROL, home)
         yield machines
     finally:
@@ -134,12 +142,12 @@ def _prepare_state(plans: tuple[NodePlan, ...], settings: ClusterSettings) -> No
     KeyStores(state.sealing_key, home=home_of(plan.key_file for plan in plans)).sealing_key()
 
 
-async def _home_of_control(
+async def home_of_control(
     machines: RayMachines, settings: ClusterSettings, plans: tuple[NodePlan, ...]
 ) -> str | None:
     """Return the only machine where the coordinator may be, or ``None`` for any.
 
-    :raises Misconfigured: the machines need a shared store, and none is named.
+    :raises Misconfigured: the machines need a shared store, and none is named; or the only one has no name.
     :raises TooManyProcesses: they do not bear a process for each node and path.
     """
     living = await machines.living()
@@ -153,7 +161,15 @@ async def _home_of_control(
             "name a Redis that all of them reach, with --redis"
         )
         raise Misconfigured(message)
-    return living[0].name
+    (only,) = living
+    if only.name.rpartition("-")[0] in only.addresses:
+        # Ray's number for it is in the name, and another one after each start.
+        message = (
+            "the machine has no name that outlasts a restart of Ray, and keys in its files are found by that "
+            "name: give it one, with ray start --node-name NAME, or name a Redis, with --redis"
+        )
+        raise Misconfigured(message)
+    return only.name
 
 
 def units(plans: Sequence[NodePlan]) -> int:

@@ -29,7 +29,7 @@ from actors.cluster.reconciling import is_path_host, machine_of
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
 from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
-from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from actors.names import AUTHORITY, CONTROL, COORDINATOR, REVOCATION
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
 from peerkey.observe.security_stats import summed as summed_statistics
@@ -81,6 +81,7 @@ class ClusterFleet:
         self._placement: PlacementStatus | None = None
         #: Of each host: the mark to go on from, and its latest events.
         self._events: dict[str, tuple[tuple[int, int], deque[Entry]]] = {}
+        self._gathering = asyncio.Lock()
 
     def now(self) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.now`."""
@@ -97,11 +98,19 @@ class ClusterFleet:
     async def noticing(self) -> tuple[Noticing, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.noticing`."""
         placed = await self._placed()
-        nodes, revocation, readings, control = await asyncio.gather(
-            self._statuses(placed.nodes), self.revocation(), self._readings(placed), self._control_reading()
+        nodes, (_, of_lists), readings, control = await asyncio.gather(
+            self._statuses(placed.nodes), self._lists(), self._readings(placed), self._control_reading()
         )
         crashes = [alarms for reading in (*readings, *control) for alarms in reading.crashes]
-        return (*nodes, revocation, Noticed(COORDINATOR, placed.alarms), *crashes)
+        return (*nodes, *of_lists, Noticed(COORDINATOR, placed.alarms), *crashes)
+
+    async def _lists(self) -> tuple[RevocationStatus, tuple[Noticing, ...]]:
+        """Return what the lists of this machine say, and what is wrong; that nobody answers is wrong, too."""
+        try:
+            status = await self.revocation()
+        except (RuntimeFault, Unavailable) as fault:
+            return RevocationStatus(), (Noticed(REVOCATION, (cluster_limited(REVOCATION, str(fault)),)),)
+        return status, (status,)
 
     async def hosts(self) -> tuple[HostActors, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.hosts`. A host that does not answer is left out."""
@@ -140,11 +149,12 @@ class ClusterFleet:
     async def events(self) -> tuple[Entry, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.events`. Those of all hosts, by their times."""
         placed = await self._placed()
-        asked = [
-            self._each([each.host for each in placed.hosts], self._gather_events),
-            self._gather_decisions(),
-        ]
-        await asyncio.gather(*asked)
+        # Two at a time would go on from the same marks, and keep everything twice.
+        async with self._gathering:
+            await asyncio.gather(
+                self._each([each.host for each in placed.hosts], self._gather_events),
+                self._gather_decisions(),
+            )
         if len(self._events) > _MAXIMUM_HOSTS:
             known = {each.host for each in placed.hosts} | {CONTROL}
             self._events = {host: kept for host, kept in self._events.items() if host in known}
@@ -321,19 +331,24 @@ class ClusterFleet:
         hosts = [each.host for each in placed.hosts]
         read = await self._each(hosts, self._host_reading)
         here = {host: reading for host, reading in read if reading.place == self._place}
-        nodes, revocation, actors = await asyncio.gather(
+        nodes, (revocation, of_lists), control, actors = await asyncio.gather(
             self._statuses(place for place in placed.nodes if place.host in here),
-            self.revocation(),
+            self._lists(),
+            self._control_reading(),
             self._each(here, lambda host: host_status(self._system.ref, host, _EACH_WITHIN)),
         )
-        crashes = [alarms for reading in here.values() for alarms in reading.crashes]
+        # What is wrong with the cluster itself is told by the machine that the coordinator is on; while it is
+        # on none, by all of them.
+        control_here = [reading for reading in control if reading.place == self._place]
+        of_cluster = (Noticed(COORDINATOR, placed.alarms),) if control_here or not control else ()
+        crashes = [alarms for each in (*here.values(), *control_here) for alarms in each.crashes]
         return Measured(
             now=self.now(),
             up=True,
             nodes=nodes,
             revocation=revocation,
             hosts=tuple(map(_shown, actors)),
-            noticing=(*nodes, revocation, *crashes),
+            noticing=(*nodes, *of_lists, *of_cluster, *crashes),
             tally=summed(tuple(here.values())),
         )
 

@@ -47,8 +47,13 @@ class Seat:
         except OSError:
             os.close(descriptor)
             raise
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, self._host.encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, self._host.encode(), 0)
+        except OSError:
+            # The others could not learn whom to follow.
+            os.close(descriptor)
+            raise
         self._descriptor = descriptor
         self.holder = self._host
         return True

@@ -139,24 +139,35 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         seat = Seat(state.lock, host.name)
         stack.callback(seat.leave)
         fleet = ClusterFleet(system, host, journal, place)
-        taking = asyncio.create_task(_take(seat, authority, fleet, settings), name="seat")
+        taking = asyncio.create_task(take_seat(seat, authority, fleet, settings), name="seat")
         stack.push_async_callback(_ended, taking)
         yield
 
 
-async def _take(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
+async def take_seat(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
     """Tell the authority whom to follow, and speak for the machine once its seat is free.
 
-    It is told again and again, until this is cancelled: an authority that has begun anew follows nobody.
+    It is told again and again, until this is cancelled: an authority that has begun anew follows nobody. What
+    the disk refuses is tried again, too.
     """
+    log = structlog.get_logger("peerkey")
+    told = ""
     async with asyncio.TaskGroup() as tasks:
         speaking: asyncio.Task[None] | None = None
         while True:
-            if seat.try_to_take():
+            try:
+                taken, fault = seat.try_to_take(), ""
+            except OSError as error:
+                taken, fault = False, f"{error.filename or 'the lock'}: {error.strerror}"
+            if fault != told:
+                told = fault
+                if fault:
+                    log.error("cannot look for the seat of this machine", reason=fault)
+            if taken:
                 authority.offer(Lead())
                 if speaking is None:
                     speaking = tasks.create_task(_speak(fleet, settings), name="speak for the machine")
-            elif seat.holder:
+            elif seat.holder and not fault:
                 authority.offer(Follow(seat.holder))
             await asyncio.sleep(LOOK_EVERY)
 
@@ -174,7 +185,7 @@ async def _speak(fleet: ClusterFleet, settings: ClusterSettings) -> None:
             async with serving(fleet, api), measured(fleet, settings.metrics):
                 log.info("speaks for its machine", api=f"unix:{api}")
                 await asyncio.Event().wait()
-        except (PeerkeyError, RuntimeFault) as fault:
+        except (PeerkeyError, RuntimeFault, OSError) as fault:
             if str(fault) != told:
                 told = str(fault)
                 log.error("cannot speak for its machine", reason=told)  # noqa: TRY400 - an operator's matter

@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
-from actors.cluster.messages import PlacementStatus
-from actors.names import CONTROL, COORDINATOR
+from actors.cluster.instruments import INSTRUMENTS, Readings
+from actors.cluster.messages import GetPlacement, PlacementStatus
+from actors.crl.status import RevocationStatus
+from actors.journal import Entry, MemoryJournal
+from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from peerkey.errors import Unavailable
 from peerkey.observe.alarms import machine_lost
+from peerkey.observe.events import HostLost
 from peerkey_cli.cluster.fleet import ClusterFleet
 from runtime.clock import SystemClock
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault, Undeliverable
+
+
+class FakeActors:
+    """Actors of a system by their names, each with what it answers; any other is away."""
+
+    def __init__(self, answers: Mapping[str, object]) -> None:
+        self.clock = SystemClock()
+        self.answers = answers
+
+    def ref(self, name: str) -> FakeActors:
+        return FakeActors({"": self.answers.get(name, Undeliverable(name, "it is away"))})
+
+    async def ask(self, question: object, _within: timedelta) -> object:
+        await asyncio.sleep(0)
+        answer = self.answers[""]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(question) if callable(answer) else answer
+
+
+def fleet_of(answers: Mapping[str, object]) -> ClusterFleet:
+    return ClusterFleet(cast("Any", FakeActors(answers)), cast("Any", None), MEMORY, "here")
+
+
+MEMORY = cast("Any", MemoryJournal())
+PLACED = PlacementStatus(1, 1, "packed", ("two",), (), (), 0, (machine_lost("one"),))
 
 
 class FakeSystem:
@@ -51,3 +84,47 @@ def test_a_coordinator_that_is_away_is_told_of_beside_its_last_word() -> None:
 
     system.answer = said
     assert asyncio.run(fleet.placement()) == said
+
+
+def test_lists_that_nobody_can_tell_of_hide_nothing_else() -> None:
+    fleet = fleet_of({on_host(CONTROL, COORDINATOR): PLACED, AUTHORITY: Unavailable("who follows them?")})
+
+    told = [alarm.identity for each in asyncio.run(fleet.noticing()) for alarm in each.alarms]
+    assert told == ["cluster:revocation", "machine:one"]
+    measured = asyncio.run(fleet.measured())
+    assert measured.up
+    assert [each.node for each in measured.noticing] == ["revocation", "coordinator"]
+
+
+@pytest.mark.parametrize(
+    ("place", "told"), [("here", ["machine:one"]), ("elsewhere", []), (None, ["machine:one"])]
+)
+def test_one_machine_tells_prometheus_what_is_wrong_with_the_cluster(
+    place: str | None, told: list[str]
+) -> None:
+    answers: dict[str, object] = {on_host(CONTROL, COORDINATOR): PLACED, AUTHORITY: RevocationStatus()}
+    if place is not None:
+        answers[on_host(CONTROL, INSTRUMENTS)] = Readings(place, "one:1", (), ())
+
+    measured = asyncio.run(fleet_of(answers).measured())
+
+    assert [alarm.identity for each in measured.noticing for alarm in each.alarms] == told
+
+
+def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:
+    lost = Entry(datetime(2026, 1, 1, tzinfo=UTC), AUTHORITY, HostLost("one-0", "one", "it does not answer"))
+
+    happened: list[Entry] = []
+
+    def decided(question: GetPlacement) -> PlacementStatus:
+        known = question.events_after[1]
+        return replace(PLACED, events=tuple(happened[known:]), mark=(7, len(happened)))
+
+    async def scenario() -> None:
+        fleet = fleet_of({on_host(CONTROL, COORDINATOR): decided})
+        assert await fleet.events() == ()
+        happened.append(lost)
+        assert all(told == (lost,) for told in await asyncio.gather(fleet.events(), fleet.events()))
+        assert await fleet.events() == (lost,)
+
+    asyncio.run(scenario())

@@ -6,11 +6,14 @@ import asyncio
 import fcntl
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from actors.crl.roles import Lead
 from actors.keystores.stores import KeyStores
 from peerkey.errors import Misconfigured
+from peerkey_cli.cluster import worker
 from peerkey_cli.cluster.seat import Seat
 from peerkey_cli.cluster.settings import ClusterSettings, RedisSettings, namespace_of
 from peerkey_cli.cluster.stores import incarnation, opened
@@ -98,6 +101,45 @@ def test_the_seat_is_free_when_its_process_has_died(tmp_path: Path) -> None:
     os.waitpid(child, 0)
 
     assert Seat(tmp_path / "lock", "east-1").try_to_take()
+
+
+class Told:
+    """Stands for an authority: what it was told."""
+
+    def __init__(self) -> None:
+        self.words: list[object] = []
+
+    def offer(self, word: object) -> bool:
+        self.words.append(word)
+        return True
+
+
+def test_a_disk_that_refuses_the_seat_for_a_while_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seat, told = Seat(tmp_path / "missing" / "lock", "east-0"), Told()
+    monkeypatch.setattr(worker, "LOOK_EVERY", 0.01)
+
+    async def speak(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(worker, "_speak", speak)
+
+    async def scenario() -> None:
+        taking = asyncio.create_task(
+            worker.take_seat(seat, cast("Any", told), cast("Any", None), settings(tmp_path))
+        )
+        await asyncio.sleep(0.05)
+        (tmp_path / "missing").mkdir()
+        async with asyncio.timeout(30):
+            while Lead() not in told.words:
+                assert not taking.done()
+                await asyncio.sleep(0.01)
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+
+    asyncio.run(scenario())
+    seat.leave()
 
 
 def test_a_lock_that_was_taken_by_something_else_names_nobody(tmp_path: Path) -> None:

@@ -94,6 +94,14 @@ def test_both_ways_of_starting_ray_by_hand_have_the_same_ports() -> None:
         )
 
 
+@pytest.mark.parametrize("name", ["peerkey-ray", "peerkey-ray-head"])
+def test_a_machine_has_the_same_name_after_each_start_of_ray(name: str) -> None:
+    """Without one it would be a new machine each time, and the former one lost."""
+    text = (FOLDER / f"{name}.service").read_text("utf-8")
+
+    assert re.search(r"/ray start(?:.*\\\n)*.* --node-name=%H$", text, re.MULTILINE)
+
+
 def _analyze(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["systemd-analyze", *arguments],

@@ -17,9 +17,11 @@ from functools import partial
 from typing import Any, Final
 
 import ray
+import structlog
 from ray.exceptions import RayError
 
 from runtime.cluster.transport import Inbox
+from runtime.crash import describe, say
 from runtime.errors import HostUnreachable
 
 #: The group of an actor's methods that one thread of its own runs: batches wait for nothing but batches.
@@ -30,6 +32,8 @@ QUESTIONS: Final = "questions"
 _HOST: Final = "host."
 #: A host handles a batch within so many seconds, or its loop is stuck.
 _HANDLED_WITHIN: Final = 30.0
+
+_log = structlog.get_logger("runtime")
 
 
 def actor_name(host: str) -> str:
@@ -83,8 +87,13 @@ class RayTransport:
         return taken.result(_HANDLED_WITHIN)
 
     def _hand_over(self, batch: bytes, taken: concurrent.futures.Future[bool]) -> None:
-        if not taken.cancelled():
-            taken.set_result(self._inbox is not None and self._inbox(batch))
+        try:
+            handled = self._inbox is not None and self._inbox(batch)
+        except Exception as error:  # noqa: BLE001 - every other batch waits for the thread that waits for this
+            say(_log.error, "a batch was not handled", traceback=describe(error))
+            taken.set_exception(error)
+        else:
+            taken.set_result(handled)
 
     async def _found(self, host: str) -> Any:  # noqa: ANN401 - see below
         """Look a host up, on a thread, once at a time: Ray may take long while its head is away."""

@@ -13,7 +13,9 @@ from actors.cluster import record
 from actors.cluster.assigned import Assigned
 from actors.cluster.reconciling import Settings, machine_of
 from actors.names import CONTROL
+from peerkey.config.findings import ConfigurationFaults, Finding
 from peerkey.errors import Misconfigured
+from runtime.backends.virtual import VirtualClock
 from runtime.cluster.placement import Placement
 from runtime.cluster.simulated import FabricWeather
 from runtime.errors import StoreUnavailable
@@ -323,6 +325,33 @@ def test_the_nodes_of_a_host_that_never_starts_move_in_the_end() -> None:
     in_cluster(lambda: AuthorityCluster(fleet(12), machines(2)), scenario)
 
 
+def test_a_control_host_that_was_frozen_blames_nobody_for_the_silence() -> None:
+    class Frozen(VirtualClock):
+        """Of a process that did not run for a while: when it goes on, the time of the others has passed."""
+
+        missed = timedelta(0)
+
+        def monotonic(self) -> timedelta:
+            return super().monotonic() + self.missed
+
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await cluster.until_settled()
+        await asyncio.sleep(10)
+        places, asked = cluster.places(), list(cluster.machines.asked)
+
+        clock = Frozen(asyncio.get_running_loop(), cluster.began)
+        clock.missed = timedelta(minutes=5)
+        cluster.processes[CONTROL].system.clock = clock
+        await asyncio.sleep(60)
+        await cluster.until_settled()
+
+        assert cluster.places() == places
+        assert cluster.machines.asked == asked
+        assert (await cluster.placement()).version == 1
+
+    in_cluster(lambda: AuthorityCluster(fleet(12), machines(2)), scenario)
+
+
 def test_a_reload_changes_what_has_changed_and_has_everything_read_again() -> None:
     async def scenario(cluster: AuthorityCluster) -> None:
         await cluster.until_settled()
@@ -361,6 +390,22 @@ def test_a_configuration_with_a_fault_changes_nothing_and_whoever_asked_is_told(
         await cluster.reload()
 
     in_cluster(lambda: AuthorityCluster(fleet(6), machines(2)), scenario)
+
+
+@pytest.mark.parametrize(("found", "length", "listed"), [(3, 40, 3), (1200, 40, 1000), (1000, 2_000, 64)])
+def test_every_fault_of_a_configuration_reaches_whoever_asked(found: int, length: int, listed: int) -> None:
+    faults = [Finding("/etc/fleet.yaml", line, 3, "authority", "x" * length) for line in range(1, found + 1)]
+
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await cluster.until_settled()
+        cluster.config_fault = ConfigurationFaults(faults)
+        with pytest.raises(ConfigurationFaults) as told:
+            await cluster.reload()
+
+        assert told.value.count == found
+        assert told.value.faults == tuple(faults[:listed])
+
+    in_cluster(lambda: AuthorityCluster(fleet(2), machines(1)), scenario)
 
 
 def test_a_coordinator_that_finds_a_faulty_configuration_leaves_everything_as_it_is() -> None:
@@ -424,6 +469,27 @@ def test_a_cluster_that_does_not_answer_is_told_of_and_nothing_moves() -> None:
         cluster.machines.mute = False
         await asyncio.sleep(5)
         assert (await cluster.placement()).alarms == ()
+
+    in_cluster(lambda: AuthorityCluster(fleet(6), machines(2)), scenario)
+
+
+def test_a_control_host_that_is_cut_off_from_everything_takes_no_place_away() -> None:
+    async def scenario(cluster: AuthorityCluster) -> None:
+        await cluster.until_settled()
+        places, asked = cluster.places(), list(cluster.machines.asked)
+        cluster.machines.mute = True
+        for host in [each.host for each in workers(cluster)]:
+            cluster.fabric.cut(CONTROL, host)
+        await asyncio.sleep(300)
+
+        cluster.fabric.mend()
+        cluster.machines.mute = False
+        await cluster.until(lambda: {each.epoch for each in assigned(cluster)} == {1})
+        await asyncio.sleep(10)
+        status = await cluster.placement()
+        assert (status.version, status.alarms) == (1, ())
+        assert cluster.places() == places
+        assert cluster.machines.asked == asked
 
     in_cluster(lambda: AuthorityCluster(fleet(6), machines(2)), scenario)
 

@@ -60,6 +60,14 @@ def test_a_host_that_is_silent_is_waited_for_and_then_started_again() -> None:
     assert upkeep.gone(Settings().gone_after) == frozenset()
 
 
+def test_a_process_that_is_only_beginning_is_not_taken_for_a_former_one() -> None:
+    upkeep = wanting("m-0")
+    # Its number is not known before its store has answered.
+    upkeep.seen(HostProcess("m-0", "m", 7, 0, "1", 0), SECOND)
+
+    assert (upkeep.hosts["m-0"].pid, upkeep.hosts["m-0"].incarnation) == (7, None)
+
+
 def test_a_host_that_should_not_be_there_is_discarded_and_forgotten() -> None:
     upkeep = reporting("m-0")
     upkeep.want({}, SECOND)
