@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from actors.crashes import ActorAlarms
 from actors.names import AUTHORITY
-from metrics.catalogue import CATALOGUE
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited
 from peerkey.observe.security_stats import Counted as SecurityCounted
@@ -23,7 +22,6 @@ from runtime.message import Ask
 if TYPE_CHECKING:
     from actors.crashes import CrashWatch
     from actors.journal import MemoryJournal
-    from metrics.exporter import Samples
     from peerkey.observe.alarms import Alarm
     from runtime.system import ActorSystem
 
@@ -33,9 +31,6 @@ INSTRUMENTS: Final = "instruments"
 #: Alarms of crashes in one answer, a third of what a message may hold: where everything crashes, these do
 #: for all.
 MAX_CRASHES: Final = 1_000
-
-#: The metrics by their names, which is how they travel.
-_BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +142,3 @@ def _first(crashes: tuple[ActorAlarms, ...], most: int) -> tuple[ActorAlarms, ..
     others = cluster_limited(AUTHORITY, f"{len(every) - most} more actors of one host crash")
     kept.setdefault(AUTHORITY, []).append(others)
     return tuple(ActorAlarms(node, tuple(alarms)) for node, alarms in kept.items())
-
-
-def summed(readings: tuple[Readings, ...]) -> Samples:
-    """Return what several hosts have counted, added up."""
-    found: dict[str, dict[tuple[str, ...], float]] = {}
-    for each in readings:
-        for one in each.counted:
-            counts = found.setdefault(one.metric, {})
-            counts[one.labels] = counts.get(one.labels, 0.0) + one.value
-    return {_BY_NAME[name]: counts for name, counts in found.items() if name in _BY_NAME}

@@ -22,10 +22,10 @@ from actors.cluster.instruments import (
     GetReadings,
     Readings,
     RetryKeys,
-    summed,
 )
 from actors.cluster.messages import GetPlacement
 from actors.cluster.reconciling import is_path_host, machine_of
+from actors.cluster.totals import Totals
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
 from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
@@ -79,6 +79,8 @@ class ClusterFleet:
         self._journal = journal
         self._place = place
         self._placement: PlacementStatus | None = None
+        #: What Prometheus is told that the hosts of this place have counted.
+        self._totals = Totals()
         #: Of each host: the mark to go on from, and its latest events.
         self._events: dict[str, tuple[tuple[int, int], deque[Entry]]] = {}
         self._gathering = asyncio.Lock()
@@ -173,7 +175,7 @@ class ClusterFleet:
                 revocation=RevocationStatus(),
                 hosts=(),
                 noticing=(),
-                tally=self._journal.tally.samples(),
+                tally=self._totals.samples(),
             )
 
     async def rekey(self, peer: str | None = None) -> int:
@@ -337,6 +339,8 @@ class ClusterFleet:
             self._control_reading(),
             self._each(here, lambda host: host_status(self._system.ref, host, _EACH_WITHIN)),
         )
+        for host, reading in here.items():
+            self._totals.take(host, reading)
         # What is wrong with the cluster itself is told by the machine that the coordinator is on; while it is
         # on none, by all of them.
         control_here = [reading for reading in control if reading.place == self._place]
@@ -349,7 +353,7 @@ class ClusterFleet:
             revocation=revocation,
             hosts=tuple(map(_shown, actors)),
             noticing=(*nodes, *of_lists, *of_cluster, *crashes),
-            tally=summed(tuple(here.values())),
+            tally=self._totals.samples(),
         )
 
     async def _host_reading(self, host: str) -> tuple[str, Readings]:
