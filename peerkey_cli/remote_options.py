@@ -78,7 +78,7 @@ def _ca(value: Path | None) -> Path | None:
 
 
 def _remember(
-    token_file: Annotated[
+    api_token_file: Annotated[
         Path | None,
         typer.Option(
             "--api-token-file",
@@ -89,7 +89,7 @@ def _remember(
             help="With --api https://HOST:PORT: the file that holds the token.",
         ),
     ] = None,
-    ca: Annotated[
+    api_ca: Annotated[
         Path | None,
         typer.Option(
             "--api-ca",

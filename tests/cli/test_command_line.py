@@ -41,7 +41,7 @@ HEAVY = (
         ),
         (["run"], "missing argument 'FILE'; see `peerkey run --help`"),
         (["rekey", "--per", "x"], "no such option: --per"),
-        (["run", "f", "--runtime", "ray"], "--runtime ray: not available in this version; `local` is"),
+        (["run", "f", "--runtime", "nosuch"], "--runtime nosuch: there are `local` and `ray`"),
         (["run", "f", "--metrics", "localhost:9464"], "'localhost:9464' is no address; write one like"),
         (["run", "f", "--metrics", "[::1]:99999"], "'[::1]:99999' is no address; write one like"),
         (["show", "alarms", "id"], "what follows `show alarms` is `id ID`, or nothing"),
@@ -63,8 +63,8 @@ def test_an_api_that_is_no_unix_socket_is_refused_with_the_reason(address: str, 
 
     assert done.exit_code == Status.USAGE
     assert done.stderr == (
-        f"peerkey: --api {address}: only unix:PATH can be used; over TCP the admin API needs TLS and tokens, "
-        "which this version does not have\n"
+        f"peerkey: --api {address}: write unix:PATH or https://HOST:PORT; "
+        "without TLS nothing is said over TCP\n"
     )
 
 

@@ -164,7 +164,7 @@ def test_the_authority_of_a_demonstration_is_what_was_asked_for(algorithm: Algor
 @pytest.mark.parametrize(
     ("words", "status", "line"),
     [
-        (["--runtime", "ray"], 2, "--runtime ray: not available in this version"),
+        (["--runtime", "nosuch"], 2, "--runtime nosuch: there are `local` and `ray`"),
         (
             ["--algorithm", "rot13"],
             2,

@@ -121,7 +121,9 @@ def test_i95_66331_two_versions_name_each_other_and_key_themselves_after_the_upg
             assert path_states(status) == ["invalid"]
             assert key_ids(status) == []
             failures = [event for _, event in events(fleet, node) if isinstance(event, PeeringFailed)]
-            assert failures == [PeeringFailed(peer, "unsupported-version", named, "local")]
+            ((theirs, ours),) = {(each.peer_version, each.own_version) for each in failures}
+            assert failures == [PeeringFailed(peer, "unsupported-version", named, "local", theirs, ours)]
+            assert {theirs, ours} == {1, 2}
             assert kinds(fleet, node) == ["peering.failed", DOWN]
         await at(upgrade + TIMEOUT + AT_ONCE)
         assert_keyed(await told(fleet, EAST), await told(fleet, WEST))
@@ -227,7 +229,7 @@ def test_i95_62074_a_node_whose_feature_is_disabled_sends_not_one_datagram() -> 
         assert kinds(fleet, WEST) == [DOWN]
         await at(enabled + AT_ONCE)
         assert_keyed(await told(fleet, EAST), await told(fleet, WEST))
-        assert kinds(fleet, EAST) == FRESH
+        assert kinds(fleet, EAST) == ["configuration.changed", *FRESH]
 
     outcome = play("pair", 15 * MINUTE, fault(BEGINS, FaultKind.DISABLED, EAST, enabled), beside=look)
 
