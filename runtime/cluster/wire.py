@@ -143,7 +143,6 @@ class ClusterWire:
         self._fallback = fallback
         self._routes: Mapping[tuple[Address, Address], str] = MappingProxyType({})
         self._endpoints: Endpoints[ClusterEndpoint] = Endpoints(on_stranger)
-        self._down: set[str] = set()
         self._receiver = system.spawn(lambda: DatagramReceiver(self), WIRE, mailbox=MAILBOX)
 
     @property
@@ -185,17 +184,11 @@ class ClusterWire:
 
     def set_interface(self, host: str, *, up: bool) -> None:
         """Take the direct ways from this address down, or up again: for chaos and for simulations."""
-        if up:
-            self._down.discard(host)
-        else:
-            self._down.add(host)
-        for endpoint in self._endpoints:
-            if endpoint.local.host == host:
-                endpoint.tell_state_later()
+        self._endpoints.set_interface(host, up=up)
 
     def is_up(self, host: str) -> bool:
         """Return whether direct ways from this address are up."""
-        return host not in self._down
+        return self._endpoints.is_up(host)
 
     def carry(self, node: str, datagram: Datagram, counters: EndpointCounters) -> None:
         """Send a datagram to the host where the actor ``node`` is, or drop it; count which."""

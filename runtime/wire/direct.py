@@ -37,7 +37,6 @@ class DirectWire:
     def __init__(self, *, on_stranger: OnStranger | None = None) -> None:
         """Tell ``on_stranger`` of datagrams from addresses that nobody expects."""
         self._endpoints: Endpoints[DirectEndpoint] = Endpoints(on_stranger)
-        self._down: set[str] = set()
 
     @property
     def strangers(self) -> int:
@@ -61,17 +60,11 @@ class DirectWire:
 
     def set_interface(self, host: str, *, up: bool) -> None:
         """Take the interface with this address up or down."""
-        if up:
-            self._down.discard(host)
-        else:
-            self._down.add(host)
-        for endpoint in self._endpoints:
-            if endpoint.local.host == host:
-                endpoint.tell_state_later()
+        self._endpoints.set_interface(host, up=up)
 
     def is_up(self, host: str) -> bool:
         """Return whether the interface with this address is up."""
-        return host not in self._down
+        return self._endpoints.is_up(host)
 
     def carry(self, sender: DirectEndpoint, datagram: bytes) -> None:
         """Bring a datagram to whoever has the address that it goes to."""

@@ -2,8 +2,8 @@
 
 An endpoint delivers on a later turn of the loop, from an inbox with a bound; it says whether its way is up
 when that changes, and nothing after it was closed. :class:`Endpoints` are those of one wire: one for a pair,
-and whoever sends to an address of ours without being anybody's peer is a stranger. What a way is, and whether
-it is up, is the wire's business.
+and whoever sends to an address of ours without being anybody's peer is a stranger. What else a way is, and
+whether it is up, is the wire's business.
 """
 
 from __future__ import annotations
@@ -118,6 +118,8 @@ class Endpoints(Generic[E]):
         """Tell ``on_stranger`` of datagrams from addresses that nobody expects."""
         self._on_stranger = on_stranger
         self._by_local: dict[Address, dict[Address, E]] = {}
+        #: Local addresses whose interface was taken down.
+        self._down: set[str] = set()
         self._closed = False
         #: Datagrams that came from an address which no endpoint expects.
         self.strangers = 0
@@ -125,6 +127,20 @@ class Endpoints(Generic[E]):
     def __iter__(self) -> Iterator[E]:
         """Go through those that are open now; any of them may be closed meanwhile."""
         return iter([endpoint for by_peer in self._by_local.values() for endpoint in by_peer.values()])
+
+    def set_interface(self, host: str, *, up: bool) -> None:
+        """Take the interface with this address up or down, and let its endpoints say so."""
+        if up:
+            self._down.discard(host)
+        else:
+            self._down.add(host)
+        for endpoint in self:
+            if endpoint.local.host == host:
+                endpoint.tell_state_later()
+
+    def is_up(self, host: str) -> bool:
+        """Return whether the interface with this address is up."""
+        return host not in self._down
 
     def check(self, local: Address, peer: Address) -> None:
         """See to it that the endpoint of a pair can be opened.
