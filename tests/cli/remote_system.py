@@ -23,6 +23,7 @@ from peerkey_cli.api.tokens import add_token
 from peerkey_cli.api.visitors import Allowances
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
+from tests.support.nginx import free_port
 
 #: What a test that does not ask for it is never told to wait for.
 _ALWAYS = Rate(burst=1_000_000, interval=timedelta(milliseconds=1))
@@ -93,14 +94,7 @@ def remote_system(
         files[role.value].touch(mode=0o600)
         token = add_token(folder / "tokens", f"{role.value}er", role, datetime.now(UTC))
         files[role.value].write_bytes(token.reveal() + b"\n")
-    address = ("127.0.0.1", free_tcp_port())
+    address = ("127.0.0.1", free_port())
     settings = RemoteSettings(address, folder / "api.pem", folder / "api.key", folder / "tokens", allowances)
     with in_background(made.write("both", *routers), folder / "state", settings) as system:
         yield RemoteSystem(made, system, settings, files)
-
-
-def free_tcp_port() -> int:
-    """Return a TCP port of the loopback address that nobody uses at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

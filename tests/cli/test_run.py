@@ -16,10 +16,11 @@ import psutil
 import pytest
 
 from peerkey_cli.state import StateDirectory
-from tests.cli.remote_system import certify_api, free_tcp_port
+from tests.cli.remote_system import certify_api
 from tests.cli.stored import files_of, found, stored_secrets
 from tests.cli.two_routers import UUIDS, free_ports, two_routers
 from tests.support.hosts import stop, wait_for
+from tests.support.nginx import free_port
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "peerkey_cli.main")
@@ -236,7 +237,7 @@ def test_the_api_is_asked_over_tls_and_a_token_is_taken_back_by_its_line(
 ) -> None:
     routers = two_routers(tmp_path)
     certify_api(tmp_path, routers.ca)
-    tokens, mine, address = tmp_path / "tokens", tmp_path / "mine", f"https://127.0.0.1:{free_tcp_port()}"
+    tokens, mine, address = tmp_path / "tokens", tmp_path / "mine", f"https://127.0.0.1:{free_port()}"
     made = run("create", "api-token", "--role", "read", "alice", "--tokens", str(tokens))
     mine.touch(mode=0o600)
     mine.write_text(made.stdout)

@@ -30,6 +30,7 @@ from peerkey_cli.demo.pair_facts import keys_in_use, paths_in_service
 from peerkey_cli.schemas import PeersSecurity
 from runtime.backends.ray.settings import SETTINGS
 from tests.cli.commands import document, peerkey
+from tests.support.nginx import free_port
 from tests.support.redis_server import Redis, redis_server
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[cluster]'")
@@ -293,12 +294,6 @@ def quietly(look: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is looke
         return look()
     except json.JSONDecodeError:
         return None
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def listens(port: int) -> bool:
