@@ -91,25 +91,14 @@ async def composed(
             sync=SshWhereWanted(),
             data_plane=data_plane,
         )
-        known = KnownRevocations(MasterListFile(state.master_list))
-        revocation = RevocationPorts(
-            source=SourcePorts(
-                fetcher=NetworkFetcher(),
-                keeper=KeptFiles(state.revocation),
-                ingester=ProcessIngester(state.revocation),
-                journal=journal,
-                entropy=os.urandom,
-            ),
-            known=known,
-            read_file=read_file,
-        )
+        revocation = revocation_ports(state, journal)
         clock = SystemClock()
         crashes = CrashWatch(journal, clock)
         stack.callback(crashes.close)
         system = await stack.enter_async_context(
             LocalSystem(observer=crashes.observe, speakable=(PeerkeyError, RuntimeFault), clock=clock)
         )
-        enroller = EstEnroller(keystore, revocation=known)
+        enroller = EstEnroller(keystore, revocation=revocation.known)
         # Its trouble lies outside, in files that an operator is about to mend.
         authority = system.spawn(
             lambda: Authority(read_plans, ports, revocation=revocation, enroller=enroller),
@@ -157,6 +146,21 @@ async def _require_unsealed(store: Store, plans: tuple[NodePlan, ...], state: St
             "backup, or delete both to start with new keys"
         )
         raise Misconfigured(message) from fault
+
+
+def revocation_ports(state: StateDirectory, journal: FileJournal) -> RevocationPorts:
+    """Return what following the revocation lists of this machine needs of the world."""
+    return RevocationPorts(
+        source=SourcePorts(
+            fetcher=NetworkFetcher(),
+            keeper=KeptFiles(state.revocation),
+            ingester=ProcessIngester(state.revocation),
+            journal=journal,
+            entropy=os.urandom,
+        ),
+        known=KnownRevocations(MasterListFile(state.master_list)),
+        read_file=read_file,
+    )
 
 
 def journal_at(stack: AsyncExitStack, path: Path, syslog: SyslogAddress | None) -> FileJournal:

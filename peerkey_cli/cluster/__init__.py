@@ -7,6 +7,7 @@
 ``control``   composes the host of the coordinator
 ``worker``    composes a host of router nodes
 ``paths``     composes a host of a single path, under dedicated placement
+``account``   what every host keeps of itself: its audit log, its crashes
 ``stores``    the store of a host: Redis, or a file of its own
 ``seat``      which host of a machine speaks for it: one has the admin API, the metrics and the lists
 ``fleet``     the fleet as that one sees it (:class:`peerkey_cli.fleet.Fleet`)

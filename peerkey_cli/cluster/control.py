@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from actors.cluster.coordinator import Coordinator, CoordinatorPorts
-from actors.cluster.instruments import INSTRUMENTS, Instruments
 from actors.cluster.reconciling import Settings
-from actors.crashes import CrashWatch
 from actors.names import COORDINATOR
-from peerkey_cli.cluster.stores import host_directory, opened, serve_tenure
-from peerkey_cli.compose import journal_at
+from peerkey_cli.cluster.account import keep_account
+from peerkey_cli.cluster.stores import opened, serve_tenure
 from peerkey_cli.plans import PlansReader
 from runtime.supervision import PATIENT
 
@@ -38,25 +34,9 @@ async def control(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings, host.name))
         serve_tenure(system, host, store)
-        log = host_directory(settings.state, host.name) / "events.jsonl"
-        journal = journal_at(stack, log, settings.syslog_address)
-        crashes = CrashWatch(journal, system.clock)
-        stack.callback(crashes.close)
-        system.observe(crashes.observe)
-        machine = socket.gethostname()
-        system.spawn(
-            lambda: Instruments(
-                place=f"{machine}:{settings.state}",
-                process=f"{machine}:{os.getpid()}",
-                journal=journal,
-                crashes=crashes,
-                system=system,
-            ),
-            INSTRUMENTS,
-            supervision=PATIENT,
-        )
+        account = keep_account(stack, system, host, settings, shows_actors=True)
         read_plans = PlansReader(settings.file, settings.nodes)
-        ports = CoordinatorPorts(store, machines, journal, system.ref, host)
+        ports = CoordinatorPorts(store, machines, account.journal, system.ref, host)
         system.spawn(
             lambda: Coordinator(
                 read_plans,

@@ -7,20 +7,15 @@ for its machine either.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from actors.cluster.agent import Agent, AgentPorts
 from actors.cluster.assigned import Assigned
-from actors.cluster.instruments import INSTRUMENTS, Instruments
 from actors.cluster.path_keeper import KeeperPorts, PathKeeper
-from actors.crashes import CrashWatch
-from actors.journal import FileJournal
 from actors.names import AGENT, PATHS
-from peerkey.errors import PeerkeyError
-from peerkey_cli.cluster.stores import host_directory
+from peerkey_cli.cluster.account import keep_account
 from runtime.cluster.wire import ClusterWire
 from runtime.supervision import PATIENT
 from runtime.wire.udp import UdpWire
@@ -33,13 +28,12 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def paths(system: ActorSystem, host: Host, settings: ClusterSettings) -> AsyncIterator[None]:
-    """Run the paths that nodes of other hosts want on ``host`` while the block lasts."""
+    """Run the paths that nodes of other hosts want on ``host`` while the block lasts.
+
+    :raises Misconfigured: the audit log cannot be read or written.
+    """
     async with AsyncExitStack() as stack:
-        journal = FileJournal(host_directory(settings.state, host.name) / "events.jsonl")
-        stack.callback(journal.close)
-        crashes = CrashWatch(journal, system.clock)
-        stack.callback(crashes.close)
-        system.observe(crashes.observe, speakable=(PeerkeyError,))
+        journal = keep_account(stack, system, host, settings).journal
         outside = UdpWire()
         stack.push_async_callback(outside.close)
         wire = ClusterWire(system, host, outside)
@@ -54,18 +48,6 @@ async def paths(system: ActorSystem, host: Host, settings: ClusterSettings) -> A
         system.spawn(
             lambda: Agent(assigned, agent_ports, incarnation=host.incarnation, pid=os.getpid()),
             AGENT,
-            supervision=PATIENT,
-        )
-        machine = socket.gethostname()
-        system.spawn(
-            lambda: Instruments(
-                place=f"{machine}:{settings.state}",
-                process=f"{machine}:{os.getpid()}",
-                journal=journal,
-                crashes=crashes,
-                retry_keys=lambda: None,
-            ),
-            INSTRUMENTS,
             supervision=PATIENT,
         )
         yield

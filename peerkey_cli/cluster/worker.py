@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -19,26 +18,18 @@ from actors.authority import Authority
 from actors.cluster.agent import Agent, AgentPorts
 from actors.cluster.assigned import Assigned
 from actors.cluster.distant_path import DistantPaths
-from actors.cluster.instruments import INSTRUMENTS, Instruments
-from actors.crashes import CrashWatch
-from actors.crl.fetching import NetworkFetcher
-from actors.crl.index import RevocationPorts
-from actors.crl.ingesting import ProcessIngester
-from actors.crl.kept_lists import KeptFiles
-from actors.crl.known import KnownRevocations
-from actors.crl.messages import SourcePorts
 from actors.crl.roles import Follow, Lead
 from actors.keystores.stores import KeyStores
-from actors.master_list_file import MasterListFile
 from actors.names import AGENT, AUTHORITY
 from actors.path_homes import beside_node
 from actors.router_node import Ports
 from peerkey.errors import PeerkeyError
 from peerkey_cli.api.server import serving
+from peerkey_cli.cluster.account import keep_account
 from peerkey_cli.cluster.fleet import ClusterFleet
 from peerkey_cli.cluster.seat import LOOK_EVERY, Seat
-from peerkey_cli.cluster.stores import host_directory, opened, serve_tenure
-from peerkey_cli.compose import SshWhereWanted, journal_at
+from peerkey_cli.cluster.stores import opened, serve_tenure
+from peerkey_cli.compose import SshWhereWanted, revocation_ports
 from peerkey_cli.daemon import measured
 from peerkey_cli.files import read_file
 from peerkey_cli.renewing import EstEnroller
@@ -65,15 +56,12 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
     :raises RuntimeFault: the store does not answer, or must not be used.
     """
     state = StateDirectory(settings.state)
-    own = host_directory(settings.state, host.name)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(settings, host.name))
         serve_tenure(system, host, store)
-        journal = journal_at(stack, own / "events.jsonl", settings.syslog_address)
-        crashes = CrashWatch(journal, system.clock)
-        stack.callback(crashes.close)
-        system.observe(crashes.observe, speakable=(PeerkeyError,))
         keystore = KeyStores(state.sealing_key)
+        account = keep_account(stack, system, host, settings, retry_keys=keystore.retry)
+        journal = account.journal
         outside = UdpWire()
         stack.push_async_callback(outside.close)
         wire = ClusterWire(system, host, outside)
@@ -92,19 +80,8 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
             sync=SshWhereWanted(),
             path_home=path_home,
         )
-        known = KnownRevocations(MasterListFile(state.master_list))
-        revocation = RevocationPorts(
-            source=SourcePorts(
-                fetcher=NetworkFetcher(),
-                keeper=KeptFiles(state.revocation),
-                ingester=ProcessIngester(state.revocation),
-                journal=journal,
-                entropy=os.urandom,
-            ),
-            known=known,
-            read_file=read_file,
-        )
-        enroller = EstEnroller(keystore, revocation=known)
+        revocation = revocation_ports(state, journal)
+        enroller = EstEnroller(keystore, revocation=revocation.known)
         authority = system.spawn(
             lambda: Authority(
                 assigned.plans,
@@ -123,22 +100,9 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
             AGENT,
             supervision=PATIENT,
         )
-        machine = socket.gethostname()
-        place = f"{machine}:{settings.state}"
-        system.spawn(
-            lambda: Instruments(
-                place=place,
-                process=f"{machine}:{os.getpid()}",
-                journal=journal,
-                crashes=crashes,
-                retry_keys=keystore.retry,
-            ),
-            INSTRUMENTS,
-            supervision=PATIENT,
-        )
         seat = Seat(state.lock, host.name)
         stack.callback(seat.leave)
-        fleet = ClusterFleet(system, host, journal, place)
+        fleet = ClusterFleet(system, host, journal, account.place)
         taking = asyncio.create_task(take_seat(seat, authority, fleet, settings), name="seat")
         stack.push_async_callback(_ended, taking)
         yield
