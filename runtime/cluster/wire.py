@@ -157,7 +157,11 @@ class ClusterWire:
 
         :raises WireUnavailable: an address is malformed, or the two of a pair are of different families.
         """
-        self._routes = MappingProxyType({normalized_pair(*pair): node for pair, node in routes.items()})
+        # Said again with every node that comes: what is known already has been normalized.
+        known = self._routes
+        self._routes = MappingProxyType(
+            {pair if pair in known else normalized_pair(*pair): node for pair, node in routes.items()}
+        )
         for endpoint in self._endpoints:
             try:
                 self._direct(endpoint)
