@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peerkey.config import ConfigurationFaults, load, plans
+from peerkey.config.findings import ConfigurationFaults
+from peerkey.config.load import load
+from peerkey.config.planning import plans
 from peerkey_cli.files import read_configuration
 from peerkey_cli.installed import inspect
 from peerkey_cli.schemas import Document, Fault
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-    from peerkey.config import Finding, NodePlan
+    from peerkey.config.findings import Finding
+    from peerkey.config.plan import NodePlan
 
 
 class ConfigCheck(Document):

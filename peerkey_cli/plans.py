@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peerkey.config import load, plans
 from peerkey.config.findings import suggestion
+from peerkey.config.load import load
+from peerkey.config.planning import plans
 from peerkey.errors import Misconfigured
 from peerkey_cli.files import read_configuration
 

@@ -24,9 +24,12 @@ Time = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 
 
 class Document(BaseModel):
-    """What all documents have in common: they do not change, and hold nothing that is not declared."""
+    """What all documents have in common: they do not change, and hold nothing that is not declared.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    How one is checked is worked out when the first of its kind is made: a command has one kind, not sixty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Path(Document):

@@ -58,6 +58,6 @@ def schema() -> None:
     """Print the JSON Schema of a configuration (draft 2020-12), for editors and other tools."""
     import json
 
-    from peerkey.config import json_schema
+    from peerkey.config.schema import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from peerkey.config import load
+from peerkey.config.load import load
 from peerkey.config.planning import plans
 from peerkey_cli.main import app
 from tests.config.sample import with_policy

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from actors.ha.ssh_keys import public_line_of, read_ssh_key
-from peerkey.config import load
+from peerkey.config.load import load
 from peerkey.errors import Misconfigured
 from tests.cli.commands import document, peerkey
 

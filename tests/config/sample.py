@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from textwrap import indent
 
-from peerkey.config import Authority, ConfigurationFaults, Finding, load
+from peerkey.config.findings import ConfigurationFaults, Finding
+from peerkey.config.load import load
+from peerkey.config.models import Authority
 
 HUB_UUID = "6f0c9d1e-5b7a-4c2d-8e3f-0a1b2c3d4e5f"
 BRANCH_UUID = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerkey.config import load
 from peerkey.config.est_url import Operation, est_url
+from peerkey.config.load import load
 from peerkey.config.plan import EnrollmentPlan
 from peerkey.config.planning import plans
 from peerkey.errors import Misconfigured

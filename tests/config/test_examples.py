@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from peerkey.config import Loaded, load, plans
+from peerkey.config.load import Loaded, load
+from peerkey.config.planning import plans
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

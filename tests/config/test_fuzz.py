@@ -8,7 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerkey.config import ConfigurationFaults, load, plans
+from peerkey.config.findings import ConfigurationFaults
+from peerkey.config.load import load
+from peerkey.config.planning import plans
 from peerkey.config.schema import settings
 from tests.config.sample import FOREIGN, HUB_UUID, TEXT, edited
 

@@ -6,8 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from peerkey.config import load, plans
+from peerkey.config.load import load
 from peerkey.config.plan import Endpoint, HaPlan, NodePlan
+from peerkey.config.planning import plans
 from tests.config.sample import BRANCH, HEAD, HUB, HUB_UUID, TEXT, fault_of, faults_of
 
 SECOND_UUID = "7f0c9d1e-5b7a-4c2d-8e3f-0a1b2c3d4e5f"

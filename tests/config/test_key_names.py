@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerkey.config import load, plans
 from peerkey.config.key_names import Pkcs11Token, Tpm, is_file, parse_pkcs11, parse_tpm
+from peerkey.config.load import load
+from peerkey.config.planning import plans
 from peerkey.errors import Misconfigured
 from tests.config.sample import edited
 

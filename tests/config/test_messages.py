@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from peerkey.config import ConfigurationFaults, Finding, findings, load
+from peerkey.config import findings
+from peerkey.config.findings import ConfigurationFaults, Finding
+from peerkey.config.load import load
 from tests.config.sample import HEAD, HUB_UUID, TEXT, edited, fault_of, faults_of, with_policy, with_top
 
 

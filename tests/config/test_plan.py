@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerkey.config import Endpoint, NodePlan, PeeringPlan, ValidationMode, plan_for, plans
+from peerkey.config.plan import Endpoint, NodePlan, PeeringPlan, ValidationMode
+from peerkey.config.planning import plan_for, plans
 from tests.config.sample import (
     BRANCH_UUID,
     FOREIGN,

@@ -11,8 +11,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from peerkey.config import json_schema
-from peerkey.config.schema import settings
+from peerkey.config.schema import json_schema, settings
 from tests.config.sample import FOREIGN, HUB_UUID, TEXT, edited, faults_of, with_policy, with_top
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from peerkey.config import InvalidCertificateBehavior, Policy, plans
+from peerkey.config.plan import InvalidCertificateBehavior, Policy
+from peerkey.config.planning import plans
 from peerkey.config.schema import settings
 from tests.config.sample import (
     BRANCH_UUID,

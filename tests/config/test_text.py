@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerkey.config import ConfigurationFaults, Finding, text
+from peerkey.config import text
+from peerkey.config.findings import ConfigurationFaults, Finding
 from peerkey.config.text import Items, Place, Section, described, read
 
 

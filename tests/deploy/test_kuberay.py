@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from peerkey.config import load
+from peerkey.config.load import load
 from peerkey.config.planning import plans
 from runtime.store.redis_examination import SETTINGS
 from tests.deploy.sources import ROOT, settings_of

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from peerkey.config import load, plans
+from peerkey.config.load import load
 from peerkey.config.plan import NodePlan
+from peerkey.config.planning import plans
 
 #: Two routers, one path; the shortest intervals, so that hours are enough.
 PAIR: Final = """

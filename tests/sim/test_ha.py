@@ -14,8 +14,9 @@ from actors.ha.direct import fingerprint
 from actors.ha.messages import HaStatus
 from actors.ha.transport import ChannelData, Word
 from actors.messages import Rekey
-from peerkey.config import load, plans
+from peerkey.config.load import load
 from peerkey.config.plan import HaPlan, NodePlan
+from peerkey.config.planning import plans
 from peerkey.ha.messages import Kind
 from peerkey.observe.events import (
     HaInStep,

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from actors import identity
 from actors.keystores.port import KeyStore, NoSuchKey
 from actors.keystores.stores import INSTALL_TPM, KeyStores, home_of
-from peerkey.config import load as load_configuration
-from peerkey.config import plans
 from peerkey.config.key_names import Pkcs11Token, Tpm, parse_pkcs11, parse_tpm
+from peerkey.config.load import load as load_configuration
+from peerkey.config.planning import plans
 from peerkey.errors import Misconfigured, PeerkeyError, Unavailable
 from peerkey.pki.key_types import KeyType
 from peerkey.protocol.suites import Signer
