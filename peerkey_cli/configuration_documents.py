@@ -37,7 +37,7 @@ class PeeringChange(Document):
     peer: str
     peer_uuid: str
     step: Step
-    keys: Literal["kept", "erased", "new"]
+    keys: Literal["kept", "replaced", "erased", "new", "stored"]
     paths: tuple[PathChange, ...]
 
 

@@ -26,7 +26,13 @@ _DONE = {
     "change": "changes",
     "keep": "goes on",
 }
-_KEYS = {"kept": "keeps its keys", "erased": "its keys are erased", "new": "begins without keys"}
+_KEYS = {
+    "kept": "keeps its keys",
+    "replaced": "keeps its keys until one of the other algorithm is agreed",
+    "erased": "its keys are erased",
+    "new": "begins without keys",
+    "stored": "begins with the keys that there are from before, if any",
+}
 
 
 def between(first: Path, second: Path) -> ConfigDiff:

@@ -54,10 +54,15 @@ class Keys(StrEnum):
     """What becomes of the keys of a peering."""
 
     KEPT = "kept"
+    #: They stay until another one has been agreed, which begins at once: by another algorithm than before.
+    REPLACED = "replaced"
     #: They are erased, in memory and in the store.
     ERASED = "erased"
     #: The peering begins without any.
     NEW = "new"
+    #: It begins with those that there are from before, in the store or since key management was off; where
+    #: there are none, or they are of another algorithm, new ones are agreed.
+    STORED = "stored"
 
 
 def steps(before: Mapping[K, V], after: Mapping[K, V], lasting: Callable[[V], object]) -> dict[K, Step]:
@@ -336,15 +341,32 @@ def _peering_changes(
                     f"{either.peer_router}/{either.peer_node}",
                     str(peer),
                     become,
-                    _keys(step, become),
+                    _keys(step, become, former, latter, another=_algorithm(old) != _algorithm(new)),
                     tuple(lines),
                 )
             )
     return tuple(found)
 
 
-def _keys(node: Step, peering: Step) -> Keys:
-    """Say what becomes of the keys of a peering. A node that stops leaves its keys sealed in the store."""
-    if peering is Step.START or Step.RESTART in {node, peering}:
+def _algorithm(plan: PeeringPlan | None) -> str:
+    return "" if plan is None else plan.algorithm_name
+
+
+def _keys(
+    node: Step, peering: Step, former: NodePlan | None, latter: NodePlan | None, *, another: bool
+) -> Keys:
+    """Say what becomes of the keys of a peering, given whether it has ``another`` algorithm than before.
+
+    A node that stops leaves its keys sealed in the store.
+    """
+    if peering is Step.STOP:
+        return Keys.ERASED if node in {Step.CHANGE, Step.KEEP} else Keys.KEPT
+    if former is None or latter is None or node is Step.RESTART:
+        return Keys.STORED
+    if peering is Step.START:
         return Keys.NEW
-    return Keys.KEPT if node is Step.STOP or peering is not Step.STOP else Keys.ERASED
+    if not latter.enabled:
+        return Keys.KEPT
+    if not former.enabled:
+        return Keys.STORED
+    return Keys.REPLACED if another else Keys.KEPT

@@ -292,7 +292,7 @@ class _Rewriter(_Resolver):
 
     def _list(self, schema: Schema, value: object) -> list[dict[str, Any]]:
         entry, _ = self.resolved(schema["items"])
-        several = value if isinstance(value, list) else [value] if value is not None else []
+        several: list[Any] = value if isinstance(value, list) else [value] if value is not None else []
         made = [self.container(entry, each) for each in several]
         if not any(key in entry["properties"] for key in _KEYS):
             return [{NUMBER: number, **each} for number, each in enumerate(made, start=1)]

@@ -77,12 +77,22 @@ def test_a_path_of_another_address_is_another_one_and_the_keys_stay() -> None:
     assert [each.step for each in foretold(renamed).nodes[0].peerings[0].paths] == [Step.STOP, Step.START]
 
 
+def test_another_algorithm_replaces_the_keys_and_leaves_the_paths_alone() -> None:
+    changed = replace(EAST.peerings[0], algorithm_name="ml-kem-1024")
+
+    (node,) = foretold(replace(EAST, peerings=(changed,))).nodes
+
+    assert [(each.step, each.keys, each.paths) for each in node.peerings] == [
+        (Step.CHANGE, Keys.REPLACED, ())
+    ]
+
+
 def test_a_node_of_another_uuid_begins_anew_with_all_of_its_peerings() -> None:
     found = foretold(replace(EAST, uuid=OTHER))
 
     (node,) = found.nodes
     assert node.step is Step.RESTART
-    assert [(each.step, each.keys) for each in node.peerings] == [(Step.RESTART, Keys.NEW)]
+    assert [(each.step, each.keys) for each in node.peerings] == [(Step.RESTART, Keys.STORED)]
     assert found.path_counts == Counts(restart=1, keep=1)
 
 
@@ -99,7 +109,7 @@ def test_a_peering_that_is_taken_out_loses_its_keys_and_a_node_that_is_does_not(
     (new,) = foretell((EAST,), (EAST, WEST), DEPLOYED).nodes
     assert (new.step, [(each.step, each.keys) for each in new.peerings]) == (
         Step.START,
-        [(Step.START, Keys.NEW)],
+        [(Step.START, Keys.STORED)],
     )
 
 
