@@ -23,8 +23,9 @@ HEAD = """\
 
 An authority is one YAML file, with one top container `authority`. `peerkey config check FILE` reports all of
 its faults at once, each with file, line, column and the path of the setting, the value, and what is allowed;
-`peerkey config schema` prints the same schema as JSON Schema, and with `--yang` [as YANG](#as-yang). [Two routers](../examples/two-routers) and
-[a hub with eight branches](../examples/hub-and-branches) are complete examples.
+`peerkey config schema` prints the same schema as JSON Schema, and with `--yang` [as YANG](#as-yang).
+[Two routers](../examples/two-routers) and [a hub with eight branches](../examples/hub-and-branches) are
+complete examples.
 
 ## How it is written
 
@@ -132,7 +133,8 @@ routers.
 ## As YANG
 
 `peerkey config schema --yang` prints a module (RFC 7950) with the names, ranges, units, defaults and
-descriptions of this page; it imports `ietf-inet-types` and `ietf-yang-types` (RFC 6991). What YANG cannot say:
+descriptions of this page; it imports `ietf-inet-types` and `ietf-yang-types` (RFC 6991). What YANG cannot
+say:
 
 - A value or a container under one name. The algorithms are containers there: `key-exchange-algorithm: ml-kem`
   is `{ml-kem: {}}`, and so is each override.
