@@ -33,6 +33,7 @@ from actors.crl.leading import LeadingLists
 from actors.crl.lists import ANSWER_WITHIN, ListsHere, ListStep
 from actors.crl.roles import Follow, Lead, NeedsOf
 from actors.crl.status import GetRevocation, RevocationStatus
+from actors.deployed import log_restart
 from actors.intake import NODE_MAILBOX
 from actors.messages import (
     AdoptPlans,
@@ -289,7 +290,7 @@ class Authority(Actor):
         plans, news = self._deployed.take(plans)
         if news is not None:
             self._ports.journal.record(self.ctx.clock.wall(), AUTHORITY, news)
-            self.ctx.log.warning("restart of the authority needed", settings=list(news.settings))
+            log_restart(self.ctx.log, news)
         return plans
 
     def _ended(self, message: Terminated) -> None:

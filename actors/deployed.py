@@ -15,6 +15,8 @@ from peerkey.observe.alarms import restart_needed
 from peerkey.observe.events import RestartNeededChanged
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from peerkey.config.plan import NodePlan
     from peerkey.config.reload_plan import RestartNeeded
     from peerkey.observe.alarms import Alarm
@@ -45,3 +47,11 @@ class Deployed:
 def restart_alarms(source: str, needed: tuple[RestartNeeded, ...]) -> tuple[Alarm, ...]:
     """Return the alarm that stands for all settings that wait, if any do."""
     return (restart_needed(source, tuple(map(str, needed))),) if needed else ()
+
+
+def log_restart(log: FilteringBoundLogger, news: RestartNeededChanged) -> None:
+    """Tell in the log of a process which settings wait, or that none does any more."""
+    if news.settings:
+        log.warning("restart of the authority needed", settings=list(news.settings))
+    else:
+        log.info("no restart of the authority needed any more")

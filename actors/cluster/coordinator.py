@@ -55,7 +55,7 @@ from actors.cluster.telling import Telling
 from actors.cluster.units import is_path, prefix_of
 from actors.cluster.upkeep import SEEN_WITHIN, Step, Upkeep
 from actors.configuration_events import changes
-from actors.deployed import restart_alarms
+from actors.deployed import log_restart, restart_alarms
 from actors.messages import Reload
 from actors.names import AGENT, AUTHORITY, CONTROL
 from actors.readings import MOST_WAITING, Readings
@@ -358,9 +358,9 @@ class Coordinator(Actor):
             for node, event in changes(_plans(self._configuration), _plans(configuration)):
                 self._record(node, event)
         if message.needed != self._needed:
-            settings = tuple(map(str, message.needed))
-            self._record(AUTHORITY, events.RestartNeededChanged(settings))
-            self.ctx.log.warning("restart of the authority needed", settings=list(settings))
+            news = events.RestartNeededChanged(tuple(map(str, message.needed)))
+            self._record(AUTHORITY, news)
+            log_restart(self.ctx.log, news)
         self._deployment, self._needed = message.deployment, message.needed
         self._configuration, self._config_fault = configuration, ""
         self._readings += 1

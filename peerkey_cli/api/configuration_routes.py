@@ -31,6 +31,7 @@ from runtime.errors import RuntimeFault
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from peerkey_cli.api.rendering import Renderer
     from peerkey_cli.api.routes import Reload
     from peerkey_cli.fleet import Fleet
     from runtime.threads import Threads
@@ -64,7 +65,11 @@ class _Turns:
 
 
 def configuration_routes(
-    fleet: Fleet, file: ConfigurationFile | None, reload: Reload, threads: Threads
+    fleet: Fleet,
+    file: ConfigurationFile | None,
+    reload: Reload,
+    threads: Threads,
+    renderer: Renderer,
 ) -> APIRouter:
     """Return the routes. Without a ``file`` none can be replaced here; ``threads`` do what takes long."""
     router = APIRouter(responses=problems(), tags=["configuration"])
@@ -96,18 +101,20 @@ def configuration_routes(
             restart_needed=needed(await fleet.restart_needed()),
         )
 
-    @router.post("/config/check")
-    async def check(request: ConfigurationText) -> ConfigCheck:
+    @router.post("/config/check", response_model=ConfigCheck)
+    async def check(request: ConfigurationText) -> Response:
         """Return every fault of a configuration. The files that it names are not looked at."""
-        return await turns.have(
-            lambda: on_thread(lambda: checked_text(request.configuration, CONFIGURATION).document())
+        found = await turns.have(
+            lambda: on_thread(lambda: checked_text(request.configuration, CONFIGURATION))
         )
+        return await renderer.rendered(found.document)
 
-    @router.post("/config/diff", responses=problems(409))
-    async def diff(request: ConfigurationText) -> ConfigDiff:
+    @router.post("/config/diff", responses=problems(409), response_model=ConfigDiff)
+    async def diff(request: ConfigurationText) -> Response:
         """Return what a reload would do if this were the configuration. Nothing is changed."""
         foretold = await turns.have(lambda: fleet.foretell(request.configuration, threads))
-        return config_diff(foretold, fleet.now())
+        now = fleet.now()
+        return await renderer.rendered(lambda: config_diff(foretold, now))
 
     @router.put("/config", responses=problems(409, 412) | _WITH_TAG)
     async def replace(

@@ -97,7 +97,7 @@ def application(
     app.include_router(_streams(feed or EventFeed(fleet)), prefix="/v1", tags=["shows"])
     reload = reload or fleet.reload
     app.include_router(_acts(fleet, reload), prefix="/v1", tags=["acts"])
-    routes = configuration_routes(fleet, configuration, reload, workers.configuration)
+    routes = configuration_routes(fleet, configuration, reload, workers.configuration, renderer)
     app.include_router(routes, prefix="/v1")
     if custody is not None:
         app.include_router(custody_routes(fleet, custody, workers.custody), prefix="/v1")

@@ -153,7 +153,11 @@ async def test_key_management_that_is_enabled_by_a_reload_waits_and_the_rest_is_
         assert deployed.needed == ()
         assert [each.event.detail() for each in restarts(fleet)][1:] == [{"settings": ()}]
 
-    fleet.plans, fleet.deployed = on, Deployed()
+    # An actor that begins anew has not been deployed anew; a process has.
+    fleet.plans = on
+    async with fleet:
+        assert [node.enabled for node in await fleet.status()] == [False, False]
+    fleet.deployed = Deployed()
     async with fleet:
         await eventually(fleet.keyed)
 

@@ -13,7 +13,10 @@ import pytest
 from actors.cluster.foretelling import MAX_TEXT_BYTES
 from actors.messages import GetPlans
 from peerkey.config.plan import NodePlan
+from peerkey.errors import Misconfigured
+from peerkey_cli.configuration_file import ConfigurationFile
 from peerkey_cli.files import MAXIMUM_CONFIGURATION_BYTES
+from peerkey_cli.plans import PlansReader
 from tests.cli.commands import document, peerkey
 from tests.cli.remote_system import RemoteSystem, remote_system
 from tests.support.fleet import SECOND
@@ -205,6 +208,53 @@ def test_a_text_that_is_too_large_is_refused_before_it_is_read(good: RemoteSyste
     refused = command(good, "config", "diff", large)
     assert refused.exit_code == 1
     assert "compare it with the file that runs by `peerkey config diff A B`" in refused.stderr
+
+
+def test_what_leads_to_the_file_is_left_alone_and_a_byte_order_mark_is_none_of_the_text(
+    tmp_path: Path, good: RemoteSystem
+) -> None:
+    target, link = tmp_path / "v1" / "fleet.yaml", tmp_path / "fleet.yaml"
+    target.parent.mkdir()
+    target.write_text(configured(good).read_text())
+    link.symlink_to(target)
+    file = ConfigurationFile(PlansReader(link))
+
+    file.replace("\ufeff" + target.read_text() + "\n", None)
+
+    assert link.is_symlink()
+    assert [plan.name for plan in PlansReader(link)()] == ["east/node0", "west/node0"]
+    assert (tmp_path / "v1" / "fleet.yaml.before").read_text() == configured(good).read_text()
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, good: RemoteSystem) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text(configured(good).read_text())
+    before = path.read_text()
+    # Nobody, root neither, writes a file where a directory is.
+    (tmp_path / "fleet.yaml.before").mkdir()
+    file = ConfigurationFile(PlansReader(path))
+
+    with pytest.raises(Misconfigured, match="cannot be written: Is a directory; nothing was changed"):
+        file.replace(before + "\n", None)
+
+    assert path.read_text() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["fleet.yaml", "fleet.yaml.before"]
+
+
+def test_what_somebody_has_replaced_meanwhile_is_not_taken_back(tmp_path: Path, good: RemoteSystem) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text(configured(good).read_text())
+    file = ConfigurationFile(PlansReader(path))
+    text = path.read_text() + "\n"
+    former = file.replace(text, None)
+    path.write_text("of somebody else")
+
+    file.put_back(text, former)
+    assert path.read_text() == "of somebody else"
+
+    path.write_text(text)
+    file.put_back(text, former)
+    assert file.version() == former
 
 
 # --- what needs a restart ---------------------------------------------------------------------------
