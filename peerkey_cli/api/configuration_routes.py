@@ -44,7 +44,7 @@ MAXIMUM_WAITING: Final = 4
 _TAG: Final = r'^("[0-9a-f]{64}"|\*)$'
 
 
-class _Turns:
+class Turns:
     """Lets a few wait."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ def configuration_routes(
 ) -> APIRouter:
     """Return the routes. Without a ``file`` none can be replaced here; ``threads`` do what takes long."""
     router = APIRouter(responses=problems(), tags=["configuration"])
-    turns, replacing = _Turns(), asyncio.Lock()
+    turns, replacing = Turns(), asyncio.Lock()
 
     async def on_thread(work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, work)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from actors.cluster.foretelling import MAX_TEXT_BYTES
 from actors.messages import GetPlans
 from peerkey.config.plan import NodePlan
 from peerkey.errors import Misconfigured
+from peerkey_cli.api.configuration_routes import MAXIMUM_WAITING, Turns
+from peerkey_cli.api.denied import Denied
 from peerkey_cli.configuration_file import ConfigurationFile
 from peerkey_cli.files import MAXIMUM_CONFIGURATION_BYTES
 from peerkey_cli.plans import PlansReader
@@ -141,6 +145,35 @@ def test_whoever_has_looked_at_another_version_replaces_nothing(good: RemoteSyst
     assert configured(good).read_text() == before + "\n"
 
 
+def test_of_two_who_have_looked_at_the_same_version_one_replaces_it(good: RemoteSystem) -> None:
+    texts = [changed(good, **{"peer-key-rekey-interval": hours}).read_text() for hours in (3, 4)]
+    with good.http() as http:
+        tag = http.get("/v1/config").headers["ETag"]
+
+        def put(text: str) -> int:
+            return http.put("/v1/config", json={"configuration": text}, headers={"If-Match": tag}).status_code
+
+        with ThreadPoolExecutor() as pool:
+            outcomes = list(pool.map(put, texts))
+
+    assert sorted(outcomes) == [200, 412]
+    assert configured(good).read_text() == texts[outcomes.index(200)]
+
+
+async def test_who_comes_while_too_many_wait_is_told_to_come_again() -> None:
+    turns, gate = Turns(), asyncio.Event()
+    waiting = [asyncio.create_task(turns.have(gate.wait)) for _ in range(MAXIMUM_WAITING)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Denied) as denied:
+        await turns.have(gate.wait)
+
+    assert (denied.value.status, denied.value.headers["Retry-After"]) == (503, "10")
+    gate.set()
+    assert all(await asyncio.gather(*waiting))
+    assert await turns.have(gate.wait)
+
+
 def test_a_configuration_with_faults_is_not_put_in_the_place_of_a_good_one(good: RemoteSystem) -> None:
     before = configured(good).read_text()
     with good.http() as http:
@@ -211,11 +244,11 @@ def test_a_text_that_is_too_large_is_refused_before_it_is_read(good: RemoteSyste
 
 
 def test_what_leads_to_the_file_is_left_alone_and_a_byte_order_mark_is_none_of_the_text(
-    tmp_path: Path, good: RemoteSystem
+    tmp_path: Path, remote: RemoteSystem
 ) -> None:
     target, link = tmp_path / "v1" / "fleet.yaml", tmp_path / "fleet.yaml"
     target.parent.mkdir()
-    target.write_text(configured(good).read_text())
+    target.write_text(configured(remote).read_text())
     link.symlink_to(target)
     file = ConfigurationFile(PlansReader(link))
 
@@ -223,12 +256,12 @@ def test_what_leads_to_the_file_is_left_alone_and_a_byte_order_mark_is_none_of_t
 
     assert link.is_symlink()
     assert [plan.name for plan in PlansReader(link)()] == ["east/node0", "west/node0"]
-    assert (tmp_path / "v1" / "fleet.yaml.before").read_text() == configured(good).read_text()
+    assert (tmp_path / "v1" / "fleet.yaml.before").read_text() == configured(remote).read_text()
 
 
-def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, good: RemoteSystem) -> None:
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, remote: RemoteSystem) -> None:
     path = tmp_path / "fleet.yaml"
-    path.write_text(configured(good).read_text())
+    path.write_text(configured(remote).read_text())
     before = path.read_text()
     # Nobody, root neither, writes a file where a directory is.
     (tmp_path / "fleet.yaml.before").mkdir()
@@ -241,9 +274,9 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, good: Rem
     assert sorted(each.name for each in tmp_path.iterdir()) == ["fleet.yaml", "fleet.yaml.before"]
 
 
-def test_what_somebody_has_replaced_meanwhile_is_not_taken_back(tmp_path: Path, good: RemoteSystem) -> None:
+def test_what_somebody_has_replaced_meanwhile_is_not_taken_back(tmp_path: Path, remote: RemoteSystem) -> None:
     path = tmp_path / "fleet.yaml"
-    path.write_text(configured(good).read_text())
+    path.write_text(configured(remote).read_text())
     file = ConfigurationFile(PlansReader(path))
     text = path.read_text() + "\n"
     former = file.replace(text, None)
