@@ -11,7 +11,9 @@ old identity goes on.
 Beside a node whose certificate is to be renewed automatically runs an actor that does it
 (:mod:`actors.renewal`); when it has, the node is told to read its certificate again.
 
-A configuration that cannot be read or is wrong changes nothing: the nodes go on with the last good one.
+A configuration that cannot be read or is wrong changes nothing: the nodes go on with the last good one. It is
+read once at a time (:mod:`actors.readings`). What of it cannot change while the authority runs is held
+back and told (:mod:`actors.deployed`).
 
 What is known to be revoked is read before any node starts, and the actor that keeps it up to date is started
 with the first of them (:mod:`actors.crl`); the word of a change passes through here to every node.
@@ -31,6 +33,7 @@ from actors.crl.leading import LeadingLists
 from actors.crl.lists import ANSWER_WITHIN, ListsHere, ListStep
 from actors.crl.roles import Follow, Lead, NeedsOf
 from actors.crl.status import GetRevocation, RevocationStatus
+from actors.deployed import log_restart
 from actors.intake import NODE_MAILBOX
 from actors.messages import (
     AdoptPlans,
@@ -39,6 +42,7 @@ from actors.messages import (
     FetchLists,
     GetFleet,
     GetNodeStatus,
+    GetPlans,
     GetStatus,
     NodeStatus,
     Rekey,
@@ -48,11 +52,13 @@ from actors.messages import (
     RevocationChanged,
     ShowCertificates,
 )
-from actors.names import node_actor
+from actors.names import AUTHORITY, node_actor
 from actors.node_status import page_of
+from actors.readings import MOST_WAITING, Readings
 from actors.renewals import Renewals
 from actors.router_node import Ports, RouterNode
 from actors.work import computed
+from peerkey.config.reload_plan import Step, node_steps
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import node_not_running
 from runtime.actor import Actor, Ending, ReplyToken, Terminated
@@ -64,6 +70,7 @@ if TYPE_CHECKING:
 
     from actors.crl.index import RevocationPorts
     from actors.crl.lists import Lists
+    from actors.deployed import Deployed
     from actors.messages import CertificatesSeen, ListsWanted
     from actors.renewal import Enroller
     from peerkey.config.plan import NodePlan
@@ -84,6 +91,8 @@ NODE_SUPERVISION: Final = Supervision(escalate=False)
 
 #: Reads the configuration; raises ``Misconfigured`` with every fault.
 ReadPlans = Callable[[], "tuple[NodePlan, ...]"]
+#: Reads a text as if it were the configuration; raises ``Misconfigured`` with every fault.
+PlansOf = Callable[[str], "tuple[NodePlan, ...]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,19 @@ class PlansRead:
     """The configuration was read again."""
 
     plans: tuple[NodePlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlansNotRead:
+    """The configuration could not be read, or is wrong."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingWanted:
+    """Somebody who waits for a reading."""
+
     token: ReplyToken
     #: Whether nodes whose plan is the same are to read their certificates again, and every list is fetched.
     all_again: bool
@@ -143,6 +165,7 @@ class Authority(Actor):
         enroller: Enroller | None = None,
         find: Callable[[str], Ref] | None = None,
         tells_changes: bool = True,
+        deployed: Deployed | None = None,
     ) -> None:
         """Run every node that ``read_plans`` returns.
 
@@ -150,9 +173,12 @@ class Authority(Actor):
         certificates where the configuration asks for it. Where this host is one of several of a machine,
         ``find`` returns the reference of any name: then ``Lead`` and ``Follow`` say who follows the lists.
         Changes of the configuration are recorded here unless what is read is a share of it, and somebody else
-        knows the whole (``tells_changes``).
+        knows the whole (``tells_changes``). ``deployed`` knows what cannot change while the authority runs;
+        without it everything can.
         """
         self._tells_changes = tells_changes
+        self._deployed = deployed
+        self._readings: Readings[ReadingWanted] = Readings(self._read)
         self._read_plans = read_plans
         self._renewals = Renewals(enroller, ports.journal)
         self._ports = ports
@@ -168,7 +194,7 @@ class Authority(Actor):
 
     async def started(self) -> None:
         """Read the configuration and what is known to be revoked, and start every node."""
-        plans = await computed(self.ctx, self._read_plans)
+        plans = self._held_back(await computed(self.ctx, self._read_plans))
         if self._revocation is not None:
             await computed(self.ctx, self._revocation.known.load)
             self._plans = {plan.name: plan for plan in plans}
@@ -191,15 +217,11 @@ class Authority(Actor):
             case GetNodeStatus(name, first):
                 self._ask_node(name, first, self.ctx.reply_token())
             case Reload() | AdoptPlans():
-                self._read(self.ctx.reply_token(), all_again=isinstance(message, Reload))
-            case PlansRead(plans, token, all_again=True):
-                self._tell_changes(plans)
-                token.reply(self._reconcile(plans))
-                if self._lists is not None:
-                    self._lists.planned()
-                self._fetch_lists()
-            case PlansRead(plans, token):
-                token.reply(self._adopt(plans))
+                self._want_reading(self.ctx.reply_token(), all_again=isinstance(message, Reload))
+            case PlansRead() | PlansNotRead():
+                self._reading_ended(message)
+            case GetPlans():
+                self.ctx.reply(self._plans_now())
             case FetchLists() | RevocationChanged() | TellNodesAgain() | GetRevocation() | NeedsOf():
                 self._about_lists(message)
             case Lead() | Follow() | ListStep():
@@ -223,13 +245,53 @@ class Authority(Actor):
             for node, event in changes(self._plans, {plan.name: plan for plan in plans}):
                 self._ports.journal.record(self.ctx.clock.wall(), node, event)
 
-    def _read(self, token: ReplyToken, *, all_again: bool) -> None:
+    def _want_reading(self, token: ReplyToken, *, all_again: bool) -> None:
+        """Have the configuration read again, after the reading that is under way."""
+        if not self._readings.ask(ReadingWanted(token, all_again)):
+            token.fail(Unavailable(f"{MOST_WAITING} reloads wait for their turn; try again later"))
+
+    def _read(self) -> None:
         """Read the configuration again."""
-        self.ctx.pipe(
-            computed(self.ctx, self._read_plans),
-            lambda plans: PlansRead(plans, token, all_again),
-            lambda error: Failure(token, error),
-        )
+        self.ctx.pipe(computed(self.ctx, self._read_plans), PlansRead, PlansNotRead)
+
+    def _reading_ended(self, message: PlansRead | PlansNotRead) -> None:
+        """Take up what was read, answer whoever has waited for it, and read again if others wait."""
+        asked = self._readings.ended()
+        match message:
+            case PlansNotRead(error):
+                for each in asked:
+                    each.token.fail(error)
+            case PlansRead(plans):
+                for each, nodes in self._take_up_plans(self._held_back(plans), asked):
+                    each.token.reply(nodes)
+            case unreachable:
+                assert_never(unreachable)
+        self._readings.go_on()
+
+    def _take_up_plans(
+        self, plans: tuple[NodePlan, ...], asked: Sequence[ReadingWanted]
+    ) -> list[tuple[ReadingWanted, tuple[str, ...]]]:
+        """Take plans up as thoroughly as any of those wants who have asked; return what each is answered."""
+        changed = self._changed(plans)
+        if not any(each.all_again for each in asked):
+            self._adopt(plans, changed)
+            return [(each, changed) for each in asked]
+        self._tell_changes(plans)
+        running = self._reconcile(plans)
+        if self._lists is not None:
+            self._lists.planned()
+        self._fetch_lists()
+        return [(each, running if each.all_again else changed) for each in asked]
+
+    def _held_back(self, plans: tuple[NodePlan, ...]) -> tuple[NodePlan, ...]:
+        """Return what of the plans can be carried out now; tell, once, of what waits for a restart."""
+        if self._deployed is None:
+            return plans
+        plans, news = self._deployed.take(plans)
+        if news is not None:
+            self._ports.journal.record(self.ctx.clock.wall(), AUTHORITY, news)
+            log_restart(self.ctx.log, news)
+        return plans
 
     def _ended(self, message: Terminated) -> None:
         """See what has ended for good, and start what should run in its place."""
@@ -356,15 +418,17 @@ class Authority(Actor):
 
     # --- nodes --------------------------------------------------------------------------------------
 
-    def _adopt(self, plans: tuple[NodePlan, ...]) -> tuple[str, ...]:
-        """Take up the plans that have changed; return the nodes concerned."""
+    def _changed(self, plans: tuple[NodePlan, ...]) -> tuple[str, ...]:
+        """Return the nodes whose plan differs from the one that they have."""
         former = self._plans
         wanted = {plan.name: plan for plan in plans}
-        changed = [name for name in {**former, **wanted} if former.get(name) != wanted.get(name)]
+        return tuple(name for name in {**former, **wanted} if former.get(name) != wanted.get(name))
+
+    def _adopt(self, plans: tuple[NodePlan, ...], changed: tuple[str, ...]) -> None:
+        """Take up the plans that have changed."""
         self._reconcile(plans, frozenset(changed))
         if changed and self._lists is not None:
             self._lists.planned()
-        return tuple(changed)
 
     def _reconcile(
         self, plans: tuple[NodePlan, ...], changed: Collection[str] | None = None
@@ -374,14 +438,15 @@ class Authority(Actor):
         Of the nodes that run only those in ``changed`` are given their plan, where that is said.
         """
         wanted = {plan.name: plan for plan in plans}
-        for name in list(self._nodes):
-            if name not in wanted or wanted[name].uuid != self._uuids[name]:
+        decided = node_steps({name: self._uuids[name] for name in self._nodes}, plans)
+        for name, step in decided.items():
+            if step in {Step.STOP, Step.RESTART}:
                 ref = self._nodes.pop(name)
                 self._ending[ref] = name
                 self.ctx.stop(ref)
         self._plans = wanted
         for name in wanted:
-            if name not in self._nodes:
+            if decided[name] in {Step.START, Step.RESTART}:
                 self._start(name)
             elif changed is None or name in changed:
                 # Also where the plan is the same: the certificates behind it may have been replaced.

@@ -221,6 +221,11 @@ class Reload(Ask["tuple[str, ...]"]):
 
 
 @dataclass(frozen=True, slots=True)
+class GetPlans(Ask["tuple[NodePlan, ...]"]):
+    """Ask the authority what its nodes are to do now, in the order of the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
 class PathStatus:
     """What an operator is shown of one path."""
 

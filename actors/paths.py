@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 from uuid import UUID
 
 from actors.intake import Intake
 from actors.messages import AnnounceThis, ConfigurePath, UseKey
+from peerkey.config.reload_plan import Step, path_steps
 
 if TYPE_CHECKING:
     from actors.messages import PathReport
@@ -120,13 +121,19 @@ class Paths:
         changed = (policy, enabled) != self._settings
         self._wanted, self._settings = wanted, (policy, enabled)
         plans = {plan.name: plan for plan in wanted}
-        for name, line in list(self._lines.items()):
-            plan = plans.get(name)
-            if plan is None or _place(plan) != _place(line.plan):
-                self._ctx.stop(self._lines.pop(name).ref)
-            elif changed or plan != line.plan:
-                line.plan = plan
-                self._tell(line, ConfigurePath(plan, policy, enabled))
+        living = {name: line.plan for name, line in self._lines.items()}
+        for name, step in path_steps(living, wanted, settings_changed=changed).items():
+            match step:
+                case Step.STOP | Step.RESTART:
+                    self._ctx.stop(self._lines.pop(name).ref)
+                case Step.CHANGE:
+                    line = self._lines[name]
+                    line.plan = plans[name]
+                    self._tell(line, ConfigurePath(line.plan, policy, enabled))
+                case Step.START | Step.KEEP:
+                    pass
+                case unreachable:
+                    assert_never(unreachable)
         self.open_missing()
 
     def open_missing(self) -> None:

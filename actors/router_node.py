@@ -58,6 +58,7 @@ from actors.time import moment
 from actors.traffic import OwnTraffic
 from actors.work import computed
 from peerkey.config.plan import InvalidCertificateBehavior
+from peerkey.config.reload_plan import Step, peering_steps
 from peerkey.pki.revocation import NoRevocation
 from peerkey.protocol import effects
 from peerkey.protocol.core import PeeringConfig
@@ -484,9 +485,9 @@ class RouterNode(Actor):
         self._mate.configure(plan)
         self._certificates.take(plan, credentials)
         self._watch.judge_own(now)
-        wanted = {peering.peer_uuid: peering for peering in plan.peerings}
-        for peer in [peer for peer in self._desks if peer not in wanted]:
-            self._close(self._desks[peer])
+        for peer, step in peering_steps(self._desks, plan.peerings).items():
+            if step is Step.STOP:
+                self._close(self._desks[peer])
         self._errands += (partial(self._bring_to_plan, peering) for peering in plan.peerings)
         self._errands += (self._brought_to_plan,)
         self._go_on(now)

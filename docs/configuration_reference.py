@@ -23,8 +23,9 @@ HEAD = """\
 
 An authority is one YAML file, with one top container `authority`. `peerkey config check FILE` reports all of
 its faults at once, each with file, line, column and the path of the setting, the value, and what is allowed;
-`peerkey config schema` prints the same schema as JSON Schema. [Two routers](../examples/two-routers) and
-[a hub with eight branches](../examples/hub-and-branches) are complete examples.
+`peerkey config schema` prints the same schema as JSON Schema, and with `--yang` [as YANG](#as-yang).
+[Two routers](../examples/two-routers) and [a hub with eight branches](../examples/hub-and-branches) are
+complete examples.
 
 ## How it is written
 
@@ -128,6 +129,22 @@ is keyed), `peer-validation: false`, a 1024-bit Diffie-Hellman group, ML-KEM alo
 140-3), keys that are never replaced, a revocation check that is switched off, a
 `payload-key-rekey-interval` (without effect here), a router without a peer, and one address and port at two
 routers.
+
+## As YANG
+
+`peerkey config schema --yang` prints a module (RFC 7950) with the names, ranges, units, defaults and
+descriptions of this page; it imports `ietf-inet-types` and `ietf-yang-types` (RFC 6991). What YANG cannot
+say:
+
+- A value or a container under one name. The algorithms are containers there: `key-exchange-algorithm: ml-kem`
+  is `{ml-kem: {}}`, and so is each override.
+- A list without a key. The paths of a peer are numbered there by a leaf `number`, which no file has.
+- One container in the place of a list of one, the second names above, and a key with nothing behind it.
+- Rules between settings, which `config check` has: sums of intervals, mirrors between two routers, names that
+  lead nowhere, a private key in two places.
+- Which addresses are those of one host, whether a text is a certificate or a key, and what is in the files.
+
+On the way back from an instance to a file, leave `number` out; everything else stays as it is.
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from peerkey.config.findings import Finding
+    from peerkey.config.load import Loaded
     from peerkey.config.plan import NodePlan
 
 
@@ -49,6 +50,7 @@ class Checked:
     missing: tuple[str, ...]
     #: Of all nodes; empty where the configuration cannot be used.
     plans: tuple[NodePlan, ...]
+    loaded: Loaded | None = None
 
     @property
     def valid(self) -> bool:
@@ -105,15 +107,26 @@ def checked(file: Path) -> Checked:
     :raises Misconfigured: the configuration cannot be read at all.
     """
     text, name = read_configuration(file), str(file)
+    found = checked_text(text, name, str(file.parent))
+    if found.loaded is None:
+        return found
+    loaded, planned = found.loaded, found.plans
+    installed = inspect(loaded.authority, planned, name)
+    warnings = (*loaded.warnings, *installed.warnings)
+    missing = tuple(dict.fromkeys(installed.missing))
+    return replace(
+        found, faults=tuple(sorted(installed.faults)), warnings=tuple(sorted(warnings)), missing=missing
+    )
+
+
+def checked_text(text: str, name: str, directory: str = "") -> Checked:
+    """Check the text of a configuration, and no file that it names. Faults call it ``name``."""
     try:
         loaded = load(text, name)
     except ConfigurationFaults as found:
         return Checked(name, found.faults, found.count - len(found.faults), (), (), ())
-    planned = plans(loaded.authority, str(file.parent))
-    installed = inspect(loaded.authority, planned, name)
-    warnings = (*loaded.warnings, *installed.warnings)
-    missing = tuple(dict.fromkeys(installed.missing))
-    return Checked(name, tuple(sorted(installed.faults)), 0, tuple(sorted(warnings)), missing, planned)
+    planned = plans(loaded.authority, directory)
+    return Checked(name, (), 0, tuple(sorted(loaded.warnings)), (), planned, loaded)
 
 
 def _document(finding: Finding) -> Fault:

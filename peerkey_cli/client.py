@@ -79,6 +79,14 @@ class Client:
         body = None if request is None else request.model_dump(mode="json", exclude_none=True)
         return self._ask("POST", name, kind, body=body)
 
+    def put(self, name: str, kind: type[D], request: schemas.Document, *, if_match: str) -> D:
+        """Ask for something to be replaced, if what is there is still of the tag ``if_match``.
+
+        :raises Refused: the system said no, and why.
+        """
+        body = request.model_dump(mode="json", exclude_none=True)
+        return self._ask("PUT", name, kind, body=body, headers={"If-Match": if_match})
+
     def _ask(
         self,
         method: str,
@@ -87,6 +95,7 @@ class Client:
         *,
         params: Mapping[str, str] | None = None,
         body: Any = None,  # noqa: ANN401 - JSON
+        headers: Mapping[str, str] | None = None,
     ) -> D:
         """Ask and read the answer.
 
@@ -94,16 +103,16 @@ class Client:
         """
         if isinstance(self._path, RemoteSystem):
             transport, url = self._path.transport(), self._path.url
-            headers = {"Authorization": f"Bearer {self._path.token.reveal().decode()}"}
+            common = {"Authorization": f"Bearer {self._path.token.reveal().decode()}"}
         else:
             _knock(self._path)
             transport, url = httpx.HTTPTransport(uds=str(self._path)), "http://peerkey"
-            headers = {}
+            common = {}
         try:
             with httpx.Client(
-                transport=transport, base_url=url, headers=headers, timeout=TIMEOUT_SECONDS
+                transport=transport, base_url=url, headers=common, timeout=TIMEOUT_SECONDS
             ) as http:
-                response = http.request(method, f"/v1/{name}", params=params, json=body)
+                response = http.request(method, f"/v1/{name}", params=params, json=body, headers=headers)
         except httpx.ConnectError as fault:
             message = f"{self._path}: {_why_not(fault)}"
             raise Unreachable(message) from None

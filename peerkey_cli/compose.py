@@ -24,11 +24,13 @@ from actors.crl.ingesting import ProcessIngester
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
 from actors.crl.messages import SourcePorts
+from actors.deployed import Deployed
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
 from actors.master_list_file import MasterListFile
 from actors.names import AUTHORITY
 from actors.router_node import Ports, store_owner
+from peerkey.config.reload_plan import Deployment
 from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey_cli.embedded import Running
 from peerkey_cli.files import read_file
@@ -45,7 +47,7 @@ from runtime.wire.udp import UdpWire
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actors.authority import ReadPlans
+    from actors.authority import PlansOf, ReadPlans
     from actors.ha.transport import SyncEnd, Tell
     from peerkey.config.plan import HaPlan, NodePlan
     from peerkey.protocol.traffic import DataPlane
@@ -60,11 +62,13 @@ async def composed(
     state: StateDirectory,
     data_plane: DataPlane | None = None,
     syslog: SyslogAddress | None = None,
+    plans_of: PlansOf | None = None,
 ) -> AsyncIterator[Running]:
     """Run the nodes that ``read_plans`` returns over UDP, with their state in the directory ``state``.
 
     ``data_plane`` is whoever seals and opens traffic in this process: it is given every key ring, also those
     of a mate that has fallen silent (``docs/guides/data-plane.md``). ``syslog`` gets a copy of the audit log.
+    ``plans_of`` reads a text as if it were the configuration, for whoever asks what a reload would do.
 
     The plans are read once before anything starts, so that a fault is told here and not by an actor.
 
@@ -99,13 +103,15 @@ async def composed(
             LocalSystem(observer=crashes.observe, speakable=(PeerkeyError, RuntimeFault), clock=clock)
         )
         enroller = EstEnroller(keystore, revocation=revocation.known)
+        deployed = Deployed(Deployment.of(plans))
         # Its trouble lies outside, in files that an operator is about to mend.
         authority = system.spawn(
-            lambda: Authority(read_plans, ports, revocation=revocation, enroller=enroller),
+            lambda: Authority(read_plans, ports, revocation=revocation, enroller=enroller, deployed=deployed),
             AUTHORITY,
             supervision=PATIENT,
         )
-        yield Running(system, authority, crashes, journal, state, system.clock.wall(), keystore)
+        now = system.clock.wall()
+        yield Running(system, authority, crashes, journal, state, now, keystore, deployed, plans_of)
 
 
 class SshWhereWanted:

@@ -21,7 +21,9 @@ from peerkey.errors import PeerkeyError
 from peerkey_cli.api.remote import Remote
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
+from peerkey_cli.configuration_file import ConfigurationFile
 from peerkey_cli.custody import Custody
+from peerkey_cli.one_at_a_time import OneAtATime
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import listening_tcp
 from runtime.errors import RuntimeFault
@@ -66,12 +68,13 @@ async def serve(
     with StopSignals() as signals:
         # What is wrong with its files is told before anything starts.
         door = Remote(remote) if remote is not None else None
-        async with composed(plans, state, syslog=syslog) as running:
+        async with composed(plans, state, syslog=syslog, plans_of=plans.of_text) as running:
             custody = Custody(lambda: plans.latest, running.keystore, state)
             reload = reloading(running, door)
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
-            answering = serving(running, api, remote=door, reload=reload, custody=custody)
+            file = ConfigurationFile(plans)
+            answering = serving(running, api, remote=door, reload=reload, custody=custody, configuration=file)
             async with Reloads(reload), answering, measured(running, metrics):
                 nodes = [plan.name for plan in plans.latest]
                 more = {} if remote is None else {"remote": remote.url}
@@ -83,7 +86,7 @@ async def serve(
 def reloading(fleet: Fleet, door: Remote | None) -> Callable[[], Awaitable[tuple[str, ...]]]:
     """Return what reads the configuration again, and the certificate and the tokens of the admin API.
 
-    A fault in any of them changes nothing of all.
+    A fault in any of them changes nothing of all. It is done once at a time.
     """
 
     async def reload() -> tuple[str, ...]:
@@ -93,7 +96,7 @@ def reloading(fleet: Fleet, door: Remote | None) -> Callable[[], Awaitable[tuple
             door.take(read)
         return nodes
 
-    return reload
+    return OneAtATime(reload)
 
 
 @asynccontextmanager

@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING
 
 from actors.cluster.messages import HostPlace, NodePlace, PlacementStatus
 from actors.crl.status import GetRevocation, RevocationStatus
-from actors.messages import FetchLists, GetFleet, Rekey, ReleasePin, Reload
+from actors.deployed import restart_alarms
+from actors.messages import FetchLists, GetFleet, GetPlans, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey.config.reload_plan import foretell
+from peerkey.errors import Unavailable
+from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Noticed, Statistics
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from datetime import datetime, timedelta
 
+    from actors.authority import PlansOf
     from actors.crashes import CrashWatch
+    from actors.deployed import Deployed
     from actors.journal import Entry, FileJournal
     from actors.keystores.stores import KeyStores
     from actors.messages import NodeStatus
+    from peerkey.config.reload_plan import Foretold, RestartNeeded
     from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
     from peerkey_cli.documents import Noticing
     from peerkey_cli.state import StateDirectory
@@ -40,6 +47,8 @@ class Running:
     state: StateDirectory
     since: datetime
     keystore: KeyStores
+    deployed: Deployed
+    plans_of: PlansOf | None
 
     def now(self) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.now`."""
@@ -62,7 +71,7 @@ class Running:
             if any(each.node == AUTHORITY for each in crashes):
                 return crashes
             raise
-        return (*nodes, revocation, *self.crashes.alarms())
+        return (*nodes, revocation, *self._restart(), *self.crashes.alarms())
 
     async def hosts(self) -> tuple[HostActors, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.hosts`."""
@@ -114,7 +123,7 @@ class Running:
             nodes=nodes,
             revocation=revocation,
             hosts=(self._host(),),
-            noticing=(*nodes, revocation, *self.crashes.alarms()),
+            noticing=(*nodes, revocation, *self._restart(), *self.crashes.alarms()),
             tally=self.journal.tally.samples(),
         )
 
@@ -130,6 +139,21 @@ class Running:
         """See :meth:`peerkey_cli.fleet.Fleet.reload`. What a device has refused is tried again, too."""
         self.keystore.retry()
         return await self.authority.ask(Reload(), within)
+
+    async def restart_needed(self) -> tuple[RestartNeeded, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.restart_needed`."""
+        return self.deployed.needed
+
+    async def foretell(self, text: str, threads: Executor) -> Foretold:
+        """See :meth:`peerkey_cli.fleet.Fleet.foretell`."""
+        plans_of, deployment = self.plans_of, self.deployed.deployment
+        if plans_of is None or deployment is None:
+            message = "there is no configuration to compare with"
+            raise Unavailable(message)
+        running = await self.authority.ask(GetPlans(), ANSWER_WITHIN)
+        return await asyncio.get_running_loop().run_in_executor(
+            threads, lambda: foretell(running, plans_of(text), deployment)
+        )
 
     async def fetch_lists(self) -> None:
         """See :meth:`peerkey_cli.fleet.Fleet.fetch_lists`."""
@@ -154,6 +178,10 @@ class Running:
         now = self.now()
         self.journal.record(now, node, event)
         return now
+
+    def _restart(self) -> tuple[Noticed, ...]:
+        alarms = restart_alarms(AUTHORITY, self.deployed.needed)
+        return (Noticed(AUTHORITY, alarms),) if alarms else ()
 
     def _host(self) -> HostActors:
         machine = socket.gethostname()

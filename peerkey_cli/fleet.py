@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Executor
 
     from actors.cluster.messages import PlacementStatus
     from actors.crl.status import RevocationStatus
     from actors.journal import Entry
     from actors.messages import NodeStatus
     from metrics.exporter import Samples
+    from peerkey.config.reload_plan import Foretold, RestartNeeded
+    from peerkey.observe.alarms import Alarm
     from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
     from peerkey.observe.security_stats import Counted
     from peerkey_cli.documents import Noticing
@@ -25,6 +28,14 @@ if TYPE_CHECKING:
 
 #: How long the actors may take. Below the patience of :mod:`peerkey_cli.client`.
 ANSWER_WITHIN: Final = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What is wrong with what is no node."""
+
+    node: str
+    alarms: tuple[Alarm, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,18 @@ class Fleet(Protocol):
         A faulty configuration changes nothing.
 
         :raises Misconfigured: the configuration cannot be read, or has faults.
+        """
+        ...
+
+    async def restart_needed(self) -> tuple[RestartNeeded, ...]:
+        """Return which settings of the configuration wait for a restart of the authority."""
+        ...
+
+    async def foretell(self, text: str, threads: Executor) -> Foretold:
+        """Return what a reload would do if the configuration were ``text``. ``threads`` are for the reading.
+
+        :raises Misconfigured: ``text`` has faults, or is too large.
+        :raises Unavailable: there is nothing to compare with.
         """
         ...
 

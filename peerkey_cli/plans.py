@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from peerkey.config.findings import suggestion
 from peerkey.config.load import load
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from peerkey.config.findings import Finding
     from peerkey.config.plan import NodePlan
+
+#: What faults call a text that came without a file.
+CONFIGURATION: Final = "configuration"
 
 
 class PlansReader:
@@ -30,19 +33,35 @@ class PlansReader:
         #: What the last good reading returned.
         self.latest: tuple[NodePlan, ...] = ()
 
+    @property
+    def file(self) -> Path:
+        """The file."""
+        return self._file
+
     def __call__(self) -> tuple[NodePlan, ...]:
         """Return the plans, in the order of the file.
 
         :raises Misconfigured: the file cannot be read, has faults (``ConfigurationFaults`` lists them all),
             or lacks a node that was named.
         """
-        loaded = load(read_configuration(self._file), str(self._file))
+        found, self.warnings = self._read(read_configuration(self._file), str(self._file))
+        self.latest = found
+        return found
+
+    def of_text(self, text: str, source: str = CONFIGURATION) -> tuple[NodePlan, ...]:
+        """Return the plans as if the file held ``text``, which faults call ``source``.
+
+        :raises Misconfigured: see :meth:`__call__`.
+        """
+        return self._read(text, source)[0]
+
+    def _read(self, text: str, source: str) -> tuple[tuple[NodePlan, ...], tuple[Finding, ...]]:
+        loaded = load(text, source)
         found = {plan.name: plan for plan in plans(loaded.authority, str(self._file.parent))}
         for name in self._nodes:
             if name not in found:
                 hint = suggestion(name, found) or ("" if "/" in name else "; it is written ROUTER/NODE")
-                message = f"{self._file}: there is no node {name!r}{hint}"
+                message = f"{source}: there is no node {name!r}{hint}"
                 raise Misconfigured(message)
-        self.warnings = loaded.warnings
-        self.latest = tuple(plan for name, plan in found.items() if not self._nodes or name in self._nodes)
-        return self.latest
+        chosen = tuple(plan for name, plan in found.items() if not self._nodes or name in self._nodes)
+        return chosen, loaded.warnings

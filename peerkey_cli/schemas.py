@@ -531,11 +531,20 @@ class PinReleased(Document):
     peerings: int
 
 
+class RestartNeeded(Document):
+    """A setting that takes effect when the authority is restarted, with its value now and as configured."""
+
+    setting: str
+    running: str
+    configured: str
+
+
 class Reloaded(Document):
-    """The nodes that run after a reload."""
+    """The nodes that run after a reload, and what of the configuration waits for a restart."""
 
     time: Time
     nodes: tuple[str, ...]
+    restart_needed: tuple[RestartNeeded, ...] = ()
 
 
 class Imported(Document):

@@ -10,7 +10,8 @@ What it promises:
   was thought dead among them, only the newer changes anything, and agents refuse the word of an older one.
 - It holds nothing that it could not find again: after its death it reads the assignment and the
   configuration, and asks who is there. Meanwhile every host goes on with what it has.
-- A configuration that is wrong changes nothing.
+- A configuration that is wrong changes nothing. It is read once at a time, so that what was read last counts;
+  what of it cannot change while the authority runs is held back and told (:mod:`actors.cluster.deploying`).
 
 A process of the control host that has been replaced may live on for a while. When its coordinator is refused,
 it stands down: the store says that a later process has been active since.
@@ -28,9 +29,11 @@ from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 from actors.cluster import record
 from actors.cluster.configuration import Configuration, configured
 from actors.cluster.coordinator_steps import (
+    Answered,
     Decided,
     Facts,
     News,
+    NotAnswered,
     NotRead,
     NotSeen,
     NotStepped,
@@ -40,8 +43,11 @@ from actors.cluster.coordinator_steps import (
     Seen,
     Stepped,
     Tick,
+    Waiting,
     Written,
 )
+from actors.cluster.deploying import deployed
+from actors.cluster.foretelling import Foretell, unpacked_untrusted
 from actors.cluster.messages import GetPlacement, PlacementStatus, Report
 from actors.cluster.placement_view import alarms_of, host_places, node_places, unplaced_paths
 from actors.cluster.reconciling import Decision, Settings, machine_of, reconcile
@@ -49,11 +55,14 @@ from actors.cluster.telling import Telling
 from actors.cluster.units import is_path, prefix_of
 from actors.cluster.upkeep import SEEN_WITHIN, Step, Upkeep
 from actors.configuration_events import changes
+from actors.deployed import log_restart, restart_alarms
 from actors.messages import Reload
 from actors.names import AGENT, AUTHORITY, CONTROL
+from actors.readings import MOST_WAITING, Readings
 from actors.work import computed
 from peerkey.config.findings import ConfigurationFaults
-from peerkey.errors import Misconfigured
+from peerkey.config.reload_plan import foretell, held_back
+from peerkey.errors import Misconfigured, Unavailable
 from peerkey.observe import events
 from runtime.actor import Actor, ReplyToken
 from runtime.cluster.directory import on_host
@@ -62,8 +71,10 @@ from runtime.errors import RuntimeFault, StaleEpoch
 from runtime.store.port import Put
 
 if TYPE_CHECKING:
-    from actors.authority import ReadPlans
+    from actors.authority import PlansOf, ReadPlans
     from actors.journal import Journal
+    from peerkey.config.plan import NodePlan
+    from peerkey.config.reload_plan import Deployment, RestartNeeded
     from runtime.cluster.host import Host
     from runtime.cluster.machines import HostProcess, Machine, Machines
     from runtime.ref import Ref
@@ -111,6 +122,10 @@ class CoordinatorPorts:
     host: Host | None = None
     #: Outlives the incarnations of the actor, with its process.
     tenure: Tenure = field(default_factory=Tenure)
+    #: The creation of the control host: see :mod:`actors.cluster.deploying`.
+    deployment: str = ""
+    #: Reads the text of a configuration as if it were the file; raises ``Misconfigured`` with every fault.
+    plans_of: PlansOf | None = None
 
 
 class Coordinator(Actor):
@@ -139,11 +154,14 @@ class Coordinator(Actor):
         self._readings = 0
         self._reloads = 0
         self._config_fault = ""
+        self._wanted: Readings[ReplyToken | None] = Readings(self._read)
+        self._deployment: Deployment | None = None
+        self._needed: tuple[RestartNeeded, ...] = ()
         self._decision = Decision()
         self._facts: Facts | None = None
         self._deciding = False
         #: Those who wait for a reading to be in force.
-        self._waiting: list[tuple[int, ReplyToken]] = []
+        self._waiting: list[Waiting] = []
         self._upkeep = Upkeep(self._settings)
         self._reports: dict[str, Report] = {}
         self._machines: dict[str, Machine] = {}
@@ -186,7 +204,7 @@ class Coordinator(Actor):
             # Until it is seen to live.
             self._lost[machine] = now
             self._upkeep.meet(host, machine, now)
-        self._read(None)
+        self._want_reading(None)
         self._tick()
 
     def receive(self, message: object) -> None:
@@ -199,9 +217,15 @@ class Coordinator(Actor):
             case GetPlacement(after, mark):
                 self.ctx.reply(self._placement(after, mark))
             case Reload():
-                self._read(self.ctx.reply_token())
+                self._want_reading(self.ctx.reply_token())
             case ReadAgain():
-                self._read(None)
+                self._want_reading(None)
+            case Foretell(packed):
+                self._foretell(packed, self.ctx.reply_token())
+            case Answered(token, answer):
+                token.reply(answer)
+            case NotAnswered(token, error):
+                token.fail(_tellable(error) if isinstance(error, Misconfigured) else error)
             case Stepped(host, step):
                 self._stepped(host, step, "")
             case NotStepped(_, _, StaleEpoch() as error):
@@ -216,10 +240,12 @@ class Coordinator(Actor):
     def _learnt(self, news: News) -> None:
         """Go on with what was read, seen, decided or written."""
         match news:
-            case Read(configuration, token):
-                self._take_configuration(configuration, token)
-            case NotRead(error, token):
-                self._not_read(error, token)
+            case Read():
+                self._take_configuration(news)
+                self._wanted.go_on()
+            case NotRead(error):
+                self._not_read(error)
+                self._wanted.go_on()
             case Seen(machines):
                 self._see(machines)
             case Processes(processes):
@@ -305,39 +331,73 @@ class Coordinator(Actor):
 
     # --- the configuration ------------------------------------------------------------------------------
 
-    def _read(self, token: ReplyToken | None) -> None:
-        apart = self._settings.placement is Placement.DEDICATED
-        self.ctx.pipe(
-            computed(self.ctx, lambda: configured(self._read_plans(), paths_apart=apart)),
-            lambda configuration: Read(configuration, token),
-            lambda error: NotRead(error, token),
-        )
+    def _want_reading(self, token: ReplyToken | None) -> None:
+        """Have the configuration read, after the reading that is under way."""
+        if not self._wanted.ask(token) and token is not None:
+            token.fail(Unavailable(f"{MOST_WAITING} reloads wait for their turn; try again later"))
 
-    def _take_configuration(self, configuration: Configuration, token: ReplyToken | None) -> None:
+    def _read(self) -> None:
+        self.ctx.pipe(self._reading(), lambda read: read, NotRead)
+
+    async def _reading(self) -> Read:
+        """Read the configuration, and hold back what of it waits for a restart of the authority."""
+        apart = self._settings.placement is Placement.DEDICATED
+        plans = await computed(self.ctx, self._read_plans)
+        deployment = self._deployment
+        if deployment is None:
+            ports = self._ports
+            deployment = await deployed(ports.store, self._epoch, ports.deployment, plans)
+        plans, needed = held_back(deployment, plans)
+        configuration = await computed(self.ctx, lambda: configured(plans, paths_apart=apart))
+        return Read(configuration, deployment, needed)
+
+    def _take_configuration(self, message: Read) -> None:
         self.ctx.cancel_timer("read")
+        configuration = message.configuration
         if self._configuration is not None:
-            former = {name: share.plan for name, share in self._configuration.shares.items()}
-            now = {name: share.plan for name, share in configuration.shares.items()}
-            for node, event in changes(former, now):
+            for node, event in changes(_plans(self._configuration), _plans(configuration)):
                 self._record(node, event)
+        if message.needed != self._needed:
+            news = events.RestartNeededChanged(tuple(map(str, message.needed)))
+            self._record(AUTHORITY, news)
+            log_restart(self.ctx.log, news)
+        self._deployment, self._needed = message.deployment, message.needed
         self._configuration, self._config_fault = configuration, ""
         self._readings += 1
-        if token is not None:
-            self._reloads += 1
-            self._waiting.append((self._readings, token))
+        nodes = tuple(configuration.shares)
+        asked = [token for token in self._wanted.ended() if token is not None]
+        waiting = [Waiting(self._readings, token, nodes) for token in asked]
+        self._reloads += bool(waiting)
+        self._waiting += waiting
         self._decide()
 
-    def _not_read(self, error: Exception, token: ReplyToken | None) -> None:
+    def _not_read(self, error: Exception) -> None:
+        asked = [token for token in self._wanted.ended() if token is not None]
+        for token in asked:
+            token.fail(_tellable(error) if isinstance(error, Misconfigured) else error)
         if not isinstance(error, Misconfigured):
-            if token is not None:
-                token.fail(error)
             raise error
-        if token is not None:
-            token.fail(_tellable(error))
         if self._configuration is None:
             self._config_fault = str(error).partition("\n")[0]
             self.ctx.log.error("the configuration cannot be used", again_in=READ_AGAIN_AFTER.total_seconds())
             self.ctx.set_timer("read", READ_AGAIN_AFTER, ReadAgain())
+
+    def _foretell(self, packed: bytes, token: ReplyToken) -> None:
+        """Answer what a reload would do if the file held this text."""
+        plans_of, configuration, deployment = self._ports.plans_of, self._configuration, self._deployment
+        if plans_of is None or configuration is None or deployment is None:
+            token.fail(Unavailable("the coordinator has no configuration to compare with yet"))
+            return
+        self.ctx.pipe(
+            computed(
+                self.ctx,
+                lambda: foretell(
+                    _plans(configuration).values(), plans_of(unpacked_untrusted(packed)), deployment
+                ),
+            ),
+            lambda foretold: Answered(token, foretold),
+            lambda error: NotAnswered(token, error),
+        )
 
     # --- decisions --------------------------------------------------------------------------------------
 
@@ -407,10 +467,10 @@ class Coordinator(Actor):
             known = self._upkeep.hosts.get(report.host)
             if known is not None and known.answers:
                 self._answer(report)
-        in_force = [token for reading, token in self._waiting if reading <= facts.configuration]
-        self._waiting = [each for each in self._waiting if each[0] > facts.configuration]
-        for token in in_force:
-            token.reply(tuple(self._configuration.shares) if self._configuration is not None else ())
+        in_force = [each for each in self._waiting if each.reading <= facts.configuration]
+        self._waiting = [each for each in self._waiting if each.reading > facts.configuration]
+        for waiting in in_force:
+            waiting.token.reply(waiting.nodes)
         self._keep_up()
         self._decide()
 
@@ -534,7 +594,11 @@ class Coordinator(Actor):
             nodes=node_places(hosts, unplaced, _uuids(self._configuration), after),
             total=sum(not is_path(unit) for unit in {*hosts, *unplaced}),
             unplaced_paths=unplaced_paths(unplaced),
-            alarms=tuple(alarms_of(self._upkeep, unplaced, self._lost, faults, now)),
+            alarms=(
+                *alarms_of(self._upkeep, unplaced, self._lost, faults, now),
+                *restart_alarms(AUTHORITY, self._needed),
+            ),
+            restart_needed=self._needed,
             events=entries,
             mark=(self._process, following),
         )
@@ -565,6 +629,10 @@ def _tellable(error: Misconfigured) -> Misconfigured:
 
 def _as_stepped(host: str, step: Step, _: None) -> Stepped:
     return Stepped(host, step)
+
+
+def _plans(configuration: Configuration) -> dict[str, NodePlan]:
+    return {name: share.plan for name, share in configuration.shares.items()}
 
 
 def _uuids(configuration: Configuration | None) -> dict[str, str]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from actors.cluster.configuration import Configuration
     from actors.cluster.reconciling import Decision
     from actors.cluster.upkeep import Step
+    from peerkey.config.reload_plan import Deployment, RestartNeeded
     from runtime.actor import ReplyToken
     from runtime.cluster.machines import HostProcess, Machine
 
@@ -36,7 +37,9 @@ class Read:
     """The configuration was read."""
 
     configuration: Configuration
-    token: ReplyToken | None
+    deployment: Deployment
+    #: What of it waits for a restart of the authority.
+    needed: tuple[RestartNeeded, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,31 @@ class NotRead:
     """The configuration could not be read."""
 
     error: Exception
-    token: ReplyToken | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody who waits for the reading of that number to be in force: then these are the nodes."""
+
+    reading: int
+    token: ReplyToken
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What somebody has asked for is there."""
+
+    token: ReplyToken
+    answer: object
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnswered:
+    """What somebody has asked for cannot be had."""
+
+    token: ReplyToken
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from actors.journal import Entry
 from peerkey.config.plan import CertificateSource, NodePlan, PeeringPlan
+from peerkey.config.reload_plan import RestartNeeded
 from peerkey.observe.alarms import Alarm
 from runtime.info import ActorInfo, SystemInfo
 from runtime.message import Ask
@@ -161,6 +162,8 @@ class PlacementStatus:
     mark: tuple[int, int] = (0, 0)
     #: Paths without a place, where these are placed by themselves: the first of them.
     unplaced_paths: tuple[NodePlace, ...] = ()
+    #: Settings that wait for a restart of the authority.
+    restart_needed: tuple[RestartNeeded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ No key is in any of it: what holds one is a :class:`~peerkey.secret.Secret`, whi
 
 from __future__ import annotations
 
+from actors.cluster import foretelling
 from actors.cluster import messages as of_the_cluster
 from actors.cluster import path_messages as of_paths
 from actors.crl import status as of_lists
@@ -40,7 +41,7 @@ from actors.messages import (
     SendProbe,
     UseKey,
 )
-from peerkey.config import plan
+from peerkey.config import plan, reload_plan
 from peerkey.config.findings import ConfigurationFaults, Finding
 from peerkey.errors import Misconfigured, Unavailable
 from peerkey.ha.messages import Role
@@ -110,7 +111,8 @@ def registry() -> Registry:
         Misconfigured,
         Unavailable,
     )
-    for module in (of_the_cluster, of_paths, plan, alarms, events, security_stats):
+    modules = (of_the_cluster, of_paths, foretelling, plan, reload_plan, alarms, events, security_stats)
+    for module in modules:
         made.add_module(module)
     # No dataclass: a named pair.
     made.add(plan.Endpoint)

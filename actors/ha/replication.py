@@ -17,6 +17,7 @@ from uuid import UUID
 from actors.desk import record_name
 from actors.ha.link import LINK_MAILBOX, HaSyncLink
 from actors.ha.messages import GetHaStatus, MateNews, RecordChanged, TurnWanted
+from peerkey.config.reload_plan import link_of
 from peerkey.ha.messages import Version
 from peerkey.ha.view import MateView
 from peerkey.observe import alarms
@@ -79,7 +80,7 @@ class Replication:
 
     def configure(self, plan: NodePlan) -> None:
         """Link the node to the mate of ``plan``: anew where it is another one, and to none without."""
-        ha = plan.ha if plan.enabled and self._transport is not None else None
+        ha = link_of(plan) if self._transport is not None else None
         self._plan = plan
         if ha == self._ha:
             return

@@ -233,6 +233,17 @@ def cluster_limited(source: str, detail: str) -> Alarm:
     )
 
 
+def restart_needed(source: str, settings: Sequence[str]) -> Alarm:
+    """Settings of the configuration wait for a restart of the authority, which has the former values."""
+    return Alarm(
+        "restart-needed",
+        Severity.MAJOR,
+        source,
+        Category.SYSTEM,
+        f"Restart of the authority is required; until then the former values count: `{_named(settings)}`.",
+    )
+
+
 def actor_failed(node: str, actor: str, error: str) -> Alarm:
     """An actor of a node crashed more often than its supervision allows."""
     return Alarm(

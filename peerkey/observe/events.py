@@ -776,6 +776,23 @@ class ConfigurationChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RestartNeededChanged(Event):
+    """A reload found settings that take effect when the authority is restarted, or finds none any more."""
+
+    TYPE: ClassVar = "configuration.restart_needed"
+    TITLE: ClassVar = "Settings wait for a restart of the authority."
+
+    #: Each with its value now and as configured; none: nothing waits any more.
+    settings: tuple[str, ...]
+
+    def description(self) -> str:
+        """Name them."""
+        if not self.settings:
+            return "No setting waits for a restart of the authority any more"
+        return f"A restart of the authority is required for {'; '.join(self.settings)}"
+
+
+@dataclass(frozen=True, slots=True)
 class PrivateKeyImported(Event):
     """An operator brought a private key. Its name and the fingerprint of its public key say which."""
 

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from actors.cluster.foretelling import MAX_TEXT_BYTES
 from peerkey_cli.api.denied import Denied
 
 if TYPE_CHECKING:
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 
 #: A chain of six certificates, each with the text that OpenSSL prints beside it, takes 200 KB.
 MAXIMUM_BODY_BYTES: Final = 256 * 1024
+#: A configuration of the largest size that is taken, with what JSON adds to its lines.
+MAXIMUM_CONFIGURATION_BODY_BYTES: Final = 5 * MAX_TEXT_BYTES // 4
 #: From the end of the headers to the end of the body.
 BODY_WITHIN_SECONDS: Final = 10.0
+
+#: Where a configuration is brought.
+_LARGE: Final = frozenset({"/v1/config", "/v1/config/check", "/v1/config/diff"})
 
 #: Of a request that is refused anyway.
 _DRAINED_BYTES: Final = 4 * 1024 * 1024
@@ -88,9 +94,10 @@ async def _body(scope: Message, receive: Receive) -> bytes | None:
 
     :raises Denied: it is too large, or too slow.
     """
+    most = MAXIMUM_CONFIGURATION_BODY_BYTES if scope["path"] in _LARGE else MAXIMUM_BODY_BYTES
     for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > MAXIMUM_BODY_BYTES:
-            raise _too_large()
+        if name == b"content-length" and int(value) > most:
+            raise _too_large(most)
     parts: list[bytes] = []
     size = 0
     try:
@@ -101,8 +108,8 @@ async def _body(scope: Message, receive: Receive) -> bytes | None:
                     return None
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
-                if size > MAXIMUM_BODY_BYTES:
-                    raise _too_large()
+                if size > most:
+                    raise _too_large(most)
                 if not message.get("more_body", False):
                     return b"".join(parts)
     except TimeoutError:
@@ -125,8 +132,8 @@ async def _drain(scope: Message, receive: Receive) -> None:
         return
 
 
-def _too_large() -> Denied:
-    return Denied(413, f"a request has at most {MAXIMUM_BODY_BYTES} bytes")
+def _too_large(most: int) -> Denied:
+    return Denied(413, f"a request has at most {most} bytes")
 
 
 def _with_headers(send: Send, *, secure: bool) -> Send:

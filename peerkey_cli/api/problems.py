@@ -28,6 +28,7 @@ _MEANINGS: Final = {
     404: "What it is about is not there.",
     408: "The request did not end in time.",
     409: "It cannot be done as things are.",
+    412: "It has changed since it was looked at.",
     413: "The request is too large.",
     421: "Over TCP: the name of another system.",
     422: "The request is not as it is described here, or the configuration has faults: all of them.",

@@ -18,6 +18,7 @@ from pydantic import BeforeValidator
 
 from peerkey_cli import documents, schemas, statistics
 from peerkey_cli.alarm_times import AlarmTimes
+from peerkey_cli.api.configuration_routes import configuration_routes
 from peerkey_cli.api.custody_routes import custody_routes
 from peerkey_cli.api.denied import Denied
 from peerkey_cli.api.problems import problems, tell_problems
@@ -26,12 +27,14 @@ from peerkey_cli.api.stream import EventFeed, EventStream
 from peerkey_cli.api.visitors import Visitor
 from peerkey_cli.api.workers import Workers
 from peerkey_cli.audit import OF_THE_MACHINE, event_of, require_node
+from peerkey_cli.configuration_documents import needed
 from peerkey_cli.errors import NotFound
 from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from peerkey_cli.configuration_file import ConfigurationFile
     from peerkey_cli.custody import Custody
     from peerkey_cli.fleet import Fleet
 
@@ -66,14 +69,15 @@ def application(
     *,
     reload: Reload | None = None,
     custody: Custody | None = None,
+    configuration: ConfigurationFile | None = None,
     workers: Workers | None = None,
 ) -> FastAPI:
     """Return the API of this system.
 
     ``times`` knows since when each alarm is there, and ``feed`` what happens. ``reload`` does what
     :meth:`~peerkey_cli.fleet.Fleet.reload` does, and more where there is more to read. ``custody`` acts on
-    the keys and certificates of the nodes; without it there are no such resources. ``workers`` do what takes
-    long, and are to be ended after it.
+    the keys and certificates of the nodes; without it there are no such resources. ``configuration`` is the
+    file that may be replaced, where there is one. ``workers`` do what takes long, and are ended after it.
     """
     workers = workers or Workers()
     app = FastAPI(
@@ -91,7 +95,10 @@ def application(
     app.include_router(_shows(fleet, times, renderer), prefix="/v1", tags=["shows"])
     app.include_router(_shows_processes(fleet, renderer), prefix="/v1", tags=["shows"])
     app.include_router(_streams(feed or EventFeed(fleet)), prefix="/v1", tags=["shows"])
-    app.include_router(_acts(fleet, reload or fleet.reload), prefix="/v1", tags=["acts"])
+    reload = reload or fleet.reload
+    app.include_router(_acts(fleet, reload), prefix="/v1", tags=["acts"])
+    routes = configuration_routes(fleet, configuration, reload, workers.configuration, renderer)
+    app.include_router(routes, prefix="/v1")
     if custody is not None:
         app.include_router(custody_routes(fleet, custody, workers.custody), prefix="/v1")
     tell_problems(app)
@@ -262,10 +269,12 @@ def _acts(fleet: Fleet, reload: Reload) -> APIRouter:
     async def read_again() -> schemas.Reloaded:
         """Read configuration and certificates again, and have every revocation list fetched.
 
-        A faulty configuration changes nothing.
+        A faulty configuration changes nothing. What needs a restart of the authority waits for one, and is
+        named; the rest is taken up.
         """
         nodes = await reload()
-        return schemas.Reloaded(time=fleet.now(), nodes=nodes)
+        waiting = needed(await fleet.restart_needed())
+        return schemas.Reloaded(time=fleet.now(), nodes=nodes, restart_needed=waiting)
 
     @router.post("/stats/clear", responses=problems(409))
     async def clear_stats() -> schemas.StatsCleared:

@@ -23,8 +23,11 @@ class Workers:
         self.documents = Threads("documents", _DOCUMENTS)
         #: For keys and certificates, one after the other.
         self.custody = Threads("custody", 1)
+        #: For texts of configurations, one after the other.
+        self.configuration = Threads("configuration", 1)
 
     def end(self) -> None:
         """Let them end when they have done what they do."""
         self.documents.shutdown()
         self.custody.shutdown()
+        self.configuration.shutdown()

@@ -36,7 +36,15 @@ async def control(
         serve_tenure(system, host, store)
         account = keep_account(stack, system, host, settings, shows_actors=True)
         read_plans = PlansReader(settings.file, settings.nodes)
-        ports = CoordinatorPorts(store, machines, account.journal, system.ref, host)
+        ports = CoordinatorPorts(
+            store,
+            machines,
+            account.journal,
+            system.ref,
+            host,
+            deployment=host.creation,
+            plans_of=read_plans.of_text,
+        )
         system.spawn(
             lambda: Coordinator(
                 read_plans,

@@ -214,4 +214,9 @@ async def _until_ready(client: Client, wanted: int) -> int:
 
 
 async def _reload(client: Client) -> tuple[str, ...]:
-    return (await asyncio.to_thread(client.post, "reload", schemas.Reloaded)).nodes
+    done = await asyncio.to_thread(client.post, "reload", schemas.Reloaded)
+    if done.restart_needed:
+        log = structlog.get_logger("peerkey")
+        settings = [f"{each.setting}: {each.running} -> {each.configured}" for each in done.restart_needed]
+        log.warning("restart of the authority needed", settings=settings)
+    return done.nodes

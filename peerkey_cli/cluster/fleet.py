@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from heapq import merge
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from actors.cluster.asking import host_status, node_status, placement
+from actors.cluster.foretelling import Foretell, packed
 from actors.cluster.instruments import (
     INSTRUMENTS,
     ClearStatistics,
@@ -33,16 +34,17 @@ from actors.names import AUTHORITY, CONTROL, COORDINATOR, REVOCATION
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
 from peerkey.observe.security_stats import summed as summed_statistics
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Noticed, Statistics
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from datetime import datetime
 
     from actors.cluster.messages import HostStatus, NodePlace, PlacementStatus
     from actors.journal import Entry, FileJournal
-    from peerkey.observe.alarms import Alarm
+    from peerkey.config.reload_plan import Foretold, RestartNeeded
     from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
     from peerkey_cli.documents import Noticing
     from runtime.cluster.host import Host
@@ -58,14 +60,6 @@ _EACH_WITHIN: Final = timedelta(seconds=5)
 _AT_ONCE: Final = 200
 #: Hosts whose events are remembered although they may be gone.
 _MAXIMUM_HOSTS: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """What is wrong with the cluster itself."""
-
-    node: str
-    alarms: tuple[Alarm, ...]
 
 
 class ClusterFleet:
@@ -192,6 +186,16 @@ class ClusterFleet:
             self._system.ref(on_host(each.host, INSTRUMENTS)).offer(RetryKeys())
         nodes: tuple[str, ...] = await self._coordinator.ask(Reload(), within)
         return nodes
+
+    async def restart_needed(self) -> tuple[RestartNeeded, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.restart_needed`."""
+        return (await self._placed()).restart_needed
+
+    async def foretell(self, text: str, threads: Executor) -> Foretold:
+        """See :meth:`peerkey_cli.fleet.Fleet.foretell`. The coordinator knows what runs."""
+        compressed = await asyncio.get_running_loop().run_in_executor(threads, packed, text)
+        foretold: Foretold = await self._coordinator.ask(Foretell(compressed), ANSWER_WITHIN)
+        return foretold
 
     async def fetch_lists(self) -> None:
         """See :meth:`peerkey_cli.fleet.Fleet.fetch_lists`. On every machine."""

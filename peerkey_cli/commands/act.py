@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,13 +60,32 @@ def release_pin(
         say(f"Released the pin in {done.peerings} peering{'s' if done.peerings != 1 else ''}.")
 
 
-def reload(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:
-    """Read the configuration and the certificates again. A faulty configuration changes nothing."""
+def reload(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="A configuration that is to take the place of the system's own, which is kept.",
+            readable=False,
+        ),
+    ] = None,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Read the configuration and the certificates again. A faulty configuration changes nothing.
+
+    With FILE that is put in the place of the configuration first. Relative names in it count from there.
+    """
+    from peerkey_cli.replacing import replaced
     from peerkey_cli.schemas import Reloaded
     from peerkey_cli.terminal import say, say_json
 
-    done = client(state_dir, api).post("reload", Reloaded)
+    ask = client(state_dir, api)
+    done = ask.post("reload", Reloaded) if file is None else replaced(ask, file)
     if json:
         say_json(done)
-    else:
-        say(f"Reloaded: {', '.join(done.nodes)}.")
+        return
+    say(f"Reloaded: {', '.join(done.nodes)}.")
+    for each in done.restart_needed:
+        say(f"Restart of the authority needed: {each.setting}: {each.running} -> {each.configured}")

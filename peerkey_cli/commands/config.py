@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peerkey_cli.options import Json
+from peerkey_cli.options import Api, Json, StateDir, client
 
 if TYPE_CHECKING:
     from peerkey_cli.check import Checked
@@ -54,8 +54,43 @@ def _print(outcome: Checked) -> None:
 
 
 @_group.command()
-def schema() -> None:
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="A", help="The configuration that runs.", readable=False)],
+    second: Annotated[
+        Path | None,
+        typer.Argument(metavar="[B]", help="The one that is to take its place.", readable=False),
+    ] = None,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Tell what a reload from A to B would do; with one file, what it would do to the running system.
+
+    Nothing is changed. Names of files in B count from the directory of A.
+    """
+    from peerkey_cli.foretelling import between, lines, to_running
+    from peerkey_cli.terminal import printable, say, say_json
+
+    found = to_running(client(state_dir, api), first) if second is None else between(first, second)
+    if json:
+        say_json(found)
+        return
+    for line in lines(found):
+        say(printable(line))
+
+
+@_group.command()
+def schema(
+    yang: Annotated[
+        bool, typer.Option("--yang", help="Print a YANG module (RFC 7950) in place of it.")
+    ] = False,
+) -> None:
     """Print the JSON Schema of a configuration (draft 2020-12), for editors and other tools."""
+    if yang:
+        from peerkey.config.yang import yang_module
+
+        typer.echo(yang_module(), nl=False)
+        return
     import json
 
     from peerkey.config.schema import json_schema

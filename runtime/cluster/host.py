@@ -69,11 +69,14 @@ class Host:
         registry: Registry,
         *,
         times: LinkTimes | None = None,
+        creation: str = "",
     ) -> None:
         """Connect ``system``, which has been entered, to the others by ``transport``."""
         self.name = transport.host
         #: Which process of the host this is.
         self.incarnation = transport.incarnation
+        #: The same for all processes of the host, until somebody ends the host and makes another of its name.
+        self.creation = creation
         self.directory = Directory()
         #: Told of hosts that come and go, if it is set; what it raises is logged.
         self.on_host: OnHost | None = None

@@ -16,6 +16,7 @@ import structlog
 from peerkey_cli.api.remote import Remote, RemoteSettings
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
+from peerkey_cli.configuration_file import ConfigurationFile
 from peerkey_cli.custody import Custody
 from peerkey_cli.daemon import reloading
 from peerkey_cli.embedded import Running
@@ -57,13 +58,14 @@ def in_background(file: Path, state: Path, remote: RemoteSettings | None = None)
         plans = PlansReader(file)
         door = None if remote is None else Remote(remote)
         async with (
-            composed(plans, directory) as running,
+            composed(plans, directory, plans_of=plans.of_text) as running,
             serving(
                 running,
                 directory.socket,
                 remote=door,
                 reload=reloading(running, door),
                 custody=Custody(lambda: plans.latest, running.keystore, directory),
+                configuration=ConfigurationFile(plans),
             ),
         ):
             made.append(Background(running, loop))

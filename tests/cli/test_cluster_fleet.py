@@ -8,20 +8,26 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import httpx
 import pytest
 
+from actors.cluster.foretelling import Foretell, unpacked_untrusted
 from actors.cluster.instruments import INSTRUMENTS, Readings
 from actors.cluster.messages import GetPlacement, PlacementStatus
 from actors.crl.status import RevocationStatus
 from actors.journal import Entry, MemoryJournal
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from peerkey.config.reload_plan import Deployment, RestartNeeded, foretell
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import machine_lost
 from peerkey.observe.events import HostLost
+from peerkey_cli.alarm_times import AlarmTimes
+from peerkey_cli.api.routes import application
 from peerkey_cli.cluster.fleet import ClusterFleet
 from runtime.clock import SystemClock
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault, Undeliverable
+from runtime.threads import Threads
 
 
 class FakeActors:
@@ -128,3 +134,39 @@ def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:
         assert await fleet.events() == (lost,)
 
     asyncio.run(scenario())
+
+
+def test_what_a_reload_would_do_is_asked_of_the_coordinator_and_what_waits_comes_with_the_places() -> None:
+    deployment = Deployment("test", enabled=True)
+    foretold = foretell((), (), deployment)
+    needed = (RestartNeeded("authority > name", "test", "another"),)
+    asked: list[str] = []
+
+    def answer(question: object) -> object:
+        if isinstance(question, Foretell):
+            asked.append(unpacked_untrusted(question.packed))
+            return foretold
+        return replace(PLACED, restart_needed=needed)
+
+    fleet = fleet_of({on_host(CONTROL, COORDINATOR): answer})
+
+    async def scenario() -> None:
+        assert await fleet.foretell("authority: {}", Threads("test", 1)) == foretold
+        assert await fleet.restart_needed() == needed
+
+    asyncio.run(scenario())
+    assert asked == ["authority: {}"]
+
+
+def test_on_a_cluster_no_file_is_replaced_by_the_api() -> None:
+    app = application(fleet_of({}), AlarmTimes())
+
+    async def scenario() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://peerkey") as http:
+            put = http.put("/v1/config", json={"configuration": "a"}, headers={"If-Match": "*"})
+            return [await http.get("/v1/config"), await put]
+
+    for refused in asyncio.run(scenario()):
+        assert refused.status_code == 409
+        assert "a file of each machine" in refused.json()["error"]

@@ -12,6 +12,8 @@ from typer.main import get_command
 
 from peerkey.observe.events import Event
 from peerkey_cli import schemas
+from peerkey_cli.check import ConfigCheck
+from peerkey_cli.configuration_documents import ConfigDiff, ConfigurationReplaced
 from peerkey_cli.main import app
 from peerkey_cli.simulation.report import Simulation
 
@@ -36,7 +38,9 @@ DOCUMENTS = {
     "peerkey delete private-key": schemas.PrivateKeyDeleted,
     "peerkey rekey": schemas.Rekeyed,
     "peerkey release-pin": schemas.PinReleased,
-    "peerkey reload": schemas.Reloaded,
+    "peerkey reload": ConfigurationReplaced,
+    "peerkey config diff": ConfigDiff,
+    "peerkey config check": ConfigCheck,
     "peerkey simulate": Simulation,
     "peerkey pki verify": schemas.Verified,
     "peerkey pki crl": schemas.Crls,

@@ -179,6 +179,10 @@ class AuthorityCluster:
         self.plans = list(plans)
         self.began = began
         self.config_fault: Exception | None = None
+        #: That of the control host: another one where an operator has ended the fleet and started it again.
+        self.creation = "first"
+        #: What the texts of configurations say.
+        self.texts: dict[str, tuple[NodePlan, ...]] = {}
         self.settings = settings if settings is not None else Settings()
         self.random = Random(7)
         self.fabric = Fabric(self.random, weather)
@@ -210,7 +214,13 @@ class AuthorityCluster:
         """Start the actors of one host."""
         if process.host == CONTROL:
             ports = CoordinatorPorts(
-                self.store, self.machines, self.journal, process.system.ref, process.seat
+                self.store,
+                self.machines,
+                self.journal,
+                process.system.ref,
+                process.seat,
+                deployment=self.creation,
+                plans_of=self.plans_of,
             )
             process.system.spawn(
                 lambda: Coordinator(self.read, ports, self.settings, incarnation=process.number),
@@ -280,6 +290,9 @@ class AuthorityCluster:
         if self.config_fault is not None:
             raise self.config_fault
         return tuple(self.plans)
+
+    def plans_of(self, text: str) -> tuple[NodePlan, ...]:
+        return self.texts[text]
 
     def running(self) -> dict[str, set[str]]:
         """Return on which hosts each node runs."""

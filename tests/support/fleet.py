@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from actors.authority import Authority
 from actors.crl.index import RevocationPorts
+from actors.deployed import Deployed
 from actors.journal import MemoryJournal
 from actors.keystores.file import FileKeyStore
 from actors.messages import GetFleet, NodeStatus, PeerStatus, Rekey, Reload
@@ -60,8 +61,11 @@ class Fleet:
     plans: list[NodePlan] = field(default_factory=list)
     #: With these the fleet has a CRL manager, and knows what that knows.
     lists: RevocationPorts | None = None
+    #: With this, settings that need a restart wait for one.
+    deployed: Deployed | None = None
 
     def __post_init__(self) -> None:
+        self.read_plans: Callable[[], tuple[NodePlan, ...]] = lambda: tuple(self.plans)
         self.now = datetime.now(UTC).replace(microsecond=0)
         self.ca = TestCA(now=self.now)
         self.keystore = FileKeyStore(self.folder / "sealing.key")
@@ -88,7 +92,8 @@ class Fleet:
             revocation=self.revocation,
         )
         self.authority: Ref = self.system.spawn(
-            lambda: Authority(lambda: tuple(self.plans), ports, revocation=self.lists), "authority"
+            lambda: Authority(self.read_plans, ports, revocation=self.lists, deployed=self.deployed),
+            "authority",
         )
         return self
 

@@ -92,6 +92,8 @@ class ActorHost:
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(Threads("asyncio", _THREADS))
         self._transport: RayTransport | None = None
+        # Ray's id of the actor stays when its process is started again.
+        self._creation = str(context.get_actor_id() or "")
         self._stop = asyncio.Event()
         self._deadline = timedelta(0)
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -157,7 +159,7 @@ class ActorHost:
             incarnation = await self._incarnation(program)
         transport = RayTransport(about.host, incarnation, self._namespace, self._loop)
         async with LocalSystem() as system, contextlib.AsyncExitStack() as opened:
-            host = Host(system, transport, program.registry, times=program.times)
+            host = Host(system, transport, program.registry, times=program.times, creation=self._creation)
             # What was opened for the actors is closed after them.
             try:
                 async with asyncio.timeout(_STARTED_WITHIN):
