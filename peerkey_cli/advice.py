@@ -41,6 +41,13 @@ _STEPS: Final = {
     "find out who shows it",
     Reason.CERTIFICATE_INVALID: "look at `peerkey show alarms` on the peer: it says what it misses",
 }
+#: What to do about an address of revocation lists, by its state.
+_LISTS: Final = {
+    "unreachable": "see whether this machine reaches it; what is known to be revoked counts meanwhile. It "
+    "is asked again by itself",
+    "refused": "fetch it and ask `peerkey pki crl FILE --issuer CA`; what came before counts meanwhile",
+    "stale": "tell whoever runs the CA that no newer list is published there; this one counts meanwhile",
+}
 _SILENCE: Final = (
     "see whether `peerkey run` runs on the peer, and whether UDP gets from {local} to {remote} and back"
 )
@@ -87,6 +94,11 @@ def of_peering(node: NodeStatus, peer: PeerStatus, now: datetime) -> Advice:
     if down:
         return _silent(down[0])
     return Advice(step=_ending(security.peer_chain, "the peer", now))
+
+
+def of_list(state: str) -> str:
+    """Return what to do about an address of revocation lists in this state; empty where nothing is."""
+    return _LISTS.get(state, "")
 
 
 def _failed(error: str, peer: str, now: datetime) -> Advice | None:
@@ -149,7 +161,11 @@ def _ending(chain: tuple[bytes, ...], whose: str, now: datetime) -> str:
     if ends is None or severity(now, min(now, ends), ends) is None:
         return ""
     days, there = (ends - now).days, " there" if whose == "the peer" else ""
-    when = f"ends {_said(ends)}, in {days} day{'s' if days != 1 else ''}"
+    when = (
+        f"ends {_said(ends)}, in {days} day{'s' if days != 1 else ''}"
+        if days >= 0
+        else f"ended {_said(ends)}"
+    )
     return f"the certificate of {whose} {when}: renew it (`peerkey enroll` or `import certificate`{there})"
 
 

@@ -287,6 +287,7 @@ def _revocation_list(source: SourceStatus, now: datetime) -> schemas.RevocationL
             "polling": source.polling.value,
             "next_poll": source.next_poll,
             "last_error": source.last_error or source.disk_error,
+            "advice": advice.of_list(source.state(now)),
         }
     )
 

@@ -161,6 +161,7 @@ def certificate_crl(document: schemas.RevocationLists, colours: bool) -> list[st
             ("Age", _ago(source.confirmed, document.time)),
             ("Next Poll", "now" if source.polling == "fetching" else _ahead(source.next_poll, document.time)),
             ("Last Error", source.last_error or "N/A"),
+            *((("Next Step", source.advice),) if source.advice else ()),
         )
         lines += ["", *block(f"CRL: {source.url}", fields, colours=colours)]
     return lines if document.sources else [*lines, "", " No revocation lists are followed."]

@@ -187,6 +187,8 @@ class RevocationListInfo(Document):
     polling: Literal["waiting", "fetching", "retrying"]
     next_poll: Time | None
     last_error: str
+    #: What to do next; empty where nothing is to be done.
+    advice: str = ""
 
 
 class RevocationLists(Document):
