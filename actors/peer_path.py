@@ -27,6 +27,7 @@ from actors.messages import (
     SendProbe,
     UseKey,
 )
+from peerkey.observe.events import PathOutOfService, PeeringFailed
 from peerkey.protocol import effects
 from peerkey.protocol.constants import DEFAULT_SEGMENT_BYTES
 from peerkey.protocol.path import Path, PathConfig
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from actors.journal import Journal
     from peerkey.config.plan import Endpoint as PlannedEndpoint
     from peerkey.config.plan import PathPlan, PeeringPlan, Policy
+    from peerkey.observe.events import Event
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import PathEffect
     from peerkey.protocol.path import PathState
@@ -122,8 +124,10 @@ class PeerPath(Actor):
         self._path = Path(self._config(policy, enabled=enabled), entropy)
         self._endpoint: Endpoint | None = None
         self._deadline: timedelta | None = None
-        self._reported: tuple[PathState, PathPlan] | None = None
+        self._reported: tuple[PathState, PathPlan, str] | None = None
+        #: Why the path is in its state, and what somebody said since it was last in service.
         self._reason = ""
+        self._told = ""
 
     @property
     def machine(self) -> Path:
@@ -161,6 +165,7 @@ class PeerPath(Actor):
             case SendProbe(frame, nonce):
                 self._carry(path.send_probe(frame, nonce, now))
             case AuthenticFrame():
+                self._told = ""
                 self._carry(path.heard(now))
             case AuthenticReply(nonce, index):
                 self._carry(path.probe_answered(nonce, index, now))
@@ -199,9 +204,10 @@ class PeerPath(Actor):
                     self._deliver(FrameArrived(peer, name, frame))
                 case effects.WantProbe():
                     self._node.offer(ProbeWanted(peer, name))
-                case effects.Service(_, reason):
-                    self._reason = reason
+                case effects.Service(in_service, reason):
+                    self._reason, self._told = reason, "" if in_service else self._told
                 case effects.Emit(event):
+                    self._note(event)
                     self._journal.record(self.ctx.clock.wall(), self._node_name, event)
                 case effects.Count(reason):
                     self.ctx.log.debug("dropped", reason=reason)
@@ -212,7 +218,8 @@ class PeerPath(Actor):
 
     def _report(self) -> None:
         """Tell the node when the state has changed; if it has no room for it, again and again."""
-        current = (self._path.state, self._plan)
+        reason = self._told or self._reason
+        current = (self._path.state, self._plan, reason)
         if current == self._reported:
             return
         plan = self._plan
@@ -220,7 +227,7 @@ class PeerPath(Actor):
             self._peering.peer_uuid,
             plan.name,
             self._path.state.name.lower().replace("_", "-"),
-            self._reason,
+            reason,
             str(plan.local),
             str(plan.peer),
             plan.mtu,
@@ -229,6 +236,15 @@ class PeerPath(Actor):
             self._reported = current
         else:
             self.ctx.set_timer("report", TELL_AGAIN_AFTER, ReportDue())
+
+    def _note(self, event: Event) -> None:
+        """Remember why the path carries no traffic: a cause outweighs the silence after it."""
+        match event:
+            case PathOutOfService():
+                self._reason = event.reason
+            case PeeringFailed() if not self._told or event.told_by != "hint":
+                proof = " (told without proof)" if event.told_by == "hint" else ""
+                self._told = f"{event.reason}: {event.detail_text}{proof}"
 
     def _deliver(self, arrived: FrameArrived) -> None:
         self._intake.frame(lambda: self._node.offer(arrived))

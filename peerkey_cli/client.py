@@ -145,6 +145,11 @@ def _knock(path: Path) -> None:
             todo = "no system runs there; start one with `peerkey run`, or name its --state-dir"
         except PermissionError:
             todo = "it is another user's system; become the user that runs it"
+        except ConnectionRefusedError:
+            todo = (
+                "nobody answers; the system that listened there has died without a word, and its log says more. "
+                "Start it again with `peerkey run`: its keys are kept"
+            )
         except OSError:
             todo = "nobody answers; is `peerkey run` still there?"
         else:

@@ -10,7 +10,7 @@ from actors.crl.port import shown
 from actors.names import AUTHORITY, node_actor
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.pki.faults import CertificateState
-from peerkey_cli import schemas
+from peerkey_cli import advice, schemas
 from peerkey_cli.certificate_documents import described
 
 if TYPE_CHECKING:
@@ -31,20 +31,22 @@ _IN_SERVICE: Final = "in-service"
 
 def peers(fleet: Iterable[NodeStatus], now: datetime) -> schemas.Peers:
     """Return every peering of every node with its paths."""
-    return schemas.Peers(time=now, peers=tuple(_peer(node, peer) for node in fleet for peer in node.peers))
+    return schemas.Peers(
+        time=now, peers=tuple(_peer(node, peer, now) for node in fleet for peer in node.peers)
+    )
 
 
 def peers_security(fleet: Iterable[NodeStatus], now: datetime) -> schemas.PeersSecurity:
     """Return every peering with the state of its certificates and keys."""
     return schemas.PeersSecurity(
-        time=now, peers=tuple(_peer_security(node, peer) for node in fleet for peer in node.peers)
+        time=now, peers=tuple(_peer_security(node, peer, now) for node in fleet for peer in node.peers)
     )
 
 
 def certificates(fleet: Iterable[NodeStatus], now: datetime, *, detail: bool) -> schemas.Certificates:
     """Return what every node shows to its peers; with ``detail`` also in OpenSSL's words."""
     return schemas.Certificates(
-        time=now, nodes=tuple(_node_certificates(node, detail=detail) for node in fleet)
+        time=now, nodes=tuple(_node_certificates(node, now, detail=detail) for node in fleet)
     )
 
 
@@ -61,7 +63,7 @@ def revocation_lists(status: RevocationStatus, now: datetime) -> schemas.Revocat
 def peers_certificate(fleet: Iterable[NodeStatus], now: datetime) -> schemas.PeersCertificate:
     """Return every peering with the certificates of both ends."""
     return schemas.PeersCertificate(
-        time=now, peers=tuple(_peer_certificates(node, peer) for node in fleet for peer in node.peers)
+        time=now, peers=tuple(_peer_certificates(node, peer, now) for node in fleet for peer in node.peers)
     )
 
 
@@ -223,13 +225,16 @@ def problem(error: Exception) -> schemas.Problem:
     )
 
 
-def _peer(node: NodeStatus, peer: PeerStatus) -> schemas.Peer:
+def _peer(node: NodeStatus, peer: PeerStatus, now: datetime) -> schemas.Peer:
     up = sum(path.state == _IN_SERVICE for path in peer.paths)
+    found = advice.of_peering(node, peer, now)
     return schemas.Peer(
         node=node.node,
         peer=peer.peer,
         peer_uuid=peer.uuid,
         status="down" if not up else "up" if up == len(peer.paths) else "degraded",
+        fault=found.fault,
+        advice=found.step,
         paths=tuple(_path(path) for path in peer.paths),
     )
 
@@ -247,7 +252,7 @@ def _path(path: PathStatus) -> schemas.Path:
     )
 
 
-def _node_certificates(node: NodeStatus, *, detail: bool) -> schemas.NodeCertificates:
+def _node_certificates(node: NodeStatus, now: datetime, *, detail: bool) -> schemas.NodeCertificates:
     own = node.certificate
     missing = "; ".join(
         alarm.message for alarm in node.alarms if alarm.identity.startswith("certificate-missing")
@@ -257,6 +262,7 @@ def _node_certificates(node: NodeStatus, *, detail: bool) -> schemas.NodeCertifi
         uuid=node.uuid,
         state="missing" if own is None else CertificateState(own.state).value,
         detail=missing if own is None else own.detail,
+        advice=advice.of_certificate(node, now),
         certificates=() if own is None else tuple(described(der, detail=detail) for der in own.chain),
     )
 
@@ -281,15 +287,16 @@ def _revocation_list(source: SourceStatus, now: datetime) -> schemas.RevocationL
             "polling": source.polling.value,
             "next_poll": source.next_poll,
             "last_error": source.last_error or source.disk_error,
+            "advice": advice.of_list(source.state(now)),
         }
     )
 
 
-def _peer_certificates(node: NodeStatus, peer: PeerStatus) -> schemas.PeerCertificates:
+def _peer_certificates(node: NodeStatus, peer: PeerStatus, now: datetime) -> schemas.PeerCertificates:
     own = () if node.certificate is None else node.certificate.chain
     theirs = peer.security.peer_chain
     return schemas.PeerCertificates(
-        **_peer(node, peer).model_dump(exclude={"paths"}),
+        **_peer(node, peer, now).model_dump(exclude={"paths"}),
         paths=tuple(_path(path) for path in peer.paths),
         local_certificate=described(own[0]) if own else None,
         peer_certificate=described(theirs[0]) if theirs else None,
@@ -303,10 +310,10 @@ def _keys(peer: PeerStatus) -> tuple[schemas.Key, ...]:
     )
 
 
-def _peer_security(node: NodeStatus, peer: PeerStatus) -> schemas.PeerSecurity:
+def _peer_security(node: NodeStatus, peer: PeerStatus, now: datetime) -> schemas.PeerSecurity:
     security = peer.security
     return schemas.PeerSecurity(
-        **_peer(node, peer).model_dump(exclude={"paths"}),
+        **_peer(node, peer, now).model_dump(exclude={"paths"}),
         paths=tuple(_path(path) for path in peer.paths),
         security_status=security.security_status,
         algorithm=security.algorithm,

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from peerkey_cli.schemas import iso
-from peerkey_cli.terminal import block, duration, printable, table
+from peerkey_cli.terminal import block, duration, printable, prose, table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _NO_HOSTNAME: Final = "unavailable"
 #: Entries of a revocation list that a person is shown: a page of them.
 ENTRIES_SHOWN: Final = 20
+#: Peers of which the same is wrong that are named; of more it is said how many there are.
+PEERS_NAMED: Final = 4
 
 
 def peers(document: schemas.Peers, colours: bool) -> list[str]:
@@ -27,7 +29,21 @@ def peers(document: schemas.Peers, colours: bool) -> list[str]:
         for peer in document.peers
         for path in peer.paths
     ]
-    return ["✔ Retrieving peer paths...", "", *table(titles, rows, colours=colours)]
+    return ["✔ Retrieving peer paths...", "", *table(titles, rows, colours=colours), *_advised(document)]
+
+
+def _advised(document: schemas.Peers) -> list[str]:
+    """Say below the table what is wrong and what to do, once for all peers of which it is the same."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for peer in document.peers:
+        if peer.fault or peer.advice:
+            found.setdefault((peer.fault, peer.advice), []).append(f"{peer.peer} (from {peer.node})")
+    lines = []
+    for (fault, advice), peers_ in found.items():
+        more = f", and {len(peers_) - PEERS_NAMED} more" if len(peers_) > PEERS_NAMED else ""
+        lines += ["", *prose(f"{', '.join(peers_[:PEERS_NAMED])}{more}: {fault or 'in order, for now'}")]
+        lines += prose(f"-> {advice}", indent=3) if advice else []
+    return lines
 
 
 def peers_security(document: schemas.PeersSecurity, colours: bool) -> list[str]:
@@ -44,9 +60,16 @@ def peers_security(document: schemas.PeersSecurity, colours: bool) -> list[str]:
                 ("Cert Ack", peer.certificate_acknowledged),
                 ("Key Rec", peer.key_received),
                 ("Key Ack", peer.key_acknowledged),
+                *_fault_fields(peer),
             )
             lines += ["", *block(f"Peer: {peer.peer.partition('/')[0]}", fields, colours=colours)]
     return lines
+
+
+def _fault_fields(peer: schemas.Peer) -> tuple[tuple[str, object], ...]:
+    """Return what is wrong and what to do, where something is."""
+    told = (("Fault", peer.fault), ("Next Step", peer.advice))
+    return tuple((label, text) for label, text in told if text)
 
 
 def _path_fields(peer: schemas.Peer, path: schemas.Path) -> tuple[tuple[str, object], ...]:
@@ -71,6 +94,7 @@ def peers_certificate(document: schemas.PeersCertificate, colours: bool) -> list
                 *_path_fields(peer, path),
                 ("Local Cert", _in_a_line(peer.local_certificate)),
                 ("Peer Cert", _in_a_line(peer.peer_certificate)),
+                *_fault_fields(peer),
             )
             lines += ["", *block(f"Peer: {peer.peer.partition('/')[0]}", fields, colours=colours)]
     return lines
@@ -81,6 +105,7 @@ def certificate(document: schemas.Certificates, colours: bool) -> list[str]:
     lines = ["✔ Retrieving certificates..."]
     for node in document.nodes:
         fields: list[tuple[str, object]] = [("State", node.state), ("Detail", node.detail or "N/A")]
+        fields += [("Next Step", node.advice)] if node.advice else []
         if node.certificates:
             leaf, *above = node.certificates
             fields += [
@@ -136,6 +161,7 @@ def certificate_crl(document: schemas.RevocationLists, colours: bool) -> list[st
             ("Age", _ago(source.confirmed, document.time)),
             ("Next Poll", "now" if source.polling == "fetching" else _ahead(source.next_poll, document.time)),
             ("Last Error", source.last_error or "N/A"),
+            *((("Next Step", source.advice),) if source.advice else ()),
         )
         lines += ["", *block(f"CRL: {source.url}", fields, colours=colours)]
     return lines if document.sources else [*lines, "", " No revocation lists are followed."]
@@ -212,8 +238,10 @@ def alarms(document: schemas.Alarms, colours: bool) -> list[str]:
         (alarm.id, iso(alarm.time), alarm.severity, alarm.source, alarm.category, alarm.message)
         for alarm in document.alarms
     ]
-    none = [] if rows else ["", " There are no alarms."]
-    return ["✔ Retrieving alarms...", "", *table(titles, rows, colours=colours), *none]
+    more = [] if rows else ["", " There are no alarms."]
+    if any(alarm.category == "peer" for alarm in document.alarms):
+        more = ["", *prose("`peerkey show peers` says of each peer why, and what to do next.")]
+    return ["✔ Retrieving alarms...", "", *table(titles, rows, colours=colours), *more]
 
 
 def alarm(document: schemas.Alarms, colours: bool) -> list[str]:

@@ -52,6 +52,9 @@ class Peer(Document):
     peer: str
     peer_uuid: str
     status: Literal["up", "degraded", "down"]
+    #: What is wrong with it, and what to do next; empty where nothing is.
+    fault: str = ""
+    advice: str = ""
     paths: tuple[Path, ...]
 
 
@@ -154,6 +157,8 @@ class NodeCertificates(Document):
     uuid: str
     state: Literal["valid", "expired", "revoked", "invalid", "missing"]
     detail: str
+    #: What to do next; empty where nothing is to be done.
+    advice: str = ""
     certificates: tuple[CertificateInfo, ...]
 
 
@@ -185,6 +190,8 @@ class RevocationListInfo(Document):
     polling: Literal["waiting", "fetching", "retrying"]
     next_poll: Time | None
     last_error: str
+    #: What to do next; empty where nothing is to be done.
+    advice: str = ""
 
 
 class RevocationLists(Document):

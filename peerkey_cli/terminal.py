@@ -97,6 +97,19 @@ def block(title: str, fields: Sequence[tuple[str, object]], *, colours: bool = F
     return lines
 
 
+def prose(text: str, *, indent: int = 1) -> list[str]:
+    """Return a sentence, folded at the width of the terminal."""
+    space = " " * indent
+    return textwrap.wrap(
+        printable(text),
+        width(),
+        initial_indent=space,
+        subsequent_indent=space + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def duration(time: timedelta | None) -> str:
     """Return ``0 hrs 17 min 29 sec``, or ``N/A``."""
     if time is None:

@@ -209,7 +209,7 @@ class Core:
             if "hint" in self._told:
                 return
             self._told["hint"] = ""
-        if self.note(reason, detail):
+        if self.note(reason, f"{detail} (told without proof)" if told_by == "hint" else detail):
             self.emit(
                 PeeringFailed(self.config.peer_name, reason, detail[:MAXIMUM_DETAIL_CHARACTERS], told_by)
             )
@@ -235,7 +235,7 @@ class Core:
     @property
     def last_failure(self) -> str:
         """The latest cause that was told and has not been overcome."""
-        return next((f"{reason}: {detail}" for reason, detail in reversed(self._told.items())), "")
+        return next((_said(reason, detail) for reason, detail in reversed(self._told.items())), "")
 
     # --- making frames --------------------------------------------------------------------------
 
@@ -343,3 +343,8 @@ class Core:
 def earliest(*instants: Instant | None) -> Instant | None:
     """Return the earliest of some deadlines, of which any may be absent."""
     return min((instant for instant in instants if instant is not None), default=None)
+
+
+def _said(reason: str, detail: str) -> str:
+    """Put a reason before its detail, unless the detail begins with it, as those of certificates do."""
+    return detail if detail.startswith(f"{reason}: ") else f"{reason}: {detail}"

@@ -9,7 +9,7 @@ import pytest
 
 from actors.ha.messages import HaStatus, TakenKey
 from actors.journal import Entry
-from actors.messages import NodeStatus, PathStatus, PeerStatus
+from actors.messages import CertificateStatus, NodeStatus, PathStatus, PeerStatus
 from peerkey.ha.messages import Role
 from peerkey.observe import alarms
 from peerkey.observe.events import KeyActivated, PathOutOfService, PeeringFailed
@@ -54,6 +54,10 @@ def test_show_peers_has_a_row_for_each_path() -> None:
 ============== ============ =================== ================ ======== ============= ==========
  branch/node0   east/node0   wan0                192.0.2.7:1280   up       unavailable   1500
  branch/node0   east/node0   lte                 192.0.2.8:1280   down     unavailable   1280
+
+ branch/node0 (from east/node0): path by lte: silence
+   -> see whether `peerkey run` runs on the peer, and whether UDP gets
+     from 192.0.2.2:1280 to 192.0.2.8:1280 and back
 """
     )
 
@@ -249,7 +253,8 @@ def test_show_alarms_has_a_row_for_each_alarm() -> None:
         "===================== ========================== ========== ============== ========== "
         f"{'=' * 76}\n"
         " east/node0:de3ad22f   2030-06-15T12:00:00.000Z   critical   branch/node0   peer       "
-        "Peer `branch/node0` certificate is invalid: `expired` - `ended yesterday`.\n"
+        "Peer `branch/node0` certificate is invalid: `expired` - `ended yesterday`.\n\n"
+        " `peerkey show peers` says of each peer why, and what to do next.\n"
     )
 
 
@@ -383,7 +388,7 @@ def node(name: str = "east/node0", *, paths: int = 2, raised: tuple[alarms.Alarm
         name,
         "u",
         enabled=True,
-        certificate=None,
+        certificate=CertificateStatus("CN=east", "CN=lab", "", "", "", "valid", ""),
         peers=(peer("branch/node0", paths=paths),),
         alarms=raised,
         rekey_interval_hours=24.0,

@@ -113,6 +113,26 @@ def test_what_the_servers_of_lists_answered_is_what_was_counted(month: dict[str,
             assert answers - deaths <= counted <= answers
 
 
+def test_keys_are_told_of_by_index_and_id_from_their_acceptance_to_their_erasure(
+    month: dict[str, Books],
+) -> None:
+    fields = {
+        "key.accepted": {"peer", "index", "key_id", "algorithm"},
+        "key.activated": {"peer", "index", "key_id"},
+        "key.erased": {"peer", "index", "key_id", "reason"},
+    }
+    for book in month.values():
+        told = [json.loads(line.content) for line in lines_of(AuditFiles(book.path))]
+        keys = [line for line in told if line["type"] in fields]
+        ids = {kind: {line["detail"]["key_id"] for line in keys if line["type"] == kind} for kind in fields}
+
+        assert all(set(line["detail"]) == fields[line["type"]] for line in keys)
+        assert len(ids["key.activated"] & ids["key.erased"]) > DAYS // 2
+        assert {"path.up", "path.down", "system.peer_certificate_validation"} < {
+            line["type"] for line in told
+        }
+
+
 def test_every_line_that_was_acknowledged_is_there_and_fits(month: dict[str, Books]) -> None:
     for book in month.values():
         files = AuditFiles(book.path)
