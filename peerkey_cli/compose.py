@@ -32,6 +32,7 @@ from actors.router_node import Ports, store_owner
 from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey_cli.embedded import Running
 from peerkey_cli.files import read_file
+from peerkey_cli.own_watch import OwnWatch, last_written
 from peerkey_cli.renewing import EstEnroller
 from peerkey_cli.syslog import Syslog
 from runtime.backends.local import LocalSystem
@@ -78,6 +79,7 @@ async def composed(
         keystore = KeyStores(state.sealing_key, home=home_of(plan.key_file for plan in plans))
         store = await _store(stack, state, keystore)
         await _require_unsealed(store, plans, state)
+        written = last_written(state.journal)
         journal = journal_at(stack, state.journal, syslog)
         wire = UdpWire()
         stack.push_async_callback(wire.close)
@@ -105,7 +107,8 @@ async def composed(
             AUTHORITY,
             supervision=PATIENT,
         )
-        yield Running(system, authority, crashes, journal, state, system.clock.wall(), keystore)
+        own = OwnWatch(clock, journal, written)
+        yield Running(system, authority, crashes, journal, state, clock.wall(), keystore, own)
 
 
 class SshWhereWanted:

@@ -44,7 +44,7 @@ from peerkey.config import plan
 from peerkey.config.findings import ConfigurationFaults, Finding
 from peerkey.errors import Misconfigured, Unavailable
 from peerkey.ha.messages import Role
-from peerkey.observe import alarms, events, security_stats
+from peerkey.observe import alarms, events, security_stats, shelving
 from peerkey.pki.crl_polling import PollState
 from peerkey.pki.list_facts import ListFacts
 from peerkey.pki.list_subscriptions import Origin
@@ -110,7 +110,7 @@ def registry() -> Registry:
         Misconfigured,
         Unavailable,
     )
-    for module in (of_the_cluster, of_paths, plan, alarms, events, security_stats):
+    for module in (of_the_cluster, of_paths, plan, alarms, events, security_stats, shelving):
         made.add_module(module)
     # No dataclass: a named pair.
     made.add(plan.Endpoint)

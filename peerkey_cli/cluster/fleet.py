@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from heapq import merge
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -32,19 +32,22 @@ from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY, CONTROL, COORDINATOR, REVOCATION
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
+from peerkey.observe.condensing import Noticed
 from peerkey.observe.security_stats import summed as summed_statistics
+from peerkey.observe.shelving import Shelf
 from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.noticed import shelved_of, together
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from actors.audit_files import AuditFiles
     from actors.cluster.messages import HostStatus, NodePlace, PlacementStatus
     from actors.journal import Entry, FileJournal
-    from peerkey.observe.alarms import Alarm
-    from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
-    from peerkey_cli.documents import Noticing
+    from peerkey.observe.condensing import Noticing
+    from peerkey.observe.events import AlarmCleared, AlarmRaised, AlarmUnshelved, Event
     from runtime.cluster.host import Host
     from runtime.ref import Ref
     from runtime.system import ActorSystem
@@ -60,19 +63,22 @@ _AT_ONCE: Final = 200
 _MAXIMUM_HOSTS: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """What is wrong with the cluster itself."""
-
-    node: str
-    alarms: tuple[Alarm, ...]
-
-
 class ClusterFleet:
     """See :class:`peerkey_cli.fleet.Fleet`, which this is."""
 
-    def __init__(self, system: ActorSystem, host: Host, journal: FileJournal, place: str) -> None:
-        """Speak for the hosts whose :attr:`~actors.cluster.instruments.Readings.place` this is."""
+    def __init__(
+        self,
+        system: ActorSystem,
+        host: Host,
+        journal: FileJournal,
+        place: str,
+        shelf: Shelf | None = None,
+    ) -> None:
+        """Speak for the hosts whose :attr:`~actors.cluster.instruments.Readings.place` this is.
+
+        ``shelf`` is what the others are told of; they take it in with their looks, and this one theirs.
+        """
+        self.shelf = shelf if shelf is not None else Shelf()
         self.since: datetime = system.clock.wall()
         self._system = system
         self._host = host
@@ -103,6 +109,8 @@ class ClusterFleet:
         nodes, (_, of_lists), readings, control = await asyncio.gather(
             self._statuses(placed.nodes), self._lists(), self._readings(placed), self._control_reading()
         )
+        for reading in readings:
+            self.shelf.merge(reading.shelved, self.now())
         crashes = [alarms for reading in (*readings, *control) for alarms in reading.crashes]
         return (*nodes, *of_lists, Noticed(COORDINATOR, placed.alarms), *crashes)
 
@@ -163,6 +171,10 @@ class ClusterFleet:
         kept = [entries for _, entries in self._events.values()]
         return tuple(merge(*kept, key=lambda entry: entry.time))[-REMEMBERED_EVENTS:]
 
+    def logs(self) -> tuple[AuditFiles, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.logs`. Each host has its own, where it is."""
+        return ()
+
     async def measured(self) -> Measured:
         """See :meth:`peerkey_cli.fleet.Fleet.measured`. What runs on the hosts of this place."""
         try:
@@ -220,7 +232,7 @@ class ClusterFleet:
             raise Unavailable(message)
         return self.now()
 
-    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared) -> None:
+    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared | AlarmUnshelved) -> None:
         """See :meth:`peerkey_cli.fleet.Fleet.alarm_changed`.
 
         Each machine sees the alarms of all. The one that a node is on tells of it; of the rest, the first.
@@ -346,13 +358,16 @@ class ClusterFleet:
         control_here = [reading for reading in control if reading.place == self._place]
         of_cluster = (Noticed(COORDINATOR, placed.alarms),) if control_here or not control else ()
         crashes = [alarms for each in (*here.values(), *control_here) for alarms in each.crashes]
+        noticing, _ = together((*nodes, *of_lists, *of_cluster, *crashes))
+        now = self.now()
         return Measured(
-            now=self.now(),
+            now=now,
             up=True,
             nodes=nodes,
             revocation=revocation,
             hosts=tuple(map(_shown, actors)),
-            noticing=(*nodes, *of_lists, *of_cluster, *crashes),
+            noticing=noticing,
+            shelved=shelved_of(noticing, self.shelf, now),
             tally=self._totals.samples(),
         )
 
