@@ -120,7 +120,7 @@ def _wanted(name: str, log: AuditFiles, query: EventQuery, mark: int | None) -> 
     kind = None if query.kind is None else query.kind.encode()
     node = None if query.node is None else json.dumps(query.node).encode()
     since, until = _written(query.since), _written(query.until)
-    for line in _backwards_all(log, query.since, mark):
+    for line in _lines(log, mark):
         found = _BEGINNING.match(line)
         if found is None or (mark is not None and int(found[1]) >= mark):
             continue
@@ -149,7 +149,7 @@ def _written(time: datetime | None) -> bytes | None:
     return None if time is None else schemas.iso(time.astimezone(UTC)).encode()
 
 
-def _backwards_all(log: AuditFiles, since: datetime | None, mark: int | None) -> Iterator[bytes]:
+def _lines(log: AuditFiles, mark: int | None) -> Iterator[bytes]:
     """Yield the lines of all files of a log, the last one first.
 
     The newest file is opened first: whatever name it has when the others are read, it is read once.
@@ -161,15 +161,13 @@ def _backwards_all(log: AuditFiles, since: datetime | None, mark: int | None) ->
             same = os.fstat(newest.fileno()).st_ino
         full = log.full()
         if newest is not None:
-            yield from _backwards(newest)
+            yield from backwards(newest)
         for path in reversed(full):
             if mark is not None and _first(path) >= mark:
                 continue
             with suppress(FileNotFoundError), path.open("rb") as file:
-                known = os.fstat(file.fileno())
-                if known.st_ino == same or (since is not None and known.st_mtime < since.timestamp()):
-                    continue
-                yield from _backwards(file)
+                if os.fstat(file.fileno()).st_ino != same:
+                    yield from backwards(file)
 
 
 def _first(path: Path) -> int:
@@ -178,7 +176,7 @@ def _first(path: Path) -> int:
     return 0 if found is None else int(found[1])
 
 
-def _backwards(file: BinaryIO) -> Iterator[bytes]:
+def backwards(file: BinaryIO) -> Iterator[bytes]:
     """Yield the lines of a file, the last one first. What is longer than a line comes in pieces."""
     position, rest = os.fstat(file.fileno()).st_size, b""
     while position > 0:
