@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from peerkey_cli.following import followed
 from peerkey_cli.schemas import Events
 from tests.cli.background import Background, in_background
 from tests.cli.commands import document, peerkey
-from tests.cli.two_routers import two_routers
+from tests.cli.two_routers import UUIDS, two_routers
 from tests.support.hosts import wait_for
 
 UNREACHABLE = "Peer `west/node0` is not reachable."
@@ -221,7 +222,32 @@ def test_times_and_the_shelf_outlast_a_restart_and_nothing_is_raised_twice(tmp_p
     assert len(raised) == 1
 
 
+def test_a_node_with_a_wrong_clock_has_one_alarm_that_says_so_and_what_to_do(tmp_path: Path) -> None:
+    """By a clock that is a month behind, a certificate of yesterday begins in a month: so it looks here."""
+    routers, state = two_routers(tmp_path), tmp_path / "state"
+    ahead = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+    for name, uuid in UUIDS.items():
+        routers.certify(name, routers.ca.issue(uuid, not_before=ahead, not_after=ahead + timedelta(days=90)))
+    with in_background(routers.file, state):
+        wait_for(lambda: "clock" in types_of(state), 30)
+        (alarm,) = [each for each in listed(state) if each["type"] == "clock"]
+        text = peerkey("show", "alarms", "id", alarm["id"], "--state-dir", state).stdout
+
+        assert "certificate-bad" not in types_of(state)
+    assert "not valid yet by it: its own certificate" in alarm["message"]
+    assert "1. `date -u`" in text
+
+
 # --- helpers --------------------------------------------------------------------------------------
+
+
+def listed(state: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = document("show", "alarms", "--state-dir", state)["alarms"]
+    return found
+
+
+def types_of(state: Path) -> set[str]:
+    return {each["type"] for each in listed(state)}
 
 
 async def metrics(running: Any) -> str:  # noqa: ANN401 - a fleet
