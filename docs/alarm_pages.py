@@ -13,8 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from peerkey.observe.alarm_kinds import ALARM_KINDS  # noqa: E402 -- found beside this script
-from peerkey.observe.alarm_kinds.kind import AlarmKind  # noqa: E402
-from peerkey.observe.condensing import TOGETHER_FROM  # noqa: E402
+from peerkey.observe.alarm_kinds.kind import TOGETHER_FROM, AlarmKind  # noqa: E402
 
 TARGET = ROOT / "docs" / "alarms.md"
 
@@ -23,13 +22,13 @@ HEAD = f"""\
 
 # Alarms
 
-What each alarm means, and what to do about it at three in the morning. `peerkey show alarms` lists those that
-are there now, and `peerkey show alarms id ID` prints what stands here, with what happened around it. An alarm is
-there as long as its cause is, and goes by itself.
+What each alarm means, and what to do about it at three in the morning. `peerkey show alarms` lists those
+that are there now, and `peerkey show alarms id ID` prints what stands here, with what happened around it. An
+alarm is there as long as its cause is, and goes by itself.
 
 `peerkey shelve alarm ID --for 2h --reason "provider works on it"` takes one out of the list for a while, and
-`peerkey show alarms --cleared` shows those that have gone. Where {TOGETHER_FROM} or more of one kind have one cause,
-one alarm stands for all of them, and says how many there are.
+`peerkey show alarms --cleared` shows those that have gone. Where {TOGETHER_FROM} or more of one kind have one
+cause, one alarm stands for all of them, and says how many there are.
 
 | alarm | severity | category |
 |---|---|---|

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from peerkey.errors import Unavailable
 from peerkey.observe.alarm_history import AlarmHistory, Cleared, Raised, Standing
 from peerkey.observe.events import AlarmCleared, AlarmRaised, AlarmUnshelved
-from peerkey.observe.shelving import Shelf, Shelving
+from peerkey.observe.shelving import Shelf, Shelved, Shelving
 from peerkey_cli.noticed import together
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class AlarmTimes:
         self._together: frozenset[Cause] = frozenset()
         self._kept: object = self._state()
         self._turn = asyncio.Lock()
+        #: Why it could not be written when that was tried last; empty where it could.
+        self.fault = ""
 
     @property
     def standing(self) -> tuple[Standing, ...]:
@@ -97,9 +99,37 @@ class AlarmTimes:
             try:
                 await asyncio.to_thread(self._file.write, *written)
             except OSError as fault:
-                message = f"{self._file.path}: cannot be written: {fault.strerror}"
-                raise Unavailable(message) from fault
-            self._kept = state
+                self.fault = f"{self._file.path}: cannot be written: {fault.strerror}"
+                raise Unavailable(self.fault) from fault
+            self._kept, self.fault = state, ""
+
+    async def shelve(self, shelving: Shelving) -> None:
+        """Shelve something; it is on the disk when this returns.
+
+        :raises ShelfFull: there are too many.
+        :raises Unavailable: it cannot be written, and nothing is shelved.
+        """
+        former = self.shelf.every()
+        self.shelf.put(shelving)
+        await self._keep_or_restore(former)
+
+    async def unshelve(self, what: Shelved, now: datetime, by: str) -> bool:
+        """Take a shelving back; return whether there was one in force.
+
+        :raises Unavailable: it cannot be written, and nothing has changed.
+        """
+        former = self.shelf.every()
+        if self.shelf.lift(what, now, by) is None:
+            return False
+        await self._keep_or_restore(former)
+        return True
+
+    async def _keep_or_restore(self, former: tuple[Shelving, ...]) -> None:
+        try:
+            await self.keep()
+        except Unavailable:
+            self.shelf.restore(former)
+            raise
 
     def _state(self) -> object:
         """Return what is worth writing down: texts that change are not, each time."""

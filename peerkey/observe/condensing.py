@@ -4,7 +4,7 @@ A thousand peers below a CA that is not trusted any more, or behind an interface
 to an operator. Nodes notice what they notice; whoever shows alarms puts them together here. Alarms belong
 together that are of one kind, one severity and one :attr:`~peerkey.observe.alarms.Alarm.cause`:
 
-- of *one node*, where there are :data:`TOGETHER_FROM` of them: under that node;
+- of *one node*, where there are nine of them (:data:`TOGETHER_FROM`; a kind may say less): under that node;
 - of *many nodes*, where so many nodes have such alarms: under whoever stands at the top.
 
 Fewer are shown each by itself. What was together stays so until few are left (:data:`APART_BELOW`), so that
@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from peerkey.observe.alarm_kinds import ALARM_KINDS
-from peerkey.observe.alarms import NAMED_IN_ONE, Alarm, Severity, named
+from peerkey.observe.alarm_kinds.kind import TOGETHER_FROM
+from peerkey.observe.alarms import Alarm, Severity, named
 
-#: So many of one cause are one alarm: fewer are named in full by one anyway.
-TOGETHER_FROM: Final = NAMED_IN_ONE + 1
 #: Fewer than this come apart again.
 APART_BELOW: Final = 5
 #: Alarms of one kind whose causes are all different: more are told together whatever their causes.
@@ -72,18 +71,25 @@ def condensed(
     shown: dict[str, list[Alarm]] = {}
     merged: set[Cause] = set()
     for cause, nodes in groups.items():
-        if len(nodes) >= (APART_BELOW if cause in together else TOGETHER_FROM):
+        if len(nodes) >= _enough(cause, together):
             merged.add(cause)
             shown.setdefault(top, []).append(_one_for(cause, nodes))
             continue
         for node, alarms in nodes.items():
             own = cause._replace(node=node)
-            if len(alarms) >= (APART_BELOW if own in together else TOGETHER_FROM):
+            if len(alarms) >= _enough(own, together):
                 merged.add(own)
                 shown.setdefault(node, []).append(_one_for(own, {node: alarms}))
             else:
                 shown.setdefault(node, []).extend(alarms.values())
     return tuple(Noticed(node, tuple(alarms)) for node, alarms in shown.items()), frozenset(merged)
+
+
+def _enough(cause: Cause, together: Collection[Cause]) -> int:
+    """Return of how many alarms, or of alarms of how many nodes, one is made."""
+    kind = ALARM_KINDS.get(cause.kind)
+    enough = TOGETHER_FROM if kind is None else kind.together_from
+    return min(enough, APART_BELOW) if cause in together else enough
 
 
 def _groups(noticing: Iterable[Noticing]) -> dict[Cause, dict[str, dict[str, Alarm]]]:

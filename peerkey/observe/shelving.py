@@ -82,7 +82,8 @@ class Shelf:
 
     def __init__(self, shelvings: Iterable[Shelving] = ()) -> None:
         """Begin with these."""
-        self._shelvings = {each.what: each for each in shelvings}
+        self._shelvings: dict[Shelved, Shelving] = {}
+        self.restore(shelvings)
 
     def covering(self, alarm: str, kind: str, node: str, now: datetime) -> Shelving | None:
         """Return the shelving that an alarm is under; the one that ends last, where there are several."""
@@ -121,6 +122,10 @@ class Shelf:
         at = max(now, former.at + timedelta(microseconds=1))
         self._shelvings[what] = replace(former, at=at, by=by, lifted=True)
         return former
+
+    def restore(self, shelvings: Iterable[Shelving]) -> None:
+        """Hold these, and no others."""
+        self._shelvings = {each.what: each for each in shelvings}
 
     def merge(self, others: Iterable[Shelving], now: datetime) -> bool:
         """Take in what others have and has not ended; tell whether that was news.

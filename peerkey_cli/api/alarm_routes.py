@@ -101,8 +101,7 @@ def alarm_acts(fleet: Fleet, times: AlarmTimes) -> APIRouter:
             raise NotFound(message)
         until = now + timedelta(seconds=wanted.seconds)
         shelving = Shelving(*what, now, until, _who(request), wanted.reason)
-        times.shelf.put(shelving)
-        await times.keep()
+        await times.shelve(shelving)
         told = until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         await fleet.record(_of(what), AlarmShelved(*what, told, shelving.by, shelving.reason))
         covered = sum(times.shelving(each, now) == shelving for each in times.standing)
@@ -114,10 +113,9 @@ def alarm_acts(fleet: Fleet, times: AlarmTimes) -> APIRouter:
         now = await _look(fleet, times)
         what = _what(wanted.alarm, wanted.type, wanted.node)
         who = _who(request)
-        if times.shelf.lift(what, now, who) is None:
+        if not await times.unshelve(what, now, who):
             message = f"{what} is not shelved; `peerkey show alarms --shelved` lists what is"
             raise NotFound(message)
-        await times.keep()
         await fleet.record(_of(what), AlarmUnshelved(*what, who))
         return schemas.Unshelved(time=now)
 

@@ -95,8 +95,10 @@ async def _look(fleet: Fleet, times: AlarmTimes) -> None:
 
 
 async def _keep(times: AlarmTimes) -> None:
-    """Write down what has changed; where that fails, the next look tries again."""
+    """Write down what has changed; where that fails, the next look tries again, and one line says so."""
+    former = times.fault
     try:
         await times.keep()
     except Unavailable as fault:
-        structlog.get_logger("api").warning("alarms are not kept", reason=str(fault))
+        if times.fault != former:
+            structlog.get_logger("api").warning("alarms are not kept", reason=str(fault))

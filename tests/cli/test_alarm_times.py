@@ -76,6 +76,21 @@ def test_a_disk_that_is_full_is_tried_again(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "alarms.json").exists()
 
 
+def test_what_cannot_be_kept_is_not_shelved_and_stays_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = AlarmTimes(file=AlarmFile(tmp_path / "alarms.json"), now=NOW)
+    asyncio.run(times.shelve(SHELVED))
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", full_disk)
+        with pytest.raises(Unavailable):
+            asyncio.run(times.shelve(replace(SHELVED, node="west/node0")))
+        with pytest.raises(Unavailable):
+            asyncio.run(times.unshelve(SHELVED.what, NOW, "bob"))
+
+    assert times.shelf.every() == (SHELVED,)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -234,6 +234,7 @@ def test_a_node_with_a_wrong_clock_has_one_alarm_that_says_so_and_what_to_do(tmp
         text = peerkey("show", "alarms", "id", alarm["id"], "--state-dir", state).stdout
 
         assert "certificate-bad" not in types_of(state)
+    assert alarm["message"].startswith("The clocks of 2 nodes may be wrong: `east/node0, west/node0`.")
     assert "not valid yet by it: its own certificate" in alarm["message"]
     assert "1. `date -u`" in text
 

@@ -75,6 +75,17 @@ def test_a_process_of_many_nodes_with_a_wrong_clock_has_one_alarm() -> None:
     assert alarm.message.startswith("The clocks of 200 nodes may be wrong: ")
 
 
+def test_two_nodes_of_a_process_have_one_clock_and_one_alarm() -> None:
+    nodes = [Node((early(1), early(2)), ("p1/a", "p2/a"), f"r{n}/a") for n in range(2)]
+
+    found, _ = condensed(with_clocks(nodes), "authority")
+
+    ((alarm,),) = (each.alarms for each in found)
+    assert alarm.message.startswith(
+        "The clocks of 2 nodes may be wrong: `r0/a, r1/a`. One of them: The clock of"
+    )
+
+
 @pytest.mark.parametrize(("by", "said"), [(3 * 3600, "set ahead by 3:00:00"), (-90, "set back by 0:01:30")])
 def test_a_clock_that_is_set_while_the_node_runs_is_told_for_an_hour(by: int, said: str) -> None:
     before = ClockWatch().looked(NOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from peerkey.observe.alarm_kinds.kind import TOGETHER_FROM
 from peerkey.observe.alarms import (
     Alarm,
     Severity,
@@ -15,7 +16,7 @@ from peerkey.observe.alarms import (
     peer_certificate_invalid,
     peer_unreachable,
 )
-from peerkey.observe.condensing import MOST_OF_A_KIND, TOGETHER_FROM, Noticed, condensed
+from peerkey.observe.condensing import MOST_OF_A_KIND, Noticed, condensed
 
 TOP = "authority"
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from peerkey.observe.alarms import Category, Severity
+from peerkey.observe.alarms import NAMED_IN_ONE, Category, Severity
+
+#: What :attr:`AlarmKind.together_from` is, unless a kind says otherwise.
+TOGETHER_FROM: Final = NAMED_IN_ONE + 1
 
 
 class Origin(StrEnum):
@@ -37,6 +41,8 @@ class AlarmKind:
     events: tuple[str, ...] = ()
     #: What one alarm says that stands for many of them; ``{count}`` is how many there are.
     many: str = ""
+    #: So many of one cause are one alarm: fewer are named in full by one anyway.
+    together_from: int = TOGETHER_FROM
 
     @property
     def page(self) -> str:

@@ -121,5 +121,7 @@ KINDS: Final = (
         ),
         events=("system.peer_certificate_validation", "certificate", "alarm"),
         many="The clocks of {count} nodes may be wrong",
+        # Nodes of one machine have one clock.
+        together_from=2,
     ),
 )
