@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 from actors.names import belongs_to
 from peerkey.observe.alarms import actor_crashing, actor_failed
 from peerkey.observe.events import ActorCrashed, ActorFailed
+from peerkey.observe.own_alarms import store_failing
+from runtime.errors import StoreUnavailable
 from runtime.events import Crashed, Ended, Failed, Overdue, Restarted
 
 if TYPE_CHECKING:
@@ -111,6 +113,9 @@ class CrashWatch:
             node = belongs_to(name)
             if record.failed:
                 found.setdefault(node, []).append(actor_failed(node, name, record.error))
+            elif record.looping(now) and record.error == StoreUnavailable.__name__:
+                # Every write that fails ends its actor: what is wrong is not the actor.
+                found.setdefault(node, []).append(store_failing(node, "it cannot be read or written"))
             elif record.looping(now):
                 found.setdefault(node, []).append(actor_crashing(node, name, record.error))
         return tuple(ActorAlarms(node, tuple(alarms)) for node, alarms in sorted(found.items()))

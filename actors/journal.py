@@ -184,6 +184,16 @@ class FileJournal(MemoryJournal):
         """Where the log ends."""
         return self._log.head
 
+    @property
+    def unwritten(self) -> int:
+        """How many events are in memory only since one could be written last."""
+        return sum(lost.events for lost in self._lost.values())
+
+    @property
+    def reason(self) -> str:
+        """Why the last one was not written."""
+        return self._reason
+
     def counted(self) -> Counted:
         """See :class:`MemoryJournal`. What could not be written is counted all the same."""
         found = self._statistics.copy()

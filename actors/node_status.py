@@ -143,6 +143,7 @@ def _alarms(desk: Desk) -> Iterator[alarms.Alarm]:
     reports = [line.report for line in desk.paths if line.report is not None]
     down = [report.path for report in reports if report.state != "in-service"]
     if down and len(down) == len(reports):
-        yield alarms.peer_unreachable(name)
+        interfaces = dict.fromkeys(path.partition(">")[0] for path in down)
+        yield alarms.peer_unreachable(name, ", ".join(interfaces))
     else:
         yield from (alarms.path_down(name, path) for path in down)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -25,6 +27,8 @@ D = TypeVar("D", bound=schemas.Document)
 
 #: A system that is busy answers late; one that hangs never does.
 TIMEOUT_SECONDS: Final = 15.0
+#: A stream says every fifteen seconds that it is still there.
+STREAM_TIMEOUT_SECONDS: Final = 60.0
 
 _NOT_FOUND: Final = 404
 _SERVER_ERRORS: Final = 500
@@ -87,6 +91,34 @@ class Client:
         body = request.model_dump(mode="json", exclude_none=True)
         return self._ask("PUT", name, kind, body=body, headers={"If-Match": if_match})
 
+    @contextmanager
+    def following(self, name: str, last: str | None, **parameters: str | None) -> Iterator[Iterator[str]]:
+        """Open the stream of server-sent events ``/v1/<name>`` and yield its lines, until it ends.
+
+        ``last`` is the id of the last event that is known.
+
+        :raises Unreachable: nobody answers.
+        :raises Refused: the system said no, and why.
+        """
+        given = {key: value for key, value in parameters.items() if value is not None}
+        transport, url, headers = self._way()
+        if last is not None:
+            headers["Last-Event-ID"] = last
+        # It says that it is still there more often than that.
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, read=STREAM_TIMEOUT_SECONDS)
+        try:
+            with (
+                httpx.Client(transport=transport, base_url=url, headers=headers, timeout=timeout) as http,
+                http.stream("GET", f"/v1/{name}", params=given) as response,
+            ):
+                if not response.is_success:
+                    response.read()
+                    raise self._problem(response)
+                yield response.iter_lines()
+        except httpx.HTTPError as fault:
+            message = f"{self._path}: the stream broke ({fault}); is `peerkey run` still there?"
+            raise Unreachable(message) from fault
+
     def _ask(
         self,
         method: str,
@@ -101,13 +133,7 @@ class Client:
 
         :raises Unreachable: nobody listens, or what answers is no peerkey of this version.
         """
-        if isinstance(self._path, RemoteSystem):
-            transport, url = self._path.transport(), self._path.url
-            common = {"Authorization": f"Bearer {self._path.token.reveal().decode()}"}
-        else:
-            _knock(self._path)
-            transport, url = httpx.HTTPTransport(uds=str(self._path)), "http://peerkey"
-            common = {}
+        transport, url, common = self._way()
         try:
             with httpx.Client(
                 transport=transport, base_url=url, headers=common, timeout=TIMEOUT_SECONDS
@@ -122,14 +148,33 @@ class Client:
         except httpx.HTTPError as fault:
             message = f"{self._path}: the connection broke ({fault}); is `peerkey run` still there?"
             raise Unreachable(message) from fault
+        if not response.is_success:
+            raise self._problem(response)
         try:
-            if response.is_success:
-                return kind.model_validate_json(response.content)
+            return kind.model_validate_json(response.content)
+        except ValidationError:
+            raise self._stranger() from None
+
+    def _way(self) -> tuple[httpx.HTTPTransport, str, dict[str, str]]:
+        """Return what carries a request, where to, and the headers that it needs."""
+        if isinstance(self._path, RemoteSystem):
+            bearer = {"Authorization": f"Bearer {self._path.token.reveal().decode()}"}
+            return self._path.transport(), self._path.url, bearer
+        _knock(self._path)
+        return httpx.HTTPTransport(uds=str(self._path)), "http://peerkey", {}
+
+    def _problem(self, response: httpx.Response) -> Exception:
+        """Return the error that an answer stands for."""
+        try:
             problem = schemas.Problem.model_validate_json(response.content)
         except ValidationError:
-            message = f"{self._path}: what listens there does not answer as this version of peerkey does"
-            raise Unreachable(message) from None
-        raise _refusal(response.status_code, problem)
+            return self._stranger()
+        return _refusal(response.status_code, problem)
+
+    def _stranger(self) -> Unreachable:
+        return Unreachable(
+            f"{self._path}: what listens there does not answer as this version of peerkey does"
+        )
 
 
 def _knock(path: Path) -> None:
@@ -147,8 +192,8 @@ def _knock(path: Path) -> None:
             todo = "it is another user's system; become the user that runs it"
         except ConnectionRefusedError:
             todo = (
-                "nobody answers; the system that listened there has died without a word, and its log says more. "
-                "Start it again with `peerkey run`: its keys are kept"
+                "nobody answers; the system that listened there has died without a word, and its log says "
+                "more. Start it again with `peerkey run`: its keys are kept"
             )
         except OSError:
             todo = "nobody answers; is `peerkey run` still there?"

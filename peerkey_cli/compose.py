@@ -34,6 +34,7 @@ from peerkey.config.reload_plan import Deployment
 from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey_cli.embedded import Running
 from peerkey_cli.files import read_file
+from peerkey_cli.own_watch import OwnWatch, last_written
 from peerkey_cli.renewing import EstEnroller
 from peerkey_cli.syslog import Syslog
 from runtime.backends.local import LocalSystem
@@ -82,6 +83,7 @@ async def composed(
         keystore = KeyStores(state.sealing_key, home=home_of(plan.key_file for plan in plans))
         store = await _store(stack, state, keystore)
         await _require_unsealed(store, plans, state)
+        written = last_written(state.journal)
         journal = journal_at(stack, state.journal, syslog)
         wire = UdpWire()
         stack.push_async_callback(wire.close)
@@ -110,8 +112,9 @@ async def composed(
             AUTHORITY,
             supervision=PATIENT,
         )
+        own = OwnWatch(clock, journal, written)
         now = system.clock.wall()
-        yield Running(system, authority, crashes, journal, state, now, keystore, deployed, plans_of)
+        yield Running(system, authority, crashes, journal, state, now, keystore, deployed, plans_of, own)
 
 
 class SshWhereWanted:

@@ -18,6 +18,7 @@ import structlog
 
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
+from peerkey_cli.alarm_file import AlarmFile
 from peerkey_cli.api.remote import Remote
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
@@ -73,8 +74,17 @@ async def serve(
             reload = reloading(running, door)
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
-            file = ConfigurationFile(plans)
-            answering = serving(running, api, remote=door, reload=reload, custody=custody, configuration=file)
+            if door is not None:
+                running.own.add(door.alarms)
+            answering = serving(
+                running,
+                api,
+                remote=door,
+                reload=reload,
+                custody=custody,
+                configuration=ConfigurationFile(plans),
+                kept=AlarmFile(state.alarms),
+            )
             async with Reloads(reload), answering, measured(running, metrics):
                 nodes = [plan.name for plan in plans.latest]
                 more = {} if remote is None else {"remote": remote.url}

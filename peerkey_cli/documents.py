@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from actors.crl.port import shown
-from actors.names import AUTHORITY, node_actor
 from peerkey.config.findings import ConfigurationFaults
+from peerkey.observe.alarm_history import Standing, alarm_id
 from peerkey.pki.faults import CertificateState
 from peerkey_cli import advice, schemas
+from peerkey_cli.alarm_documents import standing_alarms
 from peerkey_cli.certificate_documents import described
+from peerkey_cli.event_log import EventQuery
+from peerkey_cli.noticed import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,11 +22,8 @@ if TYPE_CHECKING:
     from actors.crl.status import RevocationStatus, SourceStatus
     from actors.journal import Entry
     from actors.messages import NodeStatus, PathStatus, PeerStatus
-    from peerkey.observe.alarms import Alarm
+    from peerkey.observe.condensing import Noticing
     from peerkey_cli.fleet import HostActors
-
-#: What tells alarms of one node apart; a few hundred are there at the worst.
-_ID_DIGITS: Final = 8
 
 _IN_SERVICE: Final = "in-service"
 
@@ -78,70 +77,45 @@ def ha(fleet: Iterable[NodeStatus], now: datetime) -> schemas.HaNodes:
     return schemas.HaNodes(time=now, nodes=found)
 
 
-def alarm_id(node: str, alarm: Alarm) -> str:
-    """Return what names an alarm: the same for as long as its cause lasts, also over a restart."""
-    return f"{node}:{sha256(alarm.identity.encode()).hexdigest()[:_ID_DIGITS]}"
-
-
-class Noticing(Protocol):
-    """Whoever notices what is wrong: a node, or what watches over its actors."""
-
-    @property
-    def node(self) -> str:
-        """The node, as ``router/node``, or the actor at the top."""
-        ...
-
-    @property
-    def alarms(self) -> tuple[Alarm, ...]:
-        """What is wrong now."""
-        ...
-
-
 def alarms(noticing: Iterable[Noticing], since: Mapping[str, datetime], now: datetime) -> schemas.Alarms:
     """Return what is wrong, the latest last. ``since`` says of each id when it was first seen."""
-    found = []
-    for node in noticing:
-        for alarm in node.alarms:
-            name = alarm_id(node.node, alarm)
-            found.append(
-                schemas.Alarm(
-                    id=name,
-                    time=since.get(name, now),
-                    severity=alarm.severity.value,
-                    node=node.node,
-                    source=alarm.source,
-                    category=alarm.category.value,
-                    process=AUTHORITY if node.node == AUTHORITY else f"{AUTHORITY}/{node_actor(node.node)}",
-                    message=alarm.message,
-                )
-            )
-    return schemas.Alarms(time=now, alarms=tuple(sorted(found, key=lambda each: (each.time, each.id))))
+    noticed, _ = together(noticing)
+    found = (
+        Standing(name, each.node, alarm, raised, (raised,))
+        for each in noticed
+        for alarm in each.alarms
+        for name in (alarm_id(each.node, alarm),)
+        for raised in (since.get(name, now),)
+    )
+    return standing_alarms(
+        [(each, None) for each in sorted(found, key=lambda each: (each.since, each.id))], now
+    )
 
 
 def events(
-    entries: Iterable[Entry], now: datetime, *, kind: str | None = None, since: datetime | None = None
+    entries: Iterable[Entry],
+    now: datetime,
+    *,
+    kind: str | None = None,
+    since: datetime | None = None,
+    wanted: EventQuery | None = None,
 ) -> schemas.Events:
-    """Return audit events, oldest first: of one type or of all below it, from a time on."""
-    chosen = [
-        entry
-        for entry in entries
-        if (since is None or entry.time >= since)
-        and (kind is None or kind == entry.event.TYPE or entry.event.TYPE.startswith(f"{kind}."))
-    ]
-    return schemas.Events(
-        time=now,
-        events=tuple(
-            schemas.Event(
-                time=entry.time,
-                type=entry.event.TYPE,
-                node=entry.node,
-                title=entry.event.TITLE,
-                description=entry.event.description(),
-                detail=entry.event.detail(),
-                permitted=True,
-            )
-            for entry in chosen
-        ),
+    """Return audit events, oldest first: of one type or of all below it, from a time on, or those wanted."""
+    query = wanted or EventQuery(kind, since)
+    chosen = [each for each in entries if query.wants(each.event.TYPE, each.node, each.time)]
+    return schemas.Events(time=now, events=tuple(map(event, chosen)))
+
+
+def event(entry: Entry) -> schemas.Event:
+    """Return one audit event."""
+    return schemas.Event(
+        time=entry.time,
+        type=entry.event.TYPE,
+        node=entry.node,
+        title=entry.event.TITLE,
+        description=entry.event.description(),
+        detail=entry.event.detail(),
+        permitted=True,
     )
 
 

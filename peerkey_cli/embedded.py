@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from actors.audit_files import AuditFiles
 from actors.cluster.messages import HostPlace, NodePlace, PlacementStatus
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.deployed import restart_alarms
@@ -15,7 +16,10 @@ from actors.messages import FetchLists, GetFleet, GetPlans, Rekey, ReleasePin, R
 from actors.names import AUTHORITY
 from peerkey.config.reload_plan import foretell
 from peerkey.errors import Unavailable
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Noticed, Statistics
+from peerkey.observe.condensing import Noticed
+from peerkey.observe.shelving import Shelf
+from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.noticed import shelved_of, together
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
@@ -29,8 +33,9 @@ if TYPE_CHECKING:
     from actors.keystores.stores import KeyStores
     from actors.messages import NodeStatus
     from peerkey.config.reload_plan import Foretold, RestartNeeded
-    from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
-    from peerkey_cli.documents import Noticing
+    from peerkey.observe.condensing import Noticing
+    from peerkey.observe.events import AlarmCleared, AlarmRaised, AlarmUnshelved, Event
+    from peerkey_cli.own_watch import OwnWatch
     from peerkey_cli.state import StateDirectory
     from runtime.backends.local import LocalSystem
     from runtime.ref import Ref
@@ -49,6 +54,9 @@ class Running:
     keystore: KeyStores
     deployed: Deployed
     plans_of: PlansOf | None
+    #: Watches what this process goes by itself.
+    own: OwnWatch
+    shelf: Shelf = field(default_factory=Shelf)
 
     def now(self) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.now`."""
@@ -69,9 +77,9 @@ class Running:
         except RuntimeFault:
             crashes = self.crashes.alarms()
             if any(each.node == AUTHORITY for each in crashes):
-                return crashes
+                return (*crashes, *self.own.noticed())
             raise
-        return (*nodes, revocation, *self._restart(), *self.crashes.alarms())
+        return (*nodes, revocation, *self._restart(), *self.crashes.alarms(), *self.own.noticed())
 
     async def hosts(self) -> tuple[HostActors, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.hosts`."""
@@ -109,6 +117,10 @@ class Running:
         """See :meth:`peerkey_cli.fleet.Fleet.events`."""
         return self.journal.recent()
 
+    def logs(self) -> tuple[AuditFiles, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.logs`."""
+        return () if self.journal.unwritten else (AuditFiles(self.state.journal),)
+
     async def measured(self) -> Measured:
         """See :meth:`peerkey_cli.fleet.Fleet.measured`."""
         nodes: tuple[NodeStatus, ...] = ()
@@ -117,13 +129,18 @@ class Running:
             nodes, revocation = await asyncio.gather(self.nodes(), self.revocation())
         except RuntimeFault:
             up = False
+        now = self.now()
+        noticing, _ = together(
+            (*nodes, revocation, *self._restart(), *self.crashes.alarms(), *self.own.noticed())
+        )
         return Measured(
-            now=self.now(),
+            now=now,
             up=up,
             nodes=nodes,
             revocation=revocation,
             hosts=(self._host(),),
-            noticing=(*nodes, revocation, *self._restart(), *self.crashes.alarms()),
+            noticing=noticing,
+            shelved=shelved_of(noticing, self.shelf, now),
             tally=self.journal.tally.samples(),
         )
 
@@ -169,7 +186,7 @@ class Running:
         self.journal.clear_statistics(now, AUTHORITY)
         return now
 
-    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared) -> None:
+    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared | AlarmUnshelved) -> None:
         """See :meth:`peerkey_cli.fleet.Fleet.alarm_changed`."""
         self.journal.record(self.now(), node, event)
 

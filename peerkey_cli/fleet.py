@@ -14,28 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
+    from actors.audit_files import AuditFiles
     from actors.cluster.messages import PlacementStatus
     from actors.crl.status import RevocationStatus
     from actors.journal import Entry
     from actors.messages import NodeStatus
     from metrics.exporter import Samples
     from peerkey.config.reload_plan import Foretold, RestartNeeded
-    from peerkey.observe.alarms import Alarm
-    from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
+    from peerkey.observe.condensing import Noticing
+    from peerkey.observe.events import AlarmCleared, AlarmRaised, AlarmUnshelved, Event
     from peerkey.observe.security_stats import Counted
-    from peerkey_cli.documents import Noticing
+    from peerkey.observe.shelving import Shelf
     from runtime.info import ActorInfo, SystemInfo
 
 #: How long the actors may take. Below the patience of :mod:`peerkey_cli.client`.
 ANSWER_WITHIN: Final = timedelta(seconds=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """What is wrong with what is no node."""
-
-    node: str
-    alarms: tuple[Alarm, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +55,12 @@ class Measured:
     nodes: Sequence[NodeStatus]
     revocation: RevocationStatus
     hosts: Sequence[HostActors]
+    #: What is wrong, one alarm for each cause.
     noticing: Sequence[Noticing]
     #: What the audit events of this machine have counted.
     tally: Samples
+    #: Which of the alarms in ``noticing`` are shelved, by :func:`peerkey.observe.alarm_history.alarm_id`.
+    shelved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +83,11 @@ class Fleet(Protocol):
         """When what answers here was started."""
         ...
 
+    @property
+    def shelf(self) -> Shelf:
+        """What is shelved. On a cluster, every look at what is wrong takes in what the others have."""
+        ...
+
     def now(self) -> datetime:
         """Return the time by the clock that the actors go by."""
         ...
@@ -100,7 +101,7 @@ class Fleet(Protocol):
         ...
 
     async def noticing(self) -> tuple[Noticing, ...]:
-        """Return everybody who notices what is wrong.
+        """Return everybody who notices what is wrong, each by itself: see :mod:`peerkey_cli.noticed`.
 
         Where the authority cannot answer because it crashes itself, that is what is wrong.
         """
@@ -116,6 +117,13 @@ class Fleet(Protocol):
 
     async def events(self) -> tuple[Entry, ...]:
         """Return the latest audit events, oldest first."""
+        ...
+
+    def logs(self) -> tuple[AuditFiles, ...]:
+        """Return the audit logs that hold what :meth:`events` remembers, and all before it.
+
+        None where an event may be in memory only, or in a log on another machine.
+        """
         ...
 
     async def measured(self) -> Measured:
@@ -167,8 +175,11 @@ class Fleet(Protocol):
         """
         ...
 
-    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared) -> None:
-        """Record that an alarm of a node was raised or cleared: once, however many look at it."""
+    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared | AlarmUnshelved) -> None:
+        """Record that an alarm of a node was raised or cleared: once, however many look at it.
+
+        The same goes for a shelving of it that has ended.
+        """
         ...
 
     async def record(self, node: str, event: Event) -> datetime:

@@ -236,43 +236,41 @@ def alarms(document: schemas.Alarms, colours: bool) -> list[str]:
     titles = ("ID", "Time", "Severity", "Source", "Category", "Message")
     rows = [
         (alarm.id, iso(alarm.time), alarm.severity, alarm.source, alarm.category, alarm.message)
+        if alarm.present
+        else (alarm.id, iso(alarm.time), alarm.severity, alarm.source, alarm.category, _comes_and_goes(alarm))
         for alarm in document.alarms
     ]
     more = [] if rows else ["", " There are no alarms."]
     if any(alarm.category == "peer" for alarm in document.alarms):
         more = ["", *prose("`peerkey show peers` says of each peer why, and what to do next.")]
+    if document.shelved:
+        more += ["", f" Shelved and not shown: {document.shelved}."]
     return ["✔ Retrieving alarms...", "", *table(titles, rows, colours=colours), *more]
 
 
-def alarm(document: schemas.Alarms, colours: bool) -> list[str]:
-    """Return ``show alarms id ID``: a block."""
-    lines = ["✔ Retrieving alarms..."]
-    for each in document.alarms:
-        fields = (
-            ("Time", iso(each.time)),
-            ("Severity", each.severity),
-            ("Source", each.source),
-            ("Category", each.category),
-            ("Process", each.process),
-            ("Message", each.message),
-        )
-        lines += ["", *block(f"Alarm: {each.id}", fields, colours=colours)]
-    return lines
+def _comes_and_goes(alarm: schemas.Alarm) -> str:
+    """Return the message of an alarm whose cause is away at this moment."""
+    return f"{alarm.message} (comes and goes, {alarm.times} times; away now)"
 
 
 def events(document: schemas.Events, colours: bool) -> list[str]:
     """Return ``show events``: a block for each."""
     lines = ["✔ Retrieving audit events..."]
-    for event in document.events:
-        fields = (
-            ("Type", event.type),
-            ("Node", event.node),
-            ("Description", event.description),
-            ("Json Event Detail", json.dumps(event.detail, separators=(",", ":"), ensure_ascii=False)),
-            ("Permitted", event.permitted),
-        )
-        lines += ["", *block(f"{iso(event.time)} {event.title}", fields, colours=colours)]
+    for each in document.events:
+        lines += ["", *event(each, colours)]
     return lines if document.events else [*lines, "", " There are no such events."]
+
+
+def event(document: schemas.Event, colours: bool) -> list[str]:
+    """Return one audit event: a block."""
+    fields = (
+        ("Type", document.type),
+        ("Node", document.node),
+        ("Description", document.description),
+        ("Json Event Detail", json.dumps(document.detail, separators=(",", ":"), ensure_ascii=False)),
+        ("Permitted", document.permitted),
+    )
+    return block(f"{iso(document.time)} {document.title}", fields, colours=colours)
 
 
 def stats_security(document: schemas.SecurityStats, colours: bool) -> list[str]:

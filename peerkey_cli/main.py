@@ -22,6 +22,7 @@ from peerkey_cli.commands import (
     import_,
     pki,
     run,
+    shelve,
     show,
     simulate,
     wire,
@@ -72,6 +73,7 @@ pki.register(app)
 wire.register(app)
 events.register(app)
 clear.register(app)
+shelve.register(app)
 
 if __name__ == "__main__":
     app(prog_name="peerkey")

@@ -11,8 +11,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from peerkey.observe.shelving import LONGEST, REASON_CHARACTERS
+
 #: No name of a configuration is longer, a router's and a node's together.
 MAXIMUM_NAME_CHARACTERS: Final = 512
+#: As :mod:`peerkey.observe.shelving` has them.
+MAXIMUM_SHELVING_SECONDS: Final = int(LONGEST.total_seconds())
+MAXIMUM_REASON_CHARACTERS: Final = REASON_CHARACTERS
 
 
 def iso(time: datetime) -> str:
@@ -24,12 +29,9 @@ Time = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 
 
 class Document(BaseModel):
-    """What all documents have in common: they do not change, and hold nothing that is not declared.
+    """What all documents have in common: they do not change, and hold nothing that is not declared."""
 
-    How one is checked is worked out when the first of its kind is made: a command has one kind, not sixty.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Path(Document):
@@ -306,6 +308,13 @@ class Alarm(Document):
     category: str
     process: str
     message: str
+    #: Its page in ``docs/alarms.md``.
+    type: str
+    #: How often it was raised within the last day.
+    times: int = 1
+    #: Whether its cause is there at this moment; where not, it comes and goes.
+    present: bool = True
+    shelved_until: Time | None = None
 
 
 class Alarms(Document):
@@ -313,6 +322,86 @@ class Alarms(Document):
 
     time: Time
     alarms: tuple[Alarm, ...]
+    #: How many are there and not listed, because they are shelved.
+    shelved: int = 0
+
+
+class ClearedAlarm(Document):
+    """One thing that was wrong."""
+
+    id: str
+    time: Time
+    severity: Literal["critical", "major", "minor"]
+    node: str
+    source: str
+    category: str
+    process: str
+    message: str
+    type: str
+    times: int
+    cleared: Time
+    lasted_seconds: float
+
+
+class ClearedAlarms(Document):
+    """``show alarms --cleared``."""
+
+    time: Time
+    alarms: tuple[ClearedAlarm, ...]
+
+
+class Shelving(Document):
+    """What is shelved: one alarm by its id, or a type of alarms, of one node or (empty) of all."""
+
+    alarm: str
+    type: str
+    node: str
+    since: Time
+    until: Time
+    by: str
+    reason: str
+    #: Those that are there under it.
+    alarms: tuple[Alarm, ...]
+
+
+class Shelvings(Document):
+    """``show alarms --shelved``."""
+
+    time: Time
+    shelvings: tuple[Shelving, ...]
+
+
+class ShelveRequest(Document):
+    """What is to be shelved: an ``alarm``, or a ``type``, of one ``node`` if that is given."""
+
+    alarm: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)] | None = None
+    type: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)] | None = None
+    node: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)] | None = None
+    seconds: Annotated[int, Field(ge=1, le=MAXIMUM_SHELVING_SECONDS)]
+    reason: Annotated[str, Field(min_length=1, max_length=MAXIMUM_REASON_CHARACTERS)]
+
+
+class UnshelveRequest(Document):
+    """What is to be shelved no more, named as it was shelved."""
+
+    alarm: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)] | None = None
+    type: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)] | None = None
+    node: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)] | None = None
+
+
+class Shelved(Document):
+    """``shelve alarm``."""
+
+    time: Time
+    until: Time
+    #: How many alarms are there under it.
+    alarms: int
+
+
+class Unshelved(Document):
+    """``unshelve alarm``."""
+
+    time: Time
 
 
 class Event(Document):
@@ -331,6 +420,26 @@ class Events(Document):
     """``show events``."""
 
     time: Time
+    events: tuple[Event, ...]
+    #: ``log``: from the files of the audit log. ``memory``: what the processes of the system remember.
+    source: Literal["log", "memory"] = "memory"
+    #: The cursor of those before these; ``null`` where there are none.
+    older: str | None = None
+
+
+class AlarmExplained(Document):
+    """``show alarms id ID``: the one alarm, what it means, and what to do."""
+
+    time: Time
+    alarms: tuple[Alarm, ...]
+    means: str
+    todo: tuple[str, ...]
+    #: Where that is written in the documents.
+    page: str
+    #: When it was raised within the last day, oldest first.
+    raised: tuple[Time, ...]
+    shelving: Shelving | None
+    #: The latest that belong to it, oldest first.
     events: tuple[Event, ...]
 
 

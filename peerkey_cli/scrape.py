@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.crl.status import RevocationStatus
     from actors.messages import NodeStatus
     from metrics.exporter import Samples
-    from peerkey_cli.documents import Noticing
+    from peerkey.observe.condensing import Noticing
     from peerkey_cli.fleet import Fleet, HostActors, Measured
 
 _ALONE: Final = ()

@@ -7,6 +7,7 @@
                   ``docs/formats/master-crl.md``; beside it the last good lists of each address
 ``events.jsonl``  the audit log, in the form of ``docs/formats/audit-log.md``; beside it its full files,
                   ``events.….jsonl``, and ``events.checkpoint``
+``alarms.json``   since when alarms are there, and which are shelved
 ``api.sock``      the admin API, for its owner alone
 ``identity``      the UUID of the node, made on first need and never again; ``/etc/peerkey/identity`` where
                   that is there
@@ -75,6 +76,11 @@ class StateDirectory:
     def journal(self) -> Path:
         """The audit log."""
         return self.path / "events.jsonl"
+
+    @property
+    def alarms(self) -> Path:
+        """Since when alarms are there, and which are shelved."""
+        return self.path / "alarms.json"
 
     @property
     def revocation(self) -> Path:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from actors.crashes import CrashWatch
     from actors.journal import MemoryJournal
     from peerkey.observe.alarms import Alarm
+    from peerkey.observe.shelving import Shelf, Shelving
     from runtime.system import ActorSystem
 
 #: What the actor is called on every host.
@@ -56,6 +57,8 @@ class Readings:
     totals: SystemInfo | None = None
     #: The security statistics.
     statistics: SecurityCounted = field(default_factory=SecurityCounted)
+    #: What is shelved, where it speaks for its machine: the others take it in.
+    shelved: tuple[Shelving, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,21 @@ class Instruments(Actor):
         crashes: CrashWatch,
         retry_keys: Callable[[], None] = lambda: None,
         system: ActorSystem | None = None,
+        own: Callable[[], tuple[ActorAlarms, ...]] = tuple,
+        shelf: Shelf | None = None,
     ) -> None:
-        """Tell what ``journal`` and ``crashes`` have seen, and of the actors of ``system`` if it is given."""
+        """Tell what ``journal`` and ``crashes`` have seen, and of the actors of ``system`` if it is given.
+
+        ``own`` says what else is wrong with this host, and ``shelf`` holds what is shelved.
+        """
         self._place = place
         self._process = process
         self._journal = journal
         self._crashes = crashes
         self._retry_keys = retry_keys
         self._system = system
+        self._own = own
+        self._shelf = shelf
 
     def receive(self, message: object) -> None:
         """Answer, and pass on."""
@@ -120,7 +130,8 @@ class Instruments(Actor):
             place=self._place,
             process=self._process,
             statistics=self._journal.counted(),
-            crashes=_first(self._crashes.alarms(), MAX_CRASHES),
+            crashes=(*_first(self._crashes.alarms(), MAX_CRASHES), *self._own()),
+            shelved=() if self._shelf is None else self._shelf.every(),
             counted=tuple(
                 Counted(metric.name, labels, float(value))
                 for metric, counts in samples.items()

@@ -45,7 +45,7 @@ from peerkey.config import plan, reload_plan
 from peerkey.config.findings import ConfigurationFaults, Finding
 from peerkey.errors import Misconfigured, Unavailable
 from peerkey.ha.messages import Role
-from peerkey.observe import alarms, events, security_stats
+from peerkey.observe import alarms, events, security_stats, shelving
 from peerkey.pki.crl_polling import PollState
 from peerkey.pki.list_facts import ListFacts
 from peerkey.pki.list_subscriptions import Origin
@@ -111,7 +111,17 @@ def registry() -> Registry:
         Misconfigured,
         Unavailable,
     )
-    modules = (of_the_cluster, of_paths, foretelling, plan, reload_plan, alarms, events, security_stats)
+    modules = (
+        of_the_cluster,
+        of_paths,
+        foretelling,
+        plan,
+        reload_plan,
+        alarms,
+        events,
+        security_stats,
+        shelving,
+    )
     for module in modules:
         made.add_module(module)
     # No dataclass: a named pair.

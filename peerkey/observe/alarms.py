@@ -41,23 +41,37 @@ class Alarm:
     source: str
     category: Category
     message: str
+    #: What it may have in common with others of its kind, which one alarm may then stand for: the interface
+    #: that paths go by, what is wrong with certificates. :mod:`peerkey.observe.condensing` asks for it.
+    cause: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Its kind, which is a page of ``docs/alarms.md``: the first word of its identity."""
+        return self.identity.partition(":")[0]
 
 
 def peer_certificate_invalid(peer: str, state: str, detail: str) -> Alarm:
-    """A peer's certificate is not good."""
+    """A peer's certificate is not good. ``detail`` begins with the name of the first fault, and a colon."""
     return Alarm(
         f"peer-certificate:{peer}",
         Severity.CRITICAL,
         peer,
         Category.PEER,
         f"Peer `{peer}` certificate is invalid: `{state}` - `{detail}`.",
+        _fault(state, detail),
     )
 
 
-def peer_unreachable(peer: str) -> Alarm:
-    """No path to a peer is in service."""
+def peer_unreachable(peer: str, interfaces: str = "") -> Alarm:
+    """No path to a peer is in service. ``interfaces`` names those that the paths go by."""
     return Alarm(
-        f"peer-unreachable:{peer}", Severity.CRITICAL, peer, Category.PEER, f"Peer `{peer}` is not reachable."
+        f"peer-unreachable:{peer}",
+        Severity.CRITICAL,
+        peer,
+        Category.PEER,
+        f"Peer `{peer}` is not reachable.",
+        interfaces,
     )
 
 
@@ -69,6 +83,7 @@ def path_down(peer: str, path: str) -> Alarm:
         peer,
         Category.PEER,
         f"Peer `{peer}` path is down: {path}.",
+        path.partition(">")[0],
     )
 
 
@@ -80,6 +95,7 @@ def certificates_expiring(node: str, days: int, severity: Severity, names: Seque
         node,
         Category.PEER,
         f"The following certificates are expiring in less than {days} days: `{', '.join(names)}`.",
+        f"{days} days",
     )
 
 
@@ -95,6 +111,7 @@ def certificate_bad(node: str, state: str, detail: str, names: Sequence[str] = (
         node,
         Category.PEER,
         f"The following certificates are {text}.",
+        _fault(state, detail),
     )
 
 
@@ -128,6 +145,7 @@ def trust_unreadable(node: str, detail: str) -> Alarm:
         node,
         Category.SYSTEM,
         f"Trusted certificates need attention: {detail}.",
+        detail,
     )
 
 
@@ -138,7 +156,7 @@ def crl_unreachable(source: str, endpoints: Sequence[str]) -> Alarm:
         Severity.MINOR,
         source,
         Category.SYSTEM,
-        f"The following CRL endpoints are unreachable: `{_named(endpoints)}`.",
+        f"The following CRL endpoints are unreachable: `{named(endpoints)}`.",
     )
 
 
@@ -149,7 +167,7 @@ def crl_refused(source: str, endpoints: Sequence[str]) -> Alarm:
         Severity.MAJOR,
         source,
         Category.SYSTEM,
-        f"The following CRL endpoints serve no valid list: `{_named(endpoints)}`.",
+        f"The following CRL endpoints serve no valid list: `{named(endpoints)}`.",
     )
 
 
@@ -160,7 +178,7 @@ def crl_stale(source: str, endpoints: Sequence[str]) -> Alarm:
         Severity.MAJOR,
         source,
         Category.SYSTEM,
-        f"The following CRLs are out of date: `{_named(endpoints)}`.",
+        f"The following CRLs are out of date: `{named(endpoints)}`.",
     )
 
 
@@ -196,7 +214,7 @@ def nodes_unplaced(source: str, nodes: Sequence[str]) -> Alarm:
         Severity.CRITICAL,
         source,
         Category.PLATFORM,
-        f"The following nodes have no place in the cluster: `{_named(nodes)}`.",
+        f"The following nodes have no place in the cluster: `{named(nodes)}`.",
     )
 
 
@@ -240,7 +258,7 @@ def restart_needed(source: str, settings: Sequence[str]) -> Alarm:
         Severity.MAJOR,
         source,
         Category.SYSTEM,
-        f"Restart of the authority is required; until then the former values count: `{_named(settings)}`.",
+        f"Restart of the authority is required; until then the former values count: `{named(settings)}`.",
     )
 
 
@@ -252,6 +270,7 @@ def actor_failed(node: str, actor: str, error: str) -> Alarm:
         node,
         Category.PLATFORM,
         f"Actor `{actor}` crashed too often and has failed: {error}.",
+        error,
     )
 
 
@@ -263,6 +282,7 @@ def actor_crashing(node: str, actor: str, error: str) -> Alarm:
         node,
         Category.PLATFORM,
         f"Actor `{actor}` crashes again and again: {error}.",
+        error,
     )
 
 
@@ -333,7 +353,13 @@ def ha_copies_unreadable(node: str, mate: str, copies: int) -> Alarm:
     )
 
 
-def _named(things: Sequence[str]) -> str:
+def _fault(state: str, detail: str) -> str:
+    """Return the first fault that a detail names, where it says more than the state."""
+    word = detail.partition(":")[0]
+    return word if state == "invalid" and word.replace("-", "").isalpha() else state
+
+
+def named(things: Sequence[str]) -> str:
     """Name the first of them, and say how many more there are."""
     more = len(things) - NAMED_IN_ONE
     return ", ".join(things[:NAMED_IN_ONE]) + (f", and {more} more" if more > 0 else "")

@@ -716,7 +716,7 @@ class HostBack(Event):
 
 @dataclass(frozen=True, slots=True)
 class AlarmRaised(Event):
-    """Something is wrong that was not. Told again after a restart, where it is wrong still."""
+    """Something is wrong that was not. What was so before a restart is not told again."""
 
     TYPE: ClassVar = "alarm.raised"
     TITLE: ClassVar = "An alarm was raised."
@@ -747,10 +747,54 @@ class AlarmCleared(Event):
     message: str
     #: How long it was there.
     lasted_seconds: float
+    #: How often it came meanwhile: what comes and goes is told once, when it is settled.
+    times: int = 1
 
     def description(self) -> str:
         """Say what is right again."""
-        return f"No more an alarm: {self.message}"
+        often = f" (it came {self.times} times)" if self.times > 1 else ""
+        return f"No more an alarm: {self.message}{often}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmShelved(Event):
+    """An operator has put alarms on the shelf: they are there, and not shown among the others."""
+
+    TYPE: ClassVar = "alarm.shelved"
+    TITLE: ClassVar = "Alarms were shelved."
+
+    #: The id of the alarm; empty where it is a kind of alarms, of one node or (empty) of all.
+    alarm: str
+    kind: str
+    of_node: str
+    #: In UTC, ISO 8601.
+    until: str
+    by: str
+    reason: str
+
+    def description(self) -> str:
+        """Say what, until when and why."""
+        what = self.alarm or f"type {self.kind}" + (f" of {self.of_node}" if self.of_node else "")
+        return f"Alarms shelved until {self.until} by {self.by}: {what} - {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmUnshelved(Event):
+    """Alarms are no longer on the shelf: an operator has taken them back, or the time has come."""
+
+    TYPE: ClassVar = "alarm.unshelved"
+    TITLE: ClassVar = "Alarms are shelved no more."
+
+    alarm: str
+    kind: str
+    of_node: str
+    #: Who took them back; empty where the time has come.
+    by: str
+
+    def description(self) -> str:
+        """Say what, and by whom."""
+        what = self.alarm or f"type {self.kind}" + (f" of {self.of_node}" if self.of_node else "")
+        return f"Alarms shelved no more, {f'by {self.by}' if self.by else 'their time has come'}: {what}"
 
 
 @dataclass(frozen=True, slots=True)

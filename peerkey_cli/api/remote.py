@@ -11,17 +11,27 @@ import ssl
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 
 from actors.keystores.passwords import KEY_PASSPHRASE, password
 from actors.keystores.private_files import read_private
+from actors.names import AUTHORITY
 from peerkey.errors import Misconfigured
+from peerkey.observe.alarms import Severity
+from peerkey.observe.own_alarms import api_certificate_bad
+from peerkey.pki import expiry
 from peerkey.pki.certificate import read_bundle
 from peerkey_cli.api.tokens import read_tokens
 from peerkey_cli.api.visitors import Allowances, Pass
 from peerkey_cli.files import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from peerkey.observe.alarms import Alarm
 
 #: What OpenSSL takes for a password; with none at all it would ask at the terminal.
 _NO_PASSPHRASE: Final = b"\0"
@@ -50,6 +60,8 @@ class RemoteSettings:
 class _Read:
     tls: ssl.SSLContext
     admitted: Pass
+    #: The certificate that clients see.
+    leaf: x509.Certificate
 
 
 class Remote:
@@ -77,7 +89,21 @@ class Remote:
         :raises Misconfigured: see the constructor.
         """
         settings = self.settings
-        return _Read(_context(settings), Pass(read_tokens(settings.tokens), _names(settings)))
+        context, leaf = _context(settings), _leaf(settings)
+        return _Read(context, Pass(read_tokens(settings.tokens), _names(settings, leaf)), leaf)
+
+    def alarms(self, at: datetime) -> Iterator[Alarm]:
+        """Say whether the certificate that is shown now counts, and for how long."""
+        leaf, file = self._now.leaf, str(self.settings.certificate)
+        urgency = expiry.severity(at, leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+        if urgency is None:
+            return
+        how = {
+            expiry.Severity.MINOR: f"expiring in less than {expiry.MINOR_BEFORE.days} days",
+            expiry.Severity.MAJOR: f"expiring in less than {expiry.MAJOR_BEFORE.days} days",
+            expiry.Severity.CRITICAL: "expired" if at >= leaf.not_valid_after_utc else "not valid yet",
+        }
+        yield api_certificate_bad(AUTHORITY, Severity(urgency.value), file, how[urgency])
 
     def take(self, read: _Read) -> None:
         """Go by what :meth:`read` has returned."""
@@ -110,13 +136,17 @@ def _context(settings: RemoteSettings) -> ssl.SSLContext:
     return context
 
 
-def _names(settings: RemoteSettings) -> frozenset[str]:
-    """Return what this system is called: what its certificate says, and where it listens."""
+def _leaf(settings: RemoteSettings) -> x509.Certificate:
+    """Return the certificate that clients are shown."""
     try:
-        leaf = read_bundle(read_file(str(settings.certificate)), str(settings.certificate))[0]
+        return read_bundle(read_file(str(settings.certificate)), str(settings.certificate))[0]
     except OSError as fault:
         message = f"{settings.certificate}: cannot be read: {fault.strerror}"
         raise Misconfigured(message) from fault
+
+
+def _names(settings: RemoteSettings, leaf: x509.Certificate) -> frozenset[str]:
+    """Return what this system is called: what its certificate says, and where it listens."""
     names = {str(ip_address(settings.address[0]))}
     try:
         alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

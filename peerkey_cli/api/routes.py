@@ -10,14 +10,17 @@ import os
 import re
 import socket
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Header, Query, Request, Response, Security
 from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator
 
+from actors.journal import REMEMBERED_EVENTS
 from peerkey_cli import documents, schemas, statistics
 from peerkey_cli.alarm_times import AlarmTimes
+from peerkey_cli.api.alarm_routes import alarm_acts, alarm_shows
 from peerkey_cli.api.configuration_routes import configuration_routes
 from peerkey_cli.api.custody_routes import custody_routes
 from peerkey_cli.api.denied import Denied
@@ -29,6 +32,7 @@ from peerkey_cli.api.workers import Workers
 from peerkey_cli.audit import OF_THE_MACHINE, event_of, require_node
 from peerkey_cli.configuration_documents import needed
 from peerkey_cli.errors import NotFound
+from peerkey_cli.event_log import CURSOR, CURSOR_CHARACTERS, EventQuery, page
 from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
@@ -52,6 +56,8 @@ def _written(since: object) -> object:
 
 #: A time in ISO 8601.
 Since: TypeAlias = Annotated[datetime, BeforeValidator(_written)]
+#: Events in one answer: as many as a process remembers.
+MAXIMUM_EVENTS: Final = REMEMBERED_EVENTS
 #: What is not ready is named, some of it.
 _SHOWN: Final = 8
 #: An id that was given has some twenty characters.
@@ -92,7 +98,9 @@ def application(
         dependencies=[Security(_BEARER)],
     )
     renderer = Renderer(workers.documents)
-    app.include_router(_shows(fleet, times, renderer), prefix="/v1", tags=["shows"])
+    app.include_router(_shows(fleet, renderer), prefix="/v1", tags=["shows"])
+    app.include_router(alarm_shows(fleet, times), prefix="/v1", tags=["shows"])
+    app.include_router(alarm_acts(fleet, times), prefix="/v1", tags=["acts"])
     app.include_router(_shows_processes(fleet, renderer), prefix="/v1", tags=["shows"])
     app.include_router(_streams(feed or EventFeed(fleet)), prefix="/v1", tags=["shows"])
     reload = reload or fleet.reload
@@ -111,7 +119,7 @@ _BEARER: Final = HTTPBearer(
 )
 
 
-def _shows(fleet: Fleet, times: AlarmTimes, renderer: Renderer) -> APIRouter:
+def _shows(fleet: Fleet, renderer: Renderer) -> APIRouter:
     router = APIRouter(responses=problems())
 
     @router.get("/peers", response_model=schemas.Peers)
@@ -156,23 +164,36 @@ def _shows(fleet: Fleet, times: AlarmTimes, renderer: Renderer) -> APIRouter:
         found, now = await fleet.nodes(), fleet.now()
         return await renderer.rendered(lambda: documents.ha(found, now))
 
-    @router.get("/alarms", response_model=schemas.Alarms)
-    async def alarms() -> Response:
-        """Return what is wrong now."""
-        found, now = await fleet.noticing(), fleet.now()
-        since = dict(times.seen(found, now, fleet.alarm_changed))
-        return await renderer.rendered(lambda: documents.alarms(found, since, now))
-
     @router.get("/events", response_model=schemas.Events)
     async def events(
-        kind: Annotated[str | None, Query(alias="type")] = None, since: Since | None = None
+        kind: Annotated[str | None, Query(alias="type", max_length=schemas.MAXIMUM_NAME_CHARACTERS)] = None,
+        since: Since | None = None,
+        until: Since | None = None,
+        node: Annotated[str | None, Query(max_length=schemas.MAXIMUM_NAME_CHARACTERS)] = None,
+        limit: Annotated[int, Query(ge=1, le=MAXIMUM_EVENTS)] = MAXIMUM_EVENTS,
+        before: Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, pattern=CURSOR)] = None,
     ) -> Response:
-        """Return the latest audit events of this process, oldest first."""
-        aware = since.astimezone() if since is not None else None
-        found, now = await fleet.events(), fleet.now()
-        return await renderer.rendered(lambda: documents.events(found, now, kind=kind, since=aware))
+        """Return the latest audit events, oldest first: from the audit log, or what a cluster remembers.
+
+        `before` is what `older` of another answer says, for the events before those.
+        """
+        query = EventQuery(kind, _aware(since), _aware(until), node)
+        logs, now = fleet.logs(), fleet.now()
+        if logs:
+            return await renderer.rendered(partial(page, logs, query, now, limit=limit, before=before))
+        found = () if before is not None else await fleet.events()
+        return await renderer.rendered(lambda: _latest(documents.events(found, now, wanted=query), limit))
 
     return router
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    """Take a time without an offset for one of this machine's time zone."""
+    return None if time is None else time.astimezone()
+
+
+def _latest(document: schemas.Events, limit: int) -> schemas.Events:
+    return document.model_copy(update={"events": document.events[-limit:]})
 
 
 def _shows_processes(fleet: Fleet, renderer: Renderer) -> APIRouter:

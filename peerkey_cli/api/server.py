@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from actors.names import AUTHORITY
+from peerkey.errors import Unavailable
 from peerkey_cli.alarm_times import LOOK_EVERY, AlarmTimes
 from peerkey_cli.api.gate import Gate
 from peerkey_cli.api.routes import application
@@ -26,6 +27,7 @@ from peerkey_cli.sockets import check_length, listening, listening_tcp
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
+    from peerkey_cli.alarm_file import AlarmFile
     from peerkey_cli.api.remote import Remote
     from peerkey_cli.api.routes import Reload
     from peerkey_cli.configuration_file import ConfigurationFile
@@ -42,16 +44,18 @@ async def serving(
     reload: Reload | None = None,
     custody: Custody | None = None,
     configuration: ConfigurationFile | None = None,
+    kept: AlarmFile | None = None,
 ) -> AsyncIterator[None]:
     """Answer at the Unix socket ``path``, and where ``remote`` says, for as long as the block lasts.
 
-    See :func:`peerkey_cli.api.routes.application` for ``reload``, ``custody`` and ``configuration``.
+    See :func:`peerkey_cli.api.routes.application` for ``reload``, ``custody`` and ``configuration``. ``kept``
+    is the file that says since when alarms are there, also after a restart.
 
     :raises WrongUsage: the path is too long.
     :raises Misconfigured: nobody can listen there.
     """
     check_length(path)
-    times, feed = AlarmTimes(), EventFeed(fleet)
+    times, feed = AlarmTimes(fleet.shelf, kept, fleet.now()), EventFeed(fleet)
     workers = Workers()
     app = application(
         fleet,
@@ -85,6 +89,7 @@ async def serving(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await _keep(times)
 
 
 async def _look(fleet: Fleet, times: AlarmTimes) -> None:
@@ -96,3 +101,14 @@ async def _look(fleet: Fleet, times: AlarmTimes) -> None:
             times.seen(await fleet.noticing(), fleet.now(), fleet.alarm_changed)
         except RuntimeFault as fault:
             log.warning("alarms were not looked at", reason=str(fault))
+        await _keep(times)
+
+
+async def _keep(times: AlarmTimes) -> None:
+    """Write down what has changed; where that fails, the next look tries again, and one line says so."""
+    former = times.fault
+    try:
+        await times.keep()
+    except Unavailable as fault:
+        if times.fault != former:
+            structlog.get_logger("api").warning("alarms are not kept", reason=str(fault))

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from actors.cluster.instruments import INSTRUMENTS, Instruments
 from actors.crashes import CrashWatch
 from peerkey.errors import PeerkeyError
+from peerkey.observe.shelving import Shelf
 from peerkey_cli.cluster.stores import host_directory
 from peerkey_cli.compose import journal_at
+from peerkey_cli.own_watch import OwnWatch, last_written
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class Account:
     journal: FileJournal
     #: The machine and its state directory: see :class:`actors.cluster.instruments.Readings`.
     place: str
+    #: What is shelved, for whoever speaks for the machine.
+    shelf: Shelf
 
 
 def keep_account(
@@ -50,7 +54,10 @@ def keep_account(
     :raises Misconfigured: the audit log cannot be read or written.
     """
     log = host_directory(settings.state, host.name) / "events.jsonl"
+    written = last_written(log)
     journal = journal_at(stack, log, settings.syslog_address)
+    own = OwnWatch(system.clock, journal, written, host.name)
+    shelf = Shelf()
     crashes = CrashWatch(journal, system.clock)
     stack.callback(crashes.close)
     system.observe(crashes.observe, speakable=(PeerkeyError,))
@@ -64,8 +71,10 @@ def keep_account(
             crashes=crashes,
             retry_keys=retry_keys,
             system=system if shows_actors else None,
+            own=own.noticed,
+            shelf=shelf,
         ),
         INSTRUMENTS,
         supervision=PATIENT,
     )
-    return Account(journal, place)
+    return Account(journal, place, shelf)

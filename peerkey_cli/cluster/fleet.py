@@ -33,8 +33,11 @@ from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY, CONTROL, COORDINATOR, REVOCATION
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
+from peerkey.observe.condensing import Noticed
 from peerkey.observe.security_stats import summed as summed_statistics
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Noticed, Statistics
+from peerkey.observe.shelving import Shelf
+from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.noticed import shelved_of, together
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault
 
@@ -42,11 +45,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from datetime import datetime
 
+    from actors.audit_files import AuditFiles
     from actors.cluster.messages import HostStatus, NodePlace, PlacementStatus
     from actors.journal import Entry, FileJournal
     from peerkey.config.reload_plan import Foretold, RestartNeeded
-    from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
-    from peerkey_cli.documents import Noticing
+    from peerkey.observe.condensing import Noticing
+    from peerkey.observe.events import AlarmCleared, AlarmRaised, AlarmUnshelved, Event
     from runtime.cluster.host import Host
     from runtime.ref import Ref
     from runtime.system import ActorSystem
@@ -65,8 +69,19 @@ _MAXIMUM_HOSTS: Final = 1_000
 class ClusterFleet:
     """See :class:`peerkey_cli.fleet.Fleet`, which this is."""
 
-    def __init__(self, system: ActorSystem, host: Host, journal: FileJournal, place: str) -> None:
-        """Speak for the hosts whose :attr:`~actors.cluster.instruments.Readings.place` this is."""
+    def __init__(
+        self,
+        system: ActorSystem,
+        host: Host,
+        journal: FileJournal,
+        place: str,
+        shelf: Shelf | None = None,
+    ) -> None:
+        """Speak for the hosts whose :attr:`~actors.cluster.instruments.Readings.place` this is.
+
+        ``shelf`` is what the others are told of; they take it in with their looks, and this one theirs.
+        """
+        self.shelf = shelf if shelf is not None else Shelf()
         self.since: datetime = system.clock.wall()
         self._system = system
         self._host = host
@@ -97,6 +112,8 @@ class ClusterFleet:
         nodes, (_, of_lists), readings, control = await asyncio.gather(
             self._statuses(placed.nodes), self._lists(), self._readings(placed), self._control_reading()
         )
+        for reading in readings:
+            self.shelf.merge(reading.shelved, self.now())
         crashes = [alarms for reading in (*readings, *control) for alarms in reading.crashes]
         return (*nodes, *of_lists, Noticed(COORDINATOR, placed.alarms), *crashes)
 
@@ -156,6 +173,10 @@ class ClusterFleet:
             self._events = {host: kept for host, kept in self._events.items() if host in known}
         kept = [entries for _, entries in self._events.values()]
         return tuple(merge(*kept, key=lambda entry: entry.time))[-REMEMBERED_EVENTS:]
+
+    def logs(self) -> tuple[AuditFiles, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.logs`. Each host has its own, where it is."""
+        return ()
 
     async def measured(self) -> Measured:
         """See :meth:`peerkey_cli.fleet.Fleet.measured`. What runs on the hosts of this place."""
@@ -224,7 +245,7 @@ class ClusterFleet:
             raise Unavailable(message)
         return self.now()
 
-    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared) -> None:
+    def alarm_changed(self, node: str, event: AlarmRaised | AlarmCleared | AlarmUnshelved) -> None:
         """See :meth:`peerkey_cli.fleet.Fleet.alarm_changed`.
 
         Each machine sees the alarms of all. The one that a node is on tells of it; of the rest, the first.
@@ -350,13 +371,16 @@ class ClusterFleet:
         control_here = [reading for reading in control if reading.place == self._place]
         of_cluster = (Noticed(COORDINATOR, placed.alarms),) if control_here or not control else ()
         crashes = [alarms for each in (*here.values(), *control_here) for alarms in each.crashes]
+        noticing, _ = together((*nodes, *of_lists, *of_cluster, *crashes))
+        now = self.now()
         return Measured(
-            now=self.now(),
+            now=now,
             up=True,
             nodes=nodes,
             revocation=revocation,
             hosts=tuple(map(_shown, actors)),
-            noticing=(*nodes, *of_lists, *of_cluster, *crashes),
+            noticing=noticing,
+            shelved=shelved_of(noticing, self.shelf, now),
             tally=self._totals.samples(),
         )
 

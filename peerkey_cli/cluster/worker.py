@@ -24,6 +24,7 @@ from actors.names import AGENT, AUTHORITY
 from actors.path_homes import beside_node
 from actors.router_node import Ports
 from peerkey.errors import PeerkeyError
+from peerkey_cli.alarm_file import AlarmFile
 from peerkey_cli.api.server import serving
 from peerkey_cli.cluster.account import keep_account
 from peerkey_cli.cluster.fleet import ClusterFleet
@@ -102,7 +103,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         )
         seat = Seat(state.lock, host.name)
         stack.callback(seat.leave)
-        fleet = ClusterFleet(system, host, journal, account.place)
+        fleet = ClusterFleet(system, host, journal, account.place, account.shelf)
         taking = asyncio.create_task(take_seat(seat, authority, fleet, settings), name="seat")
         stack.push_async_callback(_ended, taking)
         yield
@@ -142,11 +143,12 @@ async def _speak(fleet: ClusterFleet, settings: ClusterSettings) -> None:
     An address that is taken is tried again: another process may be ending there.
     """
     log = structlog.get_logger("peerkey")
-    api = StateDirectory(settings.state).socket
+    state = StateDirectory(settings.state)
+    api = state.socket
     told = ""
     while True:
         try:
-            async with serving(fleet, api), measured(fleet, settings.metrics):
+            async with serving(fleet, api, kept=AlarmFile(state.alarms)), measured(fleet, settings.metrics):
                 log.info("speaks for its machine", api=f"unix:{api}")
                 await asyncio.Event().wait()
         except (PeerkeyError, RuntimeFault, OSError) as fault:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
+from peerkey_cli.commands import show_alarms, show_events
 from peerkey_cli.errors import NotFound, WrongUsage
 from peerkey_cli.options import Api, Json, StateDir, client
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from peerkey_cli.schemas import Document
-
-    D = TypeVar("D", bound=Document)
+from peerkey_cli.printing import print_document
 
 
 class PeersView(StrEnum):
@@ -38,8 +33,8 @@ def register(app: typer.Typer) -> None:
     show = typer.Typer(help="Show what a running system says of itself.", rich_markup_mode=None)
     show.command("peers")(peers)
     show.command("certificate")(certificate)
-    show.command("alarms")(alarms)
-    show.command("events")(events)
+    show.command("alarms")(show_alarms.alarms)
+    show.command("events")(show_events.events)
     show.command("actors")(actors)
     stats = typer.Typer(help="Show what was counted.", rich_markup_mode=None)
     stats.command("security")(stats_security)
@@ -67,13 +62,13 @@ def peers(
     started, ask = monotonic(), client(state_dir, api)
     if view is None:
         document = ask.get("peers", Peers)
-        _print(document, layouts.peers, json=json, started=started)
+        print_document(document, layouts.peers, json=json, started=started)
     elif view is PeersView.SECURITY:
         security = ask.get("peers/security", PeersSecurity)
-        _print(security, layouts.peers_security, json=json, started=started)
+        print_document(security, layouts.peers_security, json=json, started=started)
     else:
         certificates = ask.get("peers/certificate", PeersCertificate)
-        _print(certificates, layouts.peers_certificate, json=json, started=started)
+        print_document(certificates, layouts.peers_certificate, json=json, started=started)
 
 
 def certificate(
@@ -91,12 +86,12 @@ def certificate(
     started, detail = monotonic(), view is CertificateView.DETAIL
     if view is CertificateView.CRL:
         lists = client(state_dir, api).get("certificates/crl", RevocationLists)
-        _print(lists, layouts.certificate_crl, json=json, started=started)
+        print_document(lists, layouts.certificate_crl, json=json, started=started)
         return
     asked = "true" if detail else None
     document = client(state_dir, api).get("certificates", Certificates, detail=asked)
     layout = layouts.certificate_detail if detail else layouts.certificate
-    _print(document, layout, json=json, started=started)
+    print_document(document, layout, json=json, started=started)
 
 
 def key_status(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:
@@ -106,60 +101,7 @@ def key_status(json: Json = False, state_dir: StateDir = None, api: Api = None) 
 
     started = monotonic()
     document = client(state_dir, api).get("security/key-status", KeyStatus)
-    _print(document, layouts.key_status, json=json, started=started)
-
-
-def alarms(
-    by: Annotated[str | None, typer.Argument(metavar="[id", help="The word `id`.")] = None,
-    name: Annotated[str | None, typer.Argument(metavar="ID]", help="Show this alarm alone.")] = None,
-    json: Json = False,
-    state_dir: StateDir = None,
-    api: Api = None,
-) -> None:
-    """Show what is wrong now."""
-    if by not in {None, "id"} or (by is None) != (name is None):
-        message = "what follows `show alarms` is `id ID`, or nothing"
-        raise WrongUsage(message)
-    from peerkey_cli import layouts
-    from peerkey_cli.schemas import Alarms
-
-    started = monotonic()
-    document = client(state_dir, api).get("alarms", Alarms)
-    if name is None:
-        _print(document, layouts.alarms, json=json, started=started)
-        return
-    chosen = tuple(alarm for alarm in document.alarms if alarm.id == name)
-    if not chosen:
-        message = f"there is no alarm {name!r} now; `peerkey show alarms` lists them"
-        raise NotFound(message)
-    one = Alarms(time=document.time, alarms=chosen)
-    _print(one, layouts.alarm, json=json, started=started)
-
-
-def events(
-    kind: Annotated[
-        str | None,
-        typer.Option("--type", metavar="T", help="Only this type, or all below it: `key`, `path.down`."),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="T", help="Only from then on: an ISO 8601 time, or `15m`, `2h`, `1d`."
-        ),
-    ] = None,
-    json: Json = False,
-    state_dir: StateDir = None,
-    api: Api = None,
-) -> None:
-    """Show the audit events of the running process, oldest first; the file events.jsonl holds all of them."""
-    from peerkey_cli import layouts
-    from peerkey_cli.schemas import Events
-    from peerkey_cli.times import instant
-
-    started = monotonic()
-    begin = None if since is None else instant(since).isoformat()
-    document = client(state_dir, api).get("events", Events, type=kind, since=begin)
-    _print(document, layouts.events, json=json, started=started)
+    print_document(document, layouts.key_status, json=json, started=started)
 
 
 def actors(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:
@@ -169,7 +111,7 @@ def actors(json: Json = False, state_dir: StateDir = None, api: Api = None) -> N
 
     started = monotonic()
     document = client(state_dir, api).get("actors", Actors)
-    _print(document, layouts.actors, json=json, started=started)
+    print_document(document, layouts.actors, json=json, started=started)
 
 
 def hosts(json: Json = False, state_dir: StateDir = None, api: Api = None) -> None:
@@ -179,7 +121,7 @@ def hosts(json: Json = False, state_dir: StateDir = None, api: Api = None) -> No
 
     started = monotonic()
     document = client(state_dir, api).get("hosts", Hosts)
-    _print(document, layouts.hosts, json=json, started=started)
+    print_document(document, layouts.hosts, json=json, started=started)
 
 
 def stats_security(
@@ -203,7 +145,7 @@ def stats_security(
     started = monotonic()
     asked = " ".join(words) or None
     document = client(state_dir, api).get("stats/security", SecurityStats, counter=asked)
-    _print(document, layouts.stats_security, json=json, started=started)
+    print_document(document, layouts.stats_security, json=json, started=started)
 
 
 def _statistics() -> None:
@@ -212,16 +154,3 @@ def _statistics() -> None:
 
 def _nothing_in_common() -> None:
     """Show the state of key management."""
-
-
-def _print(document: D, layout: Callable[[D, bool], list[str]], *, json: bool, started: float) -> None:
-    """Print a document for a program, or for a person with how long it took."""
-    import sys
-
-    from peerkey_cli.terminal import coloured, say, say_json
-
-    if json:
-        say_json(document)
-    else:
-        say(*layout(document, coloured(sys.stdout)))
-        say("", f"Completed in {monotonic() - started:.2f} seconds")

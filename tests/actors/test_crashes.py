@@ -19,6 +19,7 @@ from actors.journal import MemoryJournal
 from actors.names import AUTHORITY, belongs_to, node_actor
 from peerkey.config.fields import NAME_PATTERN
 from peerkey.observe.alarms import actor_crashing, actor_failed
+from peerkey.observe.condensing import condensed
 from peerkey.observe.events import ActorCrashed, ActorFailed
 from runtime import Actor, Ref, Supervision
 from runtime.backends.virtual import VirtualClock, VirtualTimeLoop
@@ -103,6 +104,20 @@ def test_what_is_owed_to_the_journal_is_told_at_the_end() -> None:
         assert [entry.event.detail()["times"] for entry in rig.journal.recent()] == [1, 2]
 
     rig_run(scenario)
+
+
+def test_a_store_that_fails_is_one_alarm_of_the_node_however_many_of_its_actors_it_crashes() -> None:
+    watch = CrashWatch(MemoryJournal(), StoppedClock())
+    # Nobody has to be told later: there is no loop.
+    watch.close()
+    for name in (PATH, f"{PATH}-2", "authority/hub.node0"):
+        for _ in range(LOOP_CRASHES):
+            watch.observe(Crashed(name, "PeerPath", "StoreUnavailable", 1, None))
+    found, _ = condensed(watch.alarms(), "authority")
+
+    assert [alarm.message for each in found for alarm in each.alarms] == [
+        "The store of `hub/node0` fails: it cannot be read or written."
+    ]
 
 
 def test_an_alarm_is_there_during_a_loop_of_crashes_and_gone_when_it_is_over() -> None:

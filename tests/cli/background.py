@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import structlog
 
+from peerkey_cli.alarm_file import AlarmFile
 from peerkey_cli.api.remote import Remote, RemoteSettings
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
@@ -66,8 +67,11 @@ def in_background(file: Path, state: Path, remote: RemoteSettings | None = None)
                 reload=reloading(running, door),
                 custody=Custody(lambda: plans.latest, running.keystore, directory),
                 configuration=ConfigurationFile(plans),
+                kept=AlarmFile(directory.alarms),
             ),
         ):
+            if door is not None:
+                running.own.add(door.alarms)
             made.append(Background(running, loop))
             up.set()
             await asyncio.to_thread(stop.wait)

@@ -13,14 +13,16 @@ import pytest
 
 from actors.cluster.foretelling import Foretell, unpacked_untrusted
 from actors.cluster.instruments import INSTRUMENTS, Readings
-from actors.cluster.messages import GetPlacement, PlacementStatus
+from actors.cluster.messages import GetPlacement, HostPlace, PlacementStatus
 from actors.crl.status import RevocationStatus
 from actors.journal import Entry, MemoryJournal
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
 from peerkey.config.reload_plan import Deployment, RestartNeeded, foretell
 from peerkey.errors import Unavailable
+from peerkey.observe.alarm_history import alarm_id
 from peerkey.observe.alarms import machine_lost
 from peerkey.observe.events import HostLost
+from peerkey.observe.shelving import Shelving
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api.routes import application
 from peerkey_cli.cluster.fleet import ClusterFleet
@@ -115,6 +117,26 @@ def test_one_machine_tells_prometheus_what_is_wrong_with_the_cluster(
     measured = asyncio.run(fleet_of(answers).measured())
 
     assert [alarm.identity for each in measured.noticing for alarm in each.alarms] == told
+
+
+def test_what_is_shelved_on_another_machine_is_shelved_here_and_counted_all_the_same() -> None:
+    now = datetime.now(UTC)
+    shelving = Shelving("", "machine", "", now, now + timedelta(hours=1), "ann", "it is being replaced")
+    host = HostPlace("two-0", "two", 1, 1, 0, answers=True, since_seconds=1.0, nodes=0, complete=True)
+    fleet = fleet_of(
+        {
+            on_host(CONTROL, COORDINATOR): replace(PLACED, hosts=(host,)),
+            on_host("two-0", INSTRUMENTS): Readings("elsewhere", "two:1", (), (), shelved=(shelving,)),
+            AUTHORITY: RevocationStatus(),
+        }
+    )
+
+    asyncio.run(fleet.noticing())
+    measured = asyncio.run(fleet.measured())
+
+    assert fleet.shelf.every() == (shelving,)
+    ((node, alarm),) = ((each.node, alarm) for each in measured.noticing for alarm in each.alarms)
+    assert measured.shelved == {alarm_id(node, alarm)}
 
 
 def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:

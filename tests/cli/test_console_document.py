@@ -28,6 +28,8 @@ DOCUMENTS = {
     "peerkey show certificate": schemas.Certificates,
     "peerkey show certificate crl": schemas.RevocationLists,
     "peerkey show alarms": schemas.Alarms,
+    "peerkey shelve alarm": schemas.Shelved,
+    "peerkey unshelve alarm": schemas.Unshelved,
     "peerkey show events": schemas.Events,
     "peerkey show stats security": schemas.SecurityStats,
     "peerkey clear stats": schemas.StatsCleared,
@@ -110,6 +112,17 @@ def test_every_key_that_show_peers_certificate_adds_is_described() -> None:
     assert [
         key for key in keys_of(schemas.PeersCertificate) if not re.search(rf"`[^`]*\b{key}\b", text)
     ] == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [schemas.ClearedAlarms, schemas.Shelvings, schemas.AlarmExplained],
+    ids=lambda each: each.__name__,
+)
+def test_every_key_of_what_is_shown_of_alarms_is_described(document: type[schemas.Document]) -> None:
+    text = SECTIONS["peerkey show alarms"] + SECTIONS["peerkey show events"]
+
+    assert [key for key in keys_of(document) if not re.search(rf"`[^`]*\b{key}\b", text)] == []
 
 
 def test_every_key_of_what_a_ca_offers_is_described() -> None:

@@ -330,12 +330,12 @@ def test_an_alarm_keeps_the_time_at_which_it_was_first_seen() -> None:
     times.seen([raised], NOW)
     later = NOW + timedelta(minutes=5)
 
-    (alarm,) = documents.alarms([raised], times.seen([raised], later), later).alarms
-    assert alarm.time == NOW
+    (alarm,) = times.seen([raised], later)
+    assert alarm.since == NOW
 
     times.seen([node()], later)
-    (alarm,) = documents.alarms([raised], times.seen([raised], later), later).alarms
-    assert alarm.time == later
+    (alarm,) = times.seen([raised], later)
+    assert alarm.since == later
 
 
 def test_the_same_alarm_of_two_nodes_is_two_alarms() -> None:

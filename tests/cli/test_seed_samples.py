@@ -1,7 +1,7 @@
 """The sample outputs of the sources, word for word, out of the parts that make them.
 
-Lines are folded at the width of a terminal, so what is compared is the text without its folding. The samples of
-the sources, in their order, and where each has its test:
+Lines are folded at the width of a terminal, so what is compared is the text without its folding. The samples
+of the sources, in their order, and where each has its test:
 
 =====================================  =====================================================================
 seed: Generate CSR                     here
@@ -40,7 +40,7 @@ from peerkey.observe.events import (
     Event,
     PeerCertificateRefused,
 )
-from peerkey_cli import documents, layouts, schemas, statistics
+from peerkey_cli import alarm_layouts, documents, layouts, schemas, statistics
 
 CSR = """
  2025-03-19T20:50:35.173Z Generated certificate signing request.
@@ -325,10 +325,22 @@ def test_an_alarm_by_its_id_looks_as_in_the_original() -> None:
         category="peer",
         process="stateMonitor",
         message=message,
+        type="peer-certificate",
     )
-    document = schemas.Alarms(time=NOW, alarms=(alarm,))
+    explained = schemas.AlarmExplained(
+        time=NOW,
+        alarms=(alarm,),
+        means="It has expired.",
+        todo=("Renew it.",),
+        page="docs/alarms.md#peer-certificate",
+        raised=(NOW,),
+        shelving=None,
+        events=(),
+    )
 
-    assert in_lines(layouts.alarm(document, colours=False)) == in_lines(ALARM.splitlines())
+    sample = in_lines(ALARM.splitlines())
+    assert in_lines(alarm_layouts.explained(explained, colours=False))[: len(sample)] == sample
+    document = schemas.Alarms(time=NOW, alarms=(alarm,))
     assert layouts.alarms(document, colours=False)[3].split() == [
         *("ID", "Time", "Severity", "Source", "Category", "Message")
     ]

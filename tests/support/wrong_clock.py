@@ -11,7 +11,7 @@ from runtime.clock import SystemClock
 
 def main(wrong: timedelta) -> None:
     """Run the command line with a wall clock that is so far ahead, or behind."""
-    SystemClock.wall = lambda _: datetime.now(UTC) + wrong  # type: ignore[method-assign]
+    SystemClock.wall = lambda _: datetime.now(UTC) + wrong  # type: ignore[method-assign,assignment]
     app(prog_name="peerkey")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from actors.cluster.instruments import INSTRUMENTS, MAX_CRASHES, GetReadings, Instruments
-from actors.crashes import LOOP_CRASHES, CrashWatch
+from actors.crashes import LOOP_CRASHES, ActorAlarms, CrashWatch
 from actors.journal import MemoryJournal
+from peerkey.observe.own_alarms import audit_log_unwritable
+from peerkey.observe.shelving import Shelf, Shelving
 from peerkey_cli.cluster.program import PROGRAM
 from runtime.backends.local import LocalSystem
 from runtime.cluster.codec import Codec
@@ -20,6 +22,35 @@ NAME = "authority/branch{0}-of-a-long-name.node0/peer.headquarters.node{1}/path.
 
 def crash(name: str) -> Crashed:
     return Crashed(name, "PeerPath", "StoreUnavailable", 1, None)
+
+
+def test_a_host_tells_what_is_shelved_and_what_is_wrong_with_itself() -> None:
+    now = datetime(2030, 6, 15, tzinfo=UTC)
+    shelving = Shelving("", "clock", "", now, now + timedelta(hours=1), "ann", "being set")
+    own = ActorAlarms("authority", (audit_log_unwritable("edge7-0", "No space left on device", 3),))
+
+    async def scenario() -> None:
+        async with LocalSystem() as system:
+            journal = MemoryJournal()
+            crashes = CrashWatch(journal, system.clock)
+            system.spawn(
+                lambda: Instruments(
+                    place="here",
+                    process="one:1",
+                    journal=journal,
+                    crashes=crashes,
+                    own=lambda: (own,),
+                    shelf=Shelf([shelving]),
+                ),
+                INSTRUMENTS,
+            )
+            readings = await system.ref(INSTRUMENTS).ask(GetReadings(), timedelta(seconds=30))
+        codec = Codec(PROGRAM.registry, str, cast("Any", None))
+        told = codec.decode_untrusted(codec.encode(readings))
+
+        assert (told.crashes, told.shelved) == ((own,), (shelving,))
+
+    asyncio.run(scenario())
 
 
 def test_a_host_where_everything_crashes_still_tells_of_it() -> None:
