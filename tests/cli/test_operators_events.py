@@ -9,9 +9,9 @@ import httpx
 from typer.testing import CliRunner
 
 from peerkey.observe.alarms import Alarm, peer_unreachable
+from peerkey.observe.condensing import Noticed
 from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
 from peerkey_cli.alarm_times import AlarmTimes
-from peerkey_cli.cluster.fleet import Noticed
 from peerkey_cli.main import app
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import two_routers
