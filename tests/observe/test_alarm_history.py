@@ -45,7 +45,7 @@ def test_what_was_there_before_a_restart_is_neither_raised_again_nor_begins_anew
 
     history = restarted(history, 100)
 
-    assert history.standing == ()
+    assert not history.standing
     assert look(history, 105, DOWN) == ()
     (standing,) = history.standing
     assert (standing.since, standing.raised, standing.present) == (NOW, (NOW,), True)
