@@ -192,8 +192,8 @@ def _knock(path: Path) -> None:
             todo = "it is another user's system; become the user that runs it"
         except ConnectionRefusedError:
             todo = (
-                "nobody answers; the system that listened there has died without a word, and its log says "
-                "more. Start it again with `peerkey run`: its keys are kept"
+                "nobody answers; the system that listened there has died without a word: its log says more. "
+                "Start it again with `peerkey run`: its keys are kept"
             )
         except OSError:
             todo = "nobody answers; is `peerkey run` still there?"

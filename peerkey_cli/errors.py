@@ -13,9 +13,11 @@ keeps its traceback. A faulty configuration is the exception to the one line: it
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import typer
@@ -32,6 +34,10 @@ _UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__mro__
 
 #: What a shell reports for a process that the terminal interrupted.
 _INTERRUPTED: Final = 130
+
+
+#: What a write fails with where there is no room, or the disk is broken.
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class Status(IntEnum):
@@ -79,6 +85,7 @@ class Commands(TyperGroup):
         """Run a command line. In stand-alone mode, which is the default, this ends the process."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        _open_what_is_closed()
         try:
             status = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
             # What was printed may have a reader who has gone.
@@ -91,9 +98,30 @@ class Commands(TyperGroup):
             _end("interrupted", _INTERRUPTED)
         except BrokenPipeError:
             # The reader has seen enough; nothing more can be said to it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _say_no_more()
             sys.exit(Status.NO)
+        except OSError as fault:
+            if fault.errno not in _NO_ROOM or fault.filename is not None:
+                raise
+            _say_no_more()
+            _end(f"what was asked for cannot be written: {fault.strerror}; make room for it", Status.NO)
         sys.exit(status if isinstance(status, int) else Status.DONE)
+
+
+def _open_what_is_closed() -> None:
+    """Put nothing in the place of standard streams that are closed, which the next file would take."""
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            # For as long as the process is there.
+            closed = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
+            if closed.fileno() != number:
+                os.dup2(closed.fileno(), number)
+            setattr(sys, name, closed)
+
+
+def _say_no_more() -> None:
+    """Let what waits to be printed go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def status_of(fault: PeerkeyError) -> Status:

@@ -74,6 +74,9 @@ PrivateKeyName: TypeAlias = Annotated[
     ),
 ]
 
+#: No name of a configuration is longer, a router's and a node's together; the API takes none.
+_MAXIMUM_PEER_CHARACTERS: Final = 512
+
 _UNIX: Final = "unix:"
 _HTTPS: Final = "https://"
 
@@ -150,3 +153,16 @@ def require_one_owner(name: str | None, config: Path | None, node: str | None) -
     if name is not None and config is not None:
         message = "give either NAME or --config and --node; the configuration names the key"
         raise WrongUsage(message)
+
+
+def peer_named(text: str) -> str:
+    """Return the name of a peer.
+
+    :raises WrongUsage: it can be none.
+    """
+    from peerkey_cli.errors import WrongUsage
+
+    if len(text) > _MAXIMUM_PEER_CHARACTERS or not text.isprintable():
+        message = f"--peer {text[:40]!a}: no peer has such a name; `peerkey show peers` lists them"
+        raise WrongUsage(message)
+    return text

@@ -114,7 +114,10 @@ class StateDirectory:
         except OSError as fault:
             raise self._unusable(fault) from fault
         try:
-            self._lock(descriptor)
+            try:
+                self._lock(descriptor)
+            except OSError as fault:
+                raise self._unusable(fault) from fault
             yield
         finally:
             os.close(descriptor)

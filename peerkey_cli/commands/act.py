@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from peerkey_cli.options import Api, Json, StateDir, client
+from peerkey_cli.options import Api, Json, StateDir, client, peer_named
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,8 @@ def rekey(
     from peerkey_cli.schemas import Rekeyed, RekeyRequest
     from peerkey_cli.terminal import say, say_json
 
-    done = client(state_dir, api).post("rekey", Rekeyed, RekeyRequest(peer=peer))
+    request = RekeyRequest(peer=None if peer is None else peer_named(peer))
+    done = client(state_dir, api).post("rekey", Rekeyed, request)
     if json:
         say_json(done)
     else:
@@ -53,7 +54,7 @@ def release_pin(
     from peerkey_cli.schemas import PinReleased, PinRequest
     from peerkey_cli.terminal import say, say_json
 
-    done = client(state_dir, api).post("release-pin", PinReleased, PinRequest(peer=peer))
+    done = client(state_dir, api).post("release-pin", PinReleased, PinRequest(peer=peer_named(peer)))
     if json:
         say_json(done)
     else:

@@ -137,9 +137,7 @@ def test_a_killed_node_is_named_at_its_peer_and_where_it_ran(fleet: Fleet) -> No
     assert "-> see whether `peerkey run` runs on the peer, and whether UDP gets from 127.0.0.1:" in seen
     refused = peerkey("show", "alarms", "--state-dir", fleet.folder / "killed")
     assert refused.exit_code == 3
-    assert (
-        "has died without a word, and its log says more. Start it again with `peerkey run`" in refused.stderr
-    )
+    assert "has died without a word: its log says more. Start it again with `peerkey run`" in refused.stderr
 
 
 def test_a_fleet_of_which_nothing_is_wrong_is_told_nothing_of(fleet: Fleet) -> None:

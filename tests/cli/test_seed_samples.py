@@ -1,7 +1,7 @@
 """The sample outputs of the sources, word for word, out of the parts that make them.
 
-Lines are folded at the width of a terminal, so what is compared is the text without its folding. The samples
-of the sources, in their order, and where each has its test:
+Lines are folded at the width of a terminal, so the text is compared without its folding. The samples of
+the sources, in their order, and where each has its test:
 
 =====================================  =====================================================================
 seed: Generate CSR                     here

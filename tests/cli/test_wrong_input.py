@@ -1,14 +1,18 @@
 """Every command with everything that a stranger may hand it: one line that says what is wrong, no traceback.
 
-Each file and directory that a command takes is given as one that is missing, a directory, empty, binary, text
-that is no UTF-8, JSON, YAML, PEM of nothing, and one that never ends. Whoever is root may read everything, so
-permissions are tried by what root meets too: a read-only file system and a full one, where they can be made.
+Each file and directory that a command takes is given as one that is missing, a directory, a loop of links, empty,
+binary, text that is no UTF-8, JSON, YAML that is none, and PEM of nothing. Streams are closed, full or left before
+their end. Whoever is root may read and write everything, so permissions are tried elsewhere.
 """
 
 from __future__ import annotations
 
 import re
+import resource
 import shlex
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +180,41 @@ def test_what_is_wrong_is_told_in_one_line(
     assert odd == []
 
 
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("config schema > /dev/full", 1, "what was asked for cannot be written: No space left on device"),
+        ("--help > /dev/full", 1, "what was asked for cannot be written: No space left on device"),
+        ("config schema | head -1", 0, ""),
+        ("config check GOOD/both.yaml >&-", 0, ""),
+        ("show peers --state-dir NEW 2>&-", 3, ""),
+        ("wire decode - <&-", 1, ""),
+        (f"rekey --peer {'x' * 600} --state-dir NEW", 2, "no peer has such a name"),
+        (r"rekey --peer $'\xff' --state-dir NEW", 2, "no peer has such a name"),
+        (r"config check $'\xff.yaml'", 1, "cannot be read: No such file or directory"),
+        # No file may grow, as on a disk that is full: a limit of the kernel's, whose signal is ignored.
+        ("run GOOD/both.yaml --state-dir NEW/s", 1, "cannot be used as state directory: File too large"),
+    ],
+)
+def test_streams_that_are_closed_full_or_left_and_words_that_are_none(
+    line: str, status: int, said: str, good: Path, tmp_path: Path
+) -> None:
+    words = line.replace("GOOD", str(good)).replace("NEW", str(tmp_path))
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m peerkey_cli.main {words}; exit ${{PIPESTATUS[0]}}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        preexec_fn=nothing_grows if line.startswith("run ") else None,
+    )
+
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("peerkey: ") <= 1
+
+
 def test_every_command_and_every_file_that_one_takes_is_tried() -> None:
     tried = {
         name: " ".join(expanded(line) for line in LINES if expanded(line).startswith(name))
@@ -211,6 +250,12 @@ def expanded(line: str) -> str:
     for short, full in SHORT.items():
         line = re.sub(rf"(?<![\w-]){short}\b", full, line)
     return line.removeprefix("* ")
+
+
+def nothing_grows() -> None:
+    """Let no file of this process get a byte longer; pipes do not count."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def complaint(status: int, out: str, err: str) -> str:

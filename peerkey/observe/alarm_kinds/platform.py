@@ -173,8 +173,8 @@ KINDS: Final = (
         category=Category.SYSTEM,
         texts=("Restart of the authority is required; until then the former values count: `{settings}`.",),
         origin=Origin.OURS,
-        means="The configuration was read again, and everything in it has been taken up but for these settings, "
-        "which the authority takes up only when it starts.",
+        means="The configuration was read again, and everything in it has been taken up but for these "
+        "settings, which the authority takes up only when it starts.",
         todo=(
             "`peerkey config diff FILE` says what waits, and what a restart would do.",
             "Restart the authority when it suits you: its keys are kept, and peers do not notice.",
