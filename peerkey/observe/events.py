@@ -850,6 +850,43 @@ class StatisticsCleared(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BackupMade(Event):
+    """An operator has made a backup. Whoever has it and its passphrase can be these nodes."""
+
+    TYPE: ClassVar = "backup.made"
+    TITLE: ClassVar = "Made a backup."
+
+    file: str
+    nodes: tuple[str, ...]
+    #: Where the audit log ended in it, as ``SEQUENCE:HASH``; empty where there was none.
+    audit_head: str
+
+    def description(self) -> str:
+        """Name the file."""
+        return f"Backup of {len(self.nodes)} node{'s' if len(self.nodes) != 1 else ''} written to {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRestored(Event):
+    """A node has come back from a backup. What happened after that was made is not in this log."""
+
+    TYPE: ClassVar = "node.restored"
+    TITLE: ClassVar = "Restored a node from a backup."
+
+    #: When the backup was made, and on which machine.
+    made: str
+    machine: str
+    #: Where the audit log ended in it; from there another log may have gone on.
+    audit_head: str
+    #: Where the backup's own log is now, below the state directory, if this one is another; else empty.
+    other_log: str
+
+    def description(self) -> str:
+        """Say how old it is."""
+        return f"Restored from a backup that was made at {self.made} on {self.machine}; its keys are retired"
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRepaired(Event):
     """The last line of the audit log was torn when its writer died, and was taken out of it."""
 
