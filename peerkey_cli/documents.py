@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actors.crl.port import shown
+from actors.messages import DrainedNode
 from actors.names import AUTHORITY, node_actor
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.pki.faults import CertificateState
@@ -169,6 +170,24 @@ def actors(hosts: Iterable[HostActors], now: datetime) -> schemas.Actors:
         dead_letters=sum(each.totals.dead_letters for each in known),
         crashes=sum(each.totals.crashes for each in known),
     )
+
+
+def drains(found: Iterable[DrainedNode], now: datetime) -> schemas.Drains:
+    """Return how far nodes are out of work."""
+    return schemas.Drains(
+        time=now,
+        nodes=tuple(
+            schemas.Drained.model_validate(
+                {"node": each.node, "state": each.state, "since": each.since or None, "how": each.how}
+            )
+            for each in found
+        ),
+    )
+
+
+def drained_nodes(nodes: Iterable[NodeStatus]) -> tuple[DrainedNode, ...]:
+    """Return how far each node is out of work."""
+    return tuple(each.drained or DrainedNode(each.node, "in-service") for each in nodes)
 
 
 def hosts(status: PlacementStatus, now: datetime) -> schemas.Hosts:

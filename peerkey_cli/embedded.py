@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actors.cluster.messages import HostPlace, NodePlace, PlacementStatus
 from actors.crl.status import GetRevocation, RevocationStatus
-from actors.messages import FetchLists, GetFleet, Rekey, ReleasePin, Reload
+from actors.messages import Drain, FetchLists, GetFleet, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
 from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
 from runtime.errors import RuntimeFault
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.crashes import CrashWatch
     from actors.journal import Entry, FileJournal
     from actors.keystores.stores import KeyStores
-    from actors.messages import NodeStatus
+    from actors.messages import DrainedNode, NodeStatus
     from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
     from peerkey_cli.documents import Noticing
     from peerkey_cli.state import StateDirectory
@@ -125,6 +125,10 @@ class Running:
     async def release_pin(self, peer: str) -> int:
         """See :meth:`peerkey_cli.fleet.Fleet.release_pin`."""
         return await self.authority.ask(ReleasePin(peer), ANSWER_WITHIN)
+
+    async def drain(self, node: str | None = None, *, undo: bool = False) -> tuple[DrainedNode, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.drain`."""
+        return await self.authority.ask(Drain(node, undo=undo), ANSWER_WITHIN)
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.reload`. What a device has refused is tried again, too."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.cluster.messages import PlacementStatus
     from actors.crl.status import RevocationStatus
     from actors.journal import Entry
-    from actors.messages import NodeStatus
+    from actors.messages import DrainedNode, NodeStatus
     from metrics.exporter import Samples
     from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
     from peerkey.observe.security_stats import Counted
@@ -117,6 +117,10 @@ class Fleet(Protocol):
 
     async def release_pin(self, peer: str) -> int:
         """Forget the pinned certificate of a peer; return for how many peerings."""
+        ...
+
+    async def drain(self, node: str | None = None, *, undo: bool = False) -> tuple[DrainedNode, ...]:
+        """Take every node, or one, out of work, or back into it; return how those concerned stand then."""
         ...
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:

@@ -515,6 +515,29 @@ class Rekeyed(Document):
     peerings: int
 
 
+class DrainRequest(Document):
+    """Which node to take out of work, by ``router/node`` or UUID, or every one; or back into it."""
+
+    node: Annotated[str | None, Field(max_length=MAXIMUM_NAME_CHARACTERS)] = None
+    undo: bool = False
+
+
+class Drained(Document):
+    """How far a node is out of work."""
+
+    node: str
+    state: Literal["in-service", "draining", "drained"]
+    since: Time | None
+    how: str
+
+
+class Drains(Document):
+    """``GET /v1/drain``, and what an order comes to: nodes, and how far each is out of work."""
+
+    time: Time
+    nodes: tuple[Drained, ...]
+
+
 class PinRequest(Document):
     """Whose pinned certificate to forget: a router, ``router/node``, or a UUID."""
 

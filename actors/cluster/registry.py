@@ -18,6 +18,8 @@ from actors.messages import (
     AuthenticReply,
     CertificateStatus,
     ConfigurePath,
+    Drain,
+    DrainedNode,
     FetchLists,
     FrameArrived,
     FramesTaken,
@@ -59,6 +61,7 @@ def registry() -> Registry:
     made = Registry(
         # What operators ask for and order.
         AdoptPlans,
+        Drain,
         FetchLists,
         GetFleet,
         GetNodeStatus,
@@ -72,6 +75,7 @@ def registry() -> Registry:
         # What they are told.
         NodePage,
         NodeStatus,
+        DrainedNode,
         CertificateStatus,
         PeerStatus,
         PathStatus,

@@ -178,6 +178,17 @@ def node_not_running(node: str, detail: str) -> Alarm:
     )
 
 
+def node_drained(node: str, since: str) -> Alarm:
+    """An operator has taken a node out of work, and nobody has put it back."""
+    return Alarm(
+        f"node-drained:{node}",
+        Severity.MINOR,
+        node,
+        Category.SYSTEM,
+        f"Node `{node}` is drained since {since}: `peerkey drain --undo` ends it.",
+    )
+
+
 def node_unplaced(node: str, why: str) -> Alarm:
     """No host of the cluster may run a node."""
     return Alarm(

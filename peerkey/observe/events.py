@@ -887,6 +887,32 @@ class NodeRestored(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NodeDrained(Event):
+    """A node is out of work, because an operator wants it so."""
+
+    TYPE: ClassVar = "node.drained"
+    TITLE: ClassVar = "Drained a node."
+
+    how: str
+
+    def description(self) -> str:
+        """Say how it left."""
+        return f"The node {self.how} and is out of work"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUndrained(Event):
+    """An operator has put a drained node back to work."""
+
+    TYPE: ClassVar = "node.undrained"
+    TITLE: ClassVar = "Put a drained node back to work."
+
+    def description(self) -> str:
+        """Say so."""
+        return "The node is back at work"
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRepaired(Event):
     """The last line of the audit log was torn when its writer died, and was taken out of it."""
 

@@ -28,7 +28,7 @@ from actors.cluster.reconciling import is_path_host, machine_of
 from actors.cluster.totals import Totals
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
-from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
+from actors.messages import Drain, DrainedNode, FetchLists, NodeStatus, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY, CONTROL, COORDINATOR, REVOCATION
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
@@ -185,6 +185,17 @@ class ClusterFleet:
     async def release_pin(self, peer: str) -> int:
         """See :meth:`peerkey_cli.fleet.Fleet.release_pin`."""
         return await self._order(ReleasePin(peer))
+
+    async def drain(self, node: str | None = None, *, undo: bool = False) -> tuple[DrainedNode, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.drain`. What does not answer is missing."""
+        placed = await self._placed()
+        found = await self._each(
+            [each.host for each in placed.hosts if not is_path_host(each.host)],
+            lambda host: self._system.ref(on_host(host, AUTHORITY)).ask(
+                Drain(node, undo=undo), ANSWER_WITHIN
+            ),
+        )
+        return tuple(each for nodes in found for each in nodes)
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.reload`. The coordinator reads the file of its machine."""

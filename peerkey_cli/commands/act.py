@@ -1,4 +1,4 @@
-"""Commands that tell a running system to do something: ``rekey``, ``release-pin`` and ``reload``."""
+"""Commands that tell a running system to do something: ``rekey``, ``release-pin``, ``reload``, ``drain``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command("rekey")(rekey)
     app.command("release-pin")(release_pin)
     app.command("reload")(reload)
+    app.command("drain")(drain)
 
 
 def rekey(
@@ -69,3 +70,37 @@ def reload(json: Json = False, state_dir: StateDir = None, api: Api = None) -> N
         say_json(done)
     else:
         say(f"Reloaded: {', '.join(done.nodes)}.")
+
+
+def drain(
+    node: Annotated[
+        str | None,
+        typer.Option("--node", metavar="ROUTER/NODE", help="Only this node; every node unless given."),
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Back to work.")] = False,
+    within: Annotated[
+        int, typer.Option("--within", metavar="SECONDS", min=0, max=3600, help="How long to wait for it.")
+    ] = 60,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Take a node out of work before maintenance, in order, until `--undo`. A restart changes nothing of it.
+
+    Its mate takes its keys over, where it has one that holds them; else it says farewell to its peers.
+    """
+    from peerkey_cli.draining import lines, waited
+    from peerkey_cli.errors import Status
+    from peerkey_cli.schemas import DrainRequest, Drains
+    from peerkey_cli.terminal import say, say_json
+
+    asked = client(state_dir, api)
+    done = asked.post("drain", Drains, DrainRequest(node=node, undo=undo))
+    say_of = None if json else lambda text: typer.echo(text, err=True)
+    done = waited(lambda: asked.get("drain", Drains), done, within, say_of=say_of)
+    if json:
+        say_json(done)
+    else:
+        say(*lines(done))
+    if any(each.state == "draining" for each in done.nodes):
+        raise typer.Exit(Status.NO)
