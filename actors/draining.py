@@ -83,12 +83,9 @@ class Draining:
         self._until: timedelta | None = None
         self._saying = False
         self._how = "" if record is None else "before it started"
+        #: What an operator wants, which may be newer than what is written.
+        self._wanted = record is not None
         self._writing = False
-
-    @property
-    def leaving(self) -> bool:
-        """Whether it has still something to do before it is out of work."""
-        return self._since is not None and not self._how
 
     def applied(self, plan: NodePlan) -> NodePlan:
         """Return what the node does of its plan: nothing, where it is out of work or leaving it."""
@@ -96,21 +93,27 @@ class Draining:
 
     def ordered(self, name: str, *, undo: bool) -> DrainedNode:
         """Begin to drain, or undo it; say how the node stands then. To order it twice is to order it once."""
-        if not self._writing and (self._since is not None) is undo:
-            self._writing = True
-            if undo:
-                self._since, self._how, self._until, self._saying = None, "", None, False
-                self._ctx.cancel_timer("leave")
-                write = self._store.delete(self._owner, self._epoch, RECORD, self._version)
-                self._version = 0
-                self._ctx.pipe(write, lambda _: DrainStored())
-            else:
-                self._since = self._ctx.clock.wall()
-                value = self._since.isoformat().encode()
-                write_ = self._store.write(self._owner, self._epoch, RECORD, value, self._version)
-                self._version += 1
-                self._ctx.pipe(write_, lambda _: DrainStored())
+        self._wanted = not undo
+        self._write_what_is_wanted()
         return self.status(name)
+
+    def _write_what_is_wanted(self) -> None:
+        """Write that the node is to be drained, or no more: one write after the other, the last word last."""
+        if self._writing or self._wanted is (self._since is not None):
+            return
+        self._writing = True
+        if self._wanted:
+            self._since = self._ctx.clock.wall()
+            value = self._since.isoformat().encode()
+            write = self._store.write(self._owner, self._epoch, RECORD, value, self._version)
+            self._version += 1
+            self._ctx.pipe(write, lambda _: DrainStored())
+        else:
+            self._since, self._how, self._until, self._saying = None, "", None, False
+            self._ctx.cancel_timer("leave")
+            delete = self._store.delete(self._owner, self._epoch, RECORD, self._version)
+            self._version = 0
+            self._ctx.pipe(delete, lambda _: DrainStored())
 
     def stored(self, name: str) -> None:
         """Begin to leave, or to work again: it is durable that the node is to."""
@@ -120,7 +123,9 @@ class Draining:
             self._take_up()
         else:
             self._until = self._ctx.clock.monotonic() + HANDOVER_WITHIN
-            self.due(name)
+            if self._wanted:
+                self.due(name)
+        self._write_what_is_wanted()
 
     def due(self, name: str) -> None:
         """Go on leaving."""
@@ -148,12 +153,13 @@ class Draining:
 
     def status(self, name: str) -> DrainedNode:
         """Return how the node stands."""
-        state = "in-service" if self._since is None else "drained" if self._how else "draining"
-        return DrainedNode(name, state, "" if self._since is None else _text(self._since), self._how)
+        if self._since is None or not self._wanted:
+            return DrainedNode(name, "in-service")
+        return DrainedNode(name, "drained" if self._how else "draining", _text(self._since), self._how)
 
     def shown(self, status: NodeStatus) -> NodeStatus:
         """Add to a node's status that it is out of work, and the alarm that says so."""
-        if self._since is None:
+        if self._since is None or not self._wanted:
             return status
         mine = self.status(status.node)
         alarm = alarms.node_drained(status.node, mine.since)

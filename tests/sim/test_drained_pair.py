@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from actors.messages import Drain
+import asyncio
+from typing import cast
+
+from actors.messages import Drain, DrainedNode
 from peerkey.observe.events import HaReleased, HaTakeover, KeyActivated, NodeDrained, PeeringRemoved
 from peerkey_cli.simulation.fleet import Fleet
 from tests.support.story import MINUTE, SECOND, alarms, at, events, key_ids, play, told
@@ -55,6 +58,27 @@ def test_a_node_whose_mate_is_dead_waits_for_nobody_and_says_farewell() -> None:
         assert key_ids(await told(fleet, ONE))
 
     outcome = play("ha", 7 * MINUTE, beside=look)
+
+    assert outcome.finding is None, "\n".join(outcome.trace)
+
+
+def test_whoever_changes_their_mind_at_once_has_the_last_word() -> None:
+    async def look(fleet: Fleet) -> None:
+        await at(2 * MINUTE)
+        orders = [fleet.sites[ONE].ask(Drain(undo=undo)) for undo in (False, True, False, True)]
+        answers = await asyncio.gather(*orders)
+        assert [[each.state for each in cast("tuple[DrainedNode, ...]", nodes)] for nodes in answers] == [
+            ["draining"],
+            ["in-service"],
+            ["draining"],
+            ["in-service"],
+        ]
+        await at(4 * MINUTE)
+        assert NodeDrained not in kinds(fleet, ONE)
+        assert (await told(fleet, ONE)).enabled
+        assert (await told(fleet, ONE)).drained is None
+
+    outcome = play("ha", 5 * MINUTE, beside=look)
 
     assert outcome.finding is None, "\n".join(outcome.trace)
 
