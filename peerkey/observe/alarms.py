@@ -61,6 +61,17 @@ def peer_unreachable(peer: str) -> Alarm:
     )
 
 
+def peer_identity_shared(peer: str) -> Alarm:
+    """Two nodes have the identity of one peer and take its peerings from each other."""
+    return Alarm(
+        f"peer-identity:{peer}",
+        Severity.MAJOR,
+        peer,
+        Category.PEER,
+        f"Peer `{peer}` runs twice: two nodes show its certificate. Stop the one that was replaced.",
+    )
+
+
 def path_down(peer: str, path: str) -> Alarm:
     """One of the paths to a peer is out of service."""
     return Alarm(

@@ -130,6 +130,20 @@ class PeeringFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PeerIdentityShared(Event):
+    """Two nodes have one peer's identity, or one goes to and fro between two stores. Told once an hour."""
+
+    TYPE: ClassVar = "peer.identity_shared"
+    TITLE: ClassVar = "A peer's identity is that of two nodes."
+
+    peer: str
+
+    def description(self) -> str:
+        """Say what was seen."""
+        return f"Peer {self.peer} has a key again that it had lost: two nodes run with its certificate"
+
+
+@dataclass(frozen=True, slots=True)
 class KeyAccepted(Event):
     """A new key was agreed and both ends can open with it."""
 

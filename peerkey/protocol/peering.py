@@ -23,7 +23,7 @@ from peerkey.observe.events import PeeringRemoved
 from peerkey.pki.examination import Examination
 from peerkey.protocol import messages, schedule
 from peerkey.protocol.authentication import Authentication
-from peerkey.protocol.constants import MAXIMUM_NAME_CHARACTERS, Kind
+from peerkey.protocol.constants import MAXIMUM_NAME_CHARACTERS, TWO_NODES_TOLD_FOR, Kind
 from peerkey.protocol.core import (
     CertificateFault,
     Core,
@@ -330,6 +330,11 @@ class Peering:
                     return False
         except Malformed:
             return False
+
+    def two_nodes(self, now: Moment) -> bool:
+        """Tell whether two nodes were seen lately that both have the peer's identity."""
+        seen = self._core.two_seen
+        return seen is not None and now.instant - seen < TWO_NODES_TOLD_FOR
 
     def status(self, now: Moment) -> PeeringStatus:
         """Return what an operator is shown."""
