@@ -208,6 +208,7 @@ def hosts(status: PlacementStatus, now: datetime) -> schemas.Hosts:
                 paths=each.paths,
                 complete=each.complete,
                 fault=each.fault,
+                drained=each.drained,
             )
             for each in status.hosts
         ),

@@ -58,3 +58,44 @@ def lines(found: schemas.Drains) -> Iterator[str]:
 
 def _since(each: schemas.Drained) -> str:
     return "" if each.since is None else schemas.iso(each.since)
+
+
+def emptied(
+    ask: Callable[[], schemas.Hosts],
+    host: str,
+    within_seconds: float,
+    *,
+    say_of: Callable[[str], object] | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[schemas.Hosts, int]:
+    """Ask until no node is on a host, or on those of a machine, and all are elsewhere; or until time is up.
+
+    Returns what was seen last, and how many nodes are still there or on their way.
+    """
+    end, told = clock() + within_seconds, ""
+    while True:
+        found = ask()
+        there = sum(each.nodes for each in found.hosts if host in {each.host, each.machine})
+        moving = 0 if found.complete else 1
+        if not there and not moving:
+            return found, 0
+        text = (
+            f"waiting for {there} node{'s' if there != 1 else ''} to move" if there else "waiting for hosts"
+        )
+        if say_of is not None and text != told:
+            say_of(text)
+        told = text
+        if clock() >= end:
+            return found, max(there, moving)
+        sleep(ASK_EVERY_SECONDS)
+
+
+def host_lines(found: schemas.Hosts, host: str) -> Iterator[str]:
+    """Yield a line for each host concerned, and for each node that has no place."""
+    for each in found.hosts:
+        if host in {each.host, each.machine}:
+            state = "drained" if each.drained else "in service"
+            yield f"{each.host} is {state}, with {each.nodes} node{'s' if each.nodes != 1 else ''}"
+    for left in found.unplaced:
+        yield f"{left.node} has no place: {left.why}"

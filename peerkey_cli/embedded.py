@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.cluster.messages import HostPlace, NodePlace, PlacementStatus
+from actors.cluster.messages import HostPlace, HostsDrained, NodePlace, PlacementStatus
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.messages import Drain, FetchLists, GetFleet, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
@@ -129,6 +129,11 @@ class Running:
     async def drain(self, node: str | None = None, *, undo: bool = False) -> tuple[DrainedNode, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.drain`."""
         return await self.authority.ask(Drain(node, undo=undo), ANSWER_WITHIN)
+
+    async def drain_host(self, host: str, *, undo: bool = False) -> HostsDrained:
+        """See :meth:`peerkey_cli.fleet.Fleet.drain_host`. There is no other host to move to."""
+        del host, undo
+        return HostsDrained("this system has one host alone; drain its nodes with `peerkey drain`", ())
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.reload`. What a device has refused is tried again, too."""

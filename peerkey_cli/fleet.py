@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actors.cluster.messages import PlacementStatus
+    from actors.cluster.messages import HostsDrained, PlacementStatus
     from actors.crl.status import RevocationStatus
     from actors.journal import Entry
     from actors.messages import DrainedNode, NodeStatus
@@ -121,6 +121,10 @@ class Fleet(Protocol):
 
     async def drain(self, node: str | None = None, *, undo: bool = False) -> tuple[DrainedNode, ...]:
         """Take every node, or one, out of work, or back into it; return how those concerned stand then."""
+        ...
+
+    async def drain_host(self, host: str, *, undo: bool = False) -> HostsDrained:
+        """Move all nodes off a host or machine of the cluster, or let them come again."""
         ...
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:

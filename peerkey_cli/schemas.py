@@ -433,6 +433,8 @@ class Host(Document):
     #: Whether it runs everything that it should.
     complete: bool
     fault: str
+    #: Whether an operator has moved its nodes away.
+    drained: bool = False
 
 
 class Unplaced(Document):
@@ -520,6 +522,20 @@ class DrainRequest(Document):
 
     node: Annotated[str | None, Field(max_length=MAXIMUM_NAME_CHARACTERS)] = None
     undo: bool = False
+
+
+class HostDrainRequest(Document):
+    """Which host or machine of the cluster to move all nodes off; or to let them come again."""
+
+    host: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)]
+    undo: bool = False
+
+
+class HostsDrained(Document):
+    """Which hosts and machines of the cluster are drained."""
+
+    time: Time
+    drained: tuple[str, ...]
 
 
 class Drained(Document):

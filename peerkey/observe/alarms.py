@@ -200,6 +200,17 @@ def node_drained(node: str, since: str) -> Alarm:
     )
 
 
+def host_drained(host: str) -> Alarm:
+    """An operator has moved all nodes off a host or a machine, and nobody has let them come again."""
+    return Alarm(
+        f"host-drained:{host}",
+        Severity.MINOR,
+        host,
+        Category.PLATFORM,
+        f"Host or machine `{host}` is drained: `peerkey drain --host {host} --undo` ends it.",
+    )
+
+
 def node_unplaced(node: str, why: str) -> Alarm:
     """No host of the cluster may run a node."""
     return Alarm(

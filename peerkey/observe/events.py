@@ -729,6 +729,21 @@ class HostBack(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HostDrained(Event):
+    """An operator wants no nodes on a host, or on a machine of the cluster, or wants them there again."""
+
+    TYPE: ClassVar = "cluster.host_drained"
+    TITLE: ClassVar = "A host of the cluster was drained, or is so no more."
+
+    host: str
+    drained: bool
+
+    def description(self) -> str:
+        """Name it."""
+        return f"{self.host} is {'drained: its nodes move' if self.drained else 'drained no more'}"
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmRaised(Event):
     """Something is wrong that was not. Told again after a restart, where it is wrong still."""
 

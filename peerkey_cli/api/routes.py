@@ -278,6 +278,17 @@ def _acts(fleet: Fleet, reload: Reload) -> APIRouter:
             raise NotFound(message)
         return documents.drains(found, fleet.now())
 
+    @router.post("/drain/host", responses=problems(404))
+    async def drain_host(request: schemas.HostDrainRequest) -> schemas.HostsDrained:
+        """Move all nodes off a host or machine of the cluster, or let them come again.
+
+        `GET /v1/hosts` tells how far that is.
+        """
+        found = await fleet.drain_host(request.host, undo=request.undo)
+        if found.refused:
+            raise NotFound(found.refused)
+        return schemas.HostsDrained(time=fleet.now(), drained=found.drained)
+
     @router.post("/reload", responses=problems(409))
     async def read_again() -> schemas.Reloaded:
         """Read configuration and certificates again, and have every revocation list fetched.

@@ -23,7 +23,7 @@ from actors.cluster.instruments import (
     Readings,
     RetryKeys,
 )
-from actors.cluster.messages import GetPlacement
+from actors.cluster.messages import DrainHost, GetPlacement
 from actors.cluster.reconciling import is_path_host, machine_of
 from actors.cluster.totals import Totals
 from actors.crl.status import GetRevocation, RevocationStatus
@@ -40,7 +40,7 @@ from runtime.errors import RuntimeFault
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from actors.cluster.messages import HostStatus, NodePlace, PlacementStatus
+    from actors.cluster.messages import HostsDrained, HostStatus, NodePlace, PlacementStatus
     from actors.journal import Entry, FileJournal
     from peerkey.observe.alarms import Alarm
     from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
@@ -196,6 +196,10 @@ class ClusterFleet:
             ),
         )
         return tuple(each for nodes in found for each in nodes)
+
+    async def drain_host(self, host: str, *, undo: bool = False) -> HostsDrained:
+        """See :meth:`peerkey_cli.fleet.Fleet.drain_host`."""
+        return await self._coordinator.ask(DrainHost(host, undo=undo), ANSWER_WITHIN)
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.reload`. The coordinator reads the file of its machine."""
