@@ -16,10 +16,11 @@ from actors.audit_log import AuditLog
 from actors.journal import FileJournal
 from peerkey.observe.events import CsrGenerated
 from peerkey.observe.security_stats import Counter
-from peerkey.protocol.restoring import floor
+from peerkey.protocol.restoring import BackupFromLater, floor
 from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
 from peerkey_cli.backup import restoring
+from peerkey_cli.backup.sealing import opened_untrusted
 from peerkey_cli.state import StateDirectory
 from runtime.store.memory import MemoryStore
 from runtime.store.sealed import AesGcmSealer, SealedStore
@@ -66,7 +67,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     words = ("--state-dir", state, "--passphrase-file", passphrase)
     with in_background(west, other):
         with in_background(east, state):
-            wait_for(lambda: keys(state) and keys(state) == keys(other), 30)
+            wait_for(lambda: bool(keys(state)) and keys(state) == keys(other), 30)
             made = document("backup", "--out", backup, "--config", east, *words)
             first = keys(state)
             assert peerkey("rekey", "--state-dir", state).exit_code == 0
@@ -75,7 +76,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         gone = folder / "another" / "machine"
         done = document("restore", backup, "--state-dir", gone, "--passphrase-file", passphrase)
         with in_background(east, gone):
-            wait_for(lambda: keys(gone) and keys(gone) <= keys(other), 30)
+            wait_for(lambda: bool(keys(gone)) and keys(gone) <= keys(other), 30)
             after, peer_after = keys(gone), keys(other)
     directory = StateDirectory(state)
     secrets = stored_secrets(directory, [UUIDS["east"]])
@@ -117,7 +118,7 @@ def test_a_backup_is_readable_by_its_owner_alone_and_shows_nothing(story: Story)
 
 def test_no_peer_key_and_no_sealing_key_is_in_a_backup_even_opened(story: Story) -> None:
     with story.backup.open("rb") as file:
-        opened = b"".join(restoring.opened_untrusted(file, Secret(PASSPHRASE.encode())))
+        opened = b"".join(opened_untrusted(file, Secret(PASSPHRASE.encode())))
 
     assert found(story.secrets, [opened]) == []
     assert b"PRIVATE KEY" in opened
@@ -295,7 +296,8 @@ def test_what_cannot_be_restored_is_one_clear_line_and_changes_nothing(
     story: Story, tmp_path: Path, way: str
 ) -> None:
     content = bytearray(story.backup.read_bytes())
-    file, passphrase, more = tmp_path / "spoiled", story.passphrase, ()
+    file, passphrase = tmp_path / "spoiled", story.passphrase
+    more: tuple[str, ...] = ()
     if way == "truncated":
         del content[-10:]
     elif way == "garbled":
@@ -355,7 +357,7 @@ def test_whoever_is_killed_halfway_leaves_the_old_state_or_the_new_one(
 
 
 def test_a_clock_that_stands_before_the_backup_refuses_it(story: Story, tmp_path: Path) -> None:
-    with story.backup.open("rb") as file, pytest.raises(restoring.Misconfigured, match="set the clock"):
+    with story.backup.open("rb") as file, pytest.raises(BackupFromLater, match="set the clock"):
         restoring.restore(
             file,
             Secret(PASSPHRASE.encode()),

@@ -50,7 +50,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     state, other = folder / "east-state", folder / "west-state"
     with in_background(west, other):
         with in_background(east, state):
-            wait_for(lambda: keys(state) and keys(state) == keys(other), 30)
+            wait_for(lambda: bool(keys(state)) and keys(state) == keys(other), 30)
             before = keys(state)
             ordered = document("drain", "--node", "east/node0", "--state-dir", state)
             again = document("drain", "--state-dir", state)
@@ -63,7 +63,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         with in_background(east, state):
             restarted = asked(state, "drain").json()
             undone = document("drain", "--undo", "--state-dir", state)
-            wait_for(lambda: keys(state) and keys(state) == keys(other), 40)
+            wait_for(lambda: bool(keys(state)) and keys(state) == keys(other), 40)
             after, ready_again = keys(state), asked(state, "ready")
     return Story(
         ordered,
