@@ -39,6 +39,7 @@ from actors.messages import (
     AdoptPlans,
     CertificateRenewed,
     Configure,
+    Drain,
     FetchLists,
     GetFleet,
     GetNodeStatus,
@@ -212,7 +213,7 @@ class Authority(Actor):
         match message:
             case GetFleet():
                 self._gather(self.ctx.reply_token())
-            case Rekey() | ReleasePin() as order:
+            case Rekey() | ReleasePin() | Drain() as order:
                 self._pass_on(order, self.ctx.reply_token())
             case GetNodeStatus(name, first):
                 self._ask_node(name, first, self.ctx.reply_token())
@@ -503,8 +504,23 @@ class Authority(Actor):
             lambda error: Failure(token, error),
         )
 
-    def _pass_on(self, order: Rekey | ReleasePin, token: ReplyToken) -> None:
+    def _drain(self, order: Drain, token: ReplyToken) -> None:
+        """Pass the word on to the nodes that it is about; answer with how each stands."""
+        chosen = [
+            ref for name, ref in self._nodes.items() if order.node in {None, name, str(self._uuids[name])}
+        ]
+        asked = [ref.ask(order, ANSWER_WITHIN) for ref in chosen]
+        self.ctx.pipe(
+            _gathered(asked),
+            lambda found: Answer(token, tuple(each for nodes in found for each in nodes)),
+            lambda error: Failure(token, error),
+        )
+
+    def _pass_on(self, order: Rekey | ReleasePin | Drain, token: ReplyToken) -> None:
         """Pass an operator's word on to every node; answer with the number of peerings that it reached."""
+        if isinstance(order, Drain):
+            self._drain(order, token)
+            return
         asked = [ref.ask(order, ANSWER_WITHIN) for ref in self._nodes.values()]
         self.ctx.pipe(
             _gathered(asked), lambda counts: Answer(token, sum(counts)), lambda error: Failure(token, error)

@@ -206,6 +206,28 @@ class ReleasePin(Ask[int]):
 
 
 @dataclass(frozen=True, slots=True)
+class Drain(Ask["tuple[DrainedNode, ...]"]):
+    """Take every node out of work, or the one of that name; or back into it. Answered at once: see there."""
+
+    #: ``router/node`` or a UUID.
+    node: str | None = None
+    undo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DrainedNode:
+    """How far a node is out of work."""
+
+    node: str
+    #: ``in-service``, ``draining`` or ``drained``.
+    state: str
+    #: Since when an operator wants it; empty while nobody does.
+    since: str = ""
+    #: How it left; empty while it has not.
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GetStatus(Ask["NodeStatus"]):
     """Ask a node what an operator should see."""
 
@@ -277,6 +299,8 @@ class NodeStatus:
     rekey_interval_hours: float | None
     #: ``None`` where the node has no mate.
     ha: HaStatus | None = None
+    #: ``None`` where nobody has drained it.
+    drained: DrainedNode | None = None
 
 
 @dataclass(frozen=True, slots=True)

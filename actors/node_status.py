@@ -111,7 +111,7 @@ def _weight(thing: PeerStatus | alarms.Alarm) -> int:
 
 def described(desk: Desk, now: Moment) -> Described:
     """Look at one peering."""
-    return Described(_peer_status(desk, now), tuple(_alarms(desk)))
+    return Described(_peer_status(desk, now), tuple(_alarms(desk, now)))
 
 
 def _peer_status(desk: Desk, now: Moment) -> PeerStatus:
@@ -134,12 +134,14 @@ def _peer_status(desk: Desk, now: Moment) -> PeerStatus:
     )
 
 
-def _alarms(desk: Desk) -> Iterator[alarms.Alarm]:
+def _alarms(desk: Desk, now: Moment) -> Iterator[alarms.Alarm]:
     """Compute what is wrong from what is so."""
     name = desk.peer_name
     fault = desk.peering.peer_fault
     if fault is not None:
         yield alarms.peer_certificate_invalid(name, fault.state, fault.detail)
+    if desk.idle and desk.peering.two_nodes(now):
+        yield alarms.peer_identity_shared(name)
     reports = [line.report for line in desk.paths if line.report is not None]
     down = [report.path for report in reports if report.state != "in-service"]
     if down and len(down) == len(reports):

@@ -25,6 +25,8 @@ from uuid import UUID
 
 from actors.certificate_watch import CertificateWatch, DatesDue, InForce, WatchDue
 from actors.desk import Closed, Desk, StepDone, Written, is_peering, peer_of, record_name
+from actors.draining import RECORD as DRAIN_RECORD
+from actors.draining import Draining, DrainStored, LeaveDue
 from actors.ha.messages import MateNews
 from actors.ha.replication import MateDue, Replication
 from actors.identity import Credentials, load
@@ -34,6 +36,7 @@ from actors.messages import (
     AuthenticReply,
     CertificatesSeen,
     Configure,
+    Drain,
     FrameArrived,
     GetStatus,
     ListsWanted,
@@ -82,7 +85,7 @@ if TYPE_CHECKING:
     from peerkey.protocol.traffic import DataPlane
     from runtime.actor import ReplyToken
     from runtime.ref import Ref
-    from runtime.store.port import Store
+    from runtime.store.port import Record, Store
     from runtime.wire.port import Wire
 
 #: How many peerings one message brings to a new plan or has judged again, a fifth of a millisecond each;
@@ -164,6 +167,8 @@ class RouterNode(Actor):
     def __init__(self, plan: NodePlan, ports: Ports) -> None:
         """Run the node of ``plan``."""
         self._plan = plan
+        #: What the configuration says, also while the node is drained and does nothing of it.
+        self._configured = plan
         self._ports = ports
         self._certificates = NodeCertificates(plan, ports.revocation)
         self._desks: dict[UUID, Desk] = {}
@@ -198,10 +203,12 @@ class RouterNode(Actor):
         """Take a new epoch, read what is stored, and go on with every peering."""
         ports = self._ports
         credentials = await computed(self.ctx, load, self._plan, ports.keystore, ports.read_file)
-        self._certificates.take(self._plan, credentials)
         self._epoch = await ports.store.activate(self._owner)
         self._traffic = OwnTraffic(ports.data_plane, self._plan.uuid, self._epoch)
         records = {record.name: record for record in await ports.store.scan(self._owner)}
+        self._draining = self._drains(records.get(DRAIN_RECORD))
+        self._plan = self._draining.applied(self._configured)
+        self._certificates.take(self._plan, credentials)
         wanted = {record_name(plan.peer_uuid) for plan in self._plan.peerings}
         for orphan in records.values():
             if is_peering(orphan.name) and orphan.name not in wanted:
@@ -265,10 +272,10 @@ class RouterNode(Actor):
                 self._about_certificates(message)
             case MateNews() | MateDue() | MateAnswered():
                 self._about_mate(message)
-            case Configure(plan):
-                self._load(plan)
-            case Loaded(plan, credentials):
-                self._loaded(plan, credentials, now)
+            case Configure() | Loaded():
+                self._about_plan(message, now)
+            case Drain() | DrainStored() | LeaveDue():
+                self._about_work(message)
             case Rekey() | ReleasePin():
                 self.ctx.reply(self._ordered(message, now))
             case GetStatus() | Question():
@@ -597,6 +604,61 @@ class RouterNode(Actor):
             enabled=node.enabled,
         )
 
+    def _about_plan(self, message: Configure | Loaded, now: Moment) -> None:
+        match message:
+            case Configure(plan):
+                self._configured = plan
+                self._take_up()
+            case Loaded(plan, credentials):
+                self._loaded(plan, credentials, now)
+            case unreachable:
+                assert_never(unreachable)
+
+    # --- out of work --------------------------------------------------------------------------------
+
+    def _drains(self, record: Record | None) -> Draining:
+        return Draining(
+            self.ctx,
+            store=self._ports.store,
+            owner=self._owner,
+            epoch=self._epoch,
+            record=record,
+            journal=self._ports.journal,
+            mate_has_all=self._mate_has_all,
+            say_farewell=self._say_farewell,
+            take_up=self._take_up,
+        )
+
+    def _about_work(self, message: Drain | DrainStored | LeaveDue) -> None:
+        name = self._plan.name
+        match message:
+            case Drain(_, undo):
+                self.ctx.reply((self._draining.ordered(name, undo=undo),))
+            case DrainStored():
+                self._draining.stored(name)
+            case LeaveDue():
+                self._draining.due(name)
+            case unreachable:
+                assert_never(unreachable)
+
+    def _take_up(self) -> None:
+        """Take up what the configuration says, as far as the node is not drained."""
+        self._load(self._draining.applied(self._configured))
+
+    def _mate_has_all(self) -> bool | None:
+        """Tell whether the mate has every key in use; ``None`` where there is no mate to take over."""
+        now = moment(self.ctx.clock)
+        statuses = (
+            (desk.peer, desk.peering.status(now) if desk.idle else desk.status)
+            for desk in self._desks.values()
+        )
+        return self._mate.has_all((peer, status.keys) for peer, status in statuses)
+
+    def _say_farewell(self) -> None:
+        now = moment(self.ctx.clock)
+        for peer in list(self._desks):
+            self._run(peer, lambda peering: peering.leave("the node is drained", now))
+
     # --- what an operator asks ----------------------------------------------------------------------
 
     def _describe(self, question: GetStatus | Question, now: Moment) -> None:
@@ -610,6 +672,7 @@ class RouterNode(Actor):
 
     def _answer(self, token: ReplyToken, status: NodeStatus) -> None:
         """Answer, where there is a mate with what its link says."""
+        status = self._draining.shown(status)
         asked = self._mate.status()
         if asked is None:
             token.reply(status)

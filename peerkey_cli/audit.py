@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from actors.journal import FileJournal
 from peerkey.errors import Misconfigured
 from peerkey.observe.events import (
+    BackupMade,
     CertificateIngested,
     CertificateRefused,
     CsrFailed,
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 #: The events that a command may have recorded by the running system.
 CommandEvent: TypeAlias = (
-    CertificateIngested
+    BackupMade
+    | CertificateIngested
     | CertificateRefused
     | CsrGenerated
     | CsrFailed
@@ -51,6 +53,7 @@ CommandEvent: TypeAlias = (
 _KINDS: Final[dict[str, type[CommandEvent]]] = {
     kind.TYPE: kind
     for kind in (
+        BackupMade,
         CertificateIngested,
         CertificateRefused,
         CsrGenerated,
@@ -62,7 +65,7 @@ _KINDS: Final[dict[str, type[CommandEvent]]] = {
     )
 }
 #: Of a machine rather than of a node: it may have keys for a node that does not run yet.
-OF_THE_MACHINE: Final = (PrivateKeyCreated, PrivateKeyDeleted)
+OF_THE_MACHINE: Final = (BackupMade, PrivateKeyCreated, PrivateKeyDeleted)
 
 
 class Audit:

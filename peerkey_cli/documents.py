@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from actors.crl.port import shown
+from actors.messages import DrainedNode
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.observe.alarm_history import Standing, alarm_id
 from peerkey.pki.faults import CertificateState
@@ -147,6 +148,24 @@ def actors(hosts: Iterable[HostActors], now: datetime) -> schemas.Actors:
     )
 
 
+def drains(found: Iterable[DrainedNode], now: datetime) -> schemas.Drains:
+    """Return how far nodes are out of work."""
+    return schemas.Drains(
+        time=now,
+        nodes=tuple(
+            schemas.Drained.model_validate(
+                {"node": each.node, "state": each.state, "since": each.since or None, "how": each.how}
+            )
+            for each in found
+        ),
+    )
+
+
+def drained_nodes(nodes: Iterable[NodeStatus]) -> tuple[DrainedNode, ...]:
+    """Return how far each node is out of work."""
+    return tuple(each.drained or DrainedNode(each.node, "in-service") for each in nodes)
+
+
 def hosts(status: PlacementStatus, now: datetime) -> schemas.Hosts:
     """Return every host, and the nodes that are on none."""
     return schemas.Hosts(
@@ -165,6 +184,7 @@ def hosts(status: PlacementStatus, now: datetime) -> schemas.Hosts:
                 paths=each.paths,
                 complete=each.complete,
                 fault=each.fault,
+                drained=each.drained,
             )
             for each in status.hosts
         ),

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from actors.audit_files import AuditFiles
-from actors.cluster.messages import HostPlace, NodePlace, PlacementStatus
+from actors.cluster.messages import HostPlace, HostsDrained, NodePlace, PlacementStatus
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.deployed import restart_alarms
-from actors.messages import FetchLists, GetFleet, GetPlans, Rekey, ReleasePin, Reload
+from actors.messages import Drain, FetchLists, GetFleet, GetPlans, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
 from peerkey.config.reload_plan import foretell
 from peerkey.errors import Unavailable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from actors.deployed import Deployed
     from actors.journal import Entry, FileJournal
     from actors.keystores.stores import KeyStores
-    from actors.messages import NodeStatus
+    from actors.messages import DrainedNode, NodeStatus
     from peerkey.config.reload_plan import Foretold, RestartNeeded
     from peerkey.observe.condensing import Noticing
     from peerkey.observe.events import AlarmCleared, AlarmRaised, AlarmUnshelved, Event
@@ -151,6 +151,15 @@ class Running:
     async def release_pin(self, peer: str) -> int:
         """See :meth:`peerkey_cli.fleet.Fleet.release_pin`."""
         return await self.authority.ask(ReleasePin(peer), ANSWER_WITHIN)
+
+    async def drain(self, node: str | None = None, *, undo: bool = False) -> tuple[DrainedNode, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.drain`."""
+        return await self.authority.ask(Drain(node, undo=undo), ANSWER_WITHIN)
+
+    async def drain_host(self, host: str, *, undo: bool = False) -> HostsDrained:
+        """See :meth:`peerkey_cli.fleet.Fleet.drain_host`. There is no other host to move to."""
+        del host, undo
+        return HostsDrained("this system has one host alone; drain its nodes with `peerkey drain`", ())
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.reload`. What a device has refused is tried again, too."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from actors.audit_files import AuditFiles
-    from actors.cluster.messages import PlacementStatus
+    from actors.cluster.messages import HostsDrained, PlacementStatus
     from actors.crl.status import RevocationStatus
     from actors.journal import Entry
-    from actors.messages import NodeStatus
+    from actors.messages import DrainedNode, NodeStatus
     from metrics.exporter import Samples
     from peerkey.config.reload_plan import Foretold, RestartNeeded
     from peerkey.observe.condensing import Noticing
@@ -136,6 +136,14 @@ class Fleet(Protocol):
 
     async def release_pin(self, peer: str) -> int:
         """Forget the pinned certificate of a peer; return for how many peerings."""
+        ...
+
+    async def drain(self, node: str | None = None, *, undo: bool = False) -> tuple[DrainedNode, ...]:
+        """Take every node, or one, out of work, or back into it; return how those concerned stand then."""
+        ...
+
+    async def drain_host(self, host: str, *, undo: bool = False) -> HostsDrained:
+        """Move all nodes off a host or machine of the cluster, or let them come again."""
         ...
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:

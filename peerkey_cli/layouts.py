@@ -334,6 +334,8 @@ def hosts(document: schemas.Hosts, colours: bool) -> list[str]:
 def _state_of(host: schemas.Host) -> str:
     if not host.answers:
         return "silent"
+    if host.drained:
+        return "draining" if host.nodes else "drained"
     return "running" if host.complete else "starting"
 
 

@@ -12,6 +12,7 @@ import typer
 
 from peerkey_cli.commands import (
     act,
+    backup,
     clear,
     config,
     create,
@@ -62,6 +63,7 @@ def main(
 run.register(app)
 show.register(app)
 act.register(app)
+backup.register(app)
 config.register(app)
 demo.register(app)
 simulate.register(app)

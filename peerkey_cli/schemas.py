@@ -552,6 +552,8 @@ class Host(Document):
     #: Whether it runs everything that it should.
     complete: bool
     fault: str
+    #: Whether an operator has moved its nodes away.
+    drained: bool = False
 
 
 class Unplaced(Document):
@@ -632,6 +634,43 @@ class Rekeyed(Document):
 
     time: Time
     peerings: int
+
+
+class DrainRequest(Document):
+    """Which node to take out of work, by ``router/node`` or UUID, or every one; or back into it."""
+
+    node: Annotated[str | None, Field(max_length=MAXIMUM_NAME_CHARACTERS)] = None
+    undo: bool = False
+
+
+class HostDrainRequest(Document):
+    """Which host or machine of the cluster to move all nodes off; or to let them come again."""
+
+    host: Annotated[str, Field(max_length=MAXIMUM_NAME_CHARACTERS)]
+    undo: bool = False
+
+
+class HostsDrained(Document):
+    """Which hosts and machines of the cluster are drained."""
+
+    time: Time
+    drained: tuple[str, ...]
+
+
+class Drained(Document):
+    """How far a node is out of work."""
+
+    node: str
+    state: Literal["in-service", "draining", "drained"]
+    since: Time | None
+    how: str
+
+
+class Drains(Document):
+    """``GET /v1/drain``, and what an order comes to: nodes, and how far each is out of work."""
+
+    time: Time
+    nodes: tuple[Drained, ...]
 
 
 class PinRequest(Document):
@@ -725,6 +764,61 @@ class SigningRequest(Document):
     """A certificate signing request, in PEM."""
 
     csr: str
+
+
+class BackupNode(Document):
+    """A node that is in a backup."""
+
+    node: str
+    uuid: str
+
+
+class BackupFile(Document):
+    """A file that is in a backup."""
+
+    #: Where a restore puts it, below the state directory.
+    place: str
+    bytes: int
+
+
+class BackupShown(Document):
+    """What is in a backup."""
+
+    file: str
+    made: Time
+    software: str
+    machine: str
+    bytes: int
+    nodes: tuple[BackupNode, ...]
+    #: Of peerings, and of the pairs of HA routers.
+    records: int
+    files: tuple[BackupFile, ...]
+    #: Private keys that stay in a token or a TPM, and are needed where this is restored.
+    in_hardware: tuple[str, ...]
+    audit_head: str | None
+
+
+class BackupOutside(Document):
+    """A file that was outside the state directory when the backup was made."""
+
+    now: str
+    was: str
+
+
+class BackupRestored(Document):
+    """What was restored."""
+
+    time: Time
+    state: str
+    made: Time
+    machine: str
+    nodes: tuple[str, ...]
+    #: Where the state of before is now.
+    set_aside: str | None
+    outside: tuple[BackupOutside, ...]
+    #: Where the audit log of the backup is, if another one was there.
+    other_log: str | None
+    in_hardware: tuple[str, ...]
 
 
 class AuditRequest(Document):

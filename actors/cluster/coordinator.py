@@ -30,6 +30,7 @@ from actors.cluster import record
 from actors.cluster.configuration import Configuration, configured
 from actors.cluster.coordinator_steps import (
     Answered,
+    Closed,
     Decided,
     Facts,
     News,
@@ -48,9 +49,9 @@ from actors.cluster.coordinator_steps import (
 )
 from actors.cluster.deploying import deployed
 from actors.cluster.foretelling import Foretell, unpacked_untrusted
-from actors.cluster.messages import GetPlacement, PlacementStatus, Report
+from actors.cluster.messages import DrainHost, GetPlacement, HostsDrained, PlacementStatus, Report
 from actors.cluster.placement_view import alarms_of, host_places, node_places, unplaced_paths
-from actors.cluster.reconciling import Decision, Settings, machine_of, reconcile
+from actors.cluster.reconciling import Decision, Settings, is_closed, machine_of, reconcile
 from actors.cluster.telling import Telling
 from actors.cluster.units import is_path, prefix_of
 from actors.cluster.upkeep import SEEN_WITHIN, Step, Upkeep
@@ -63,7 +64,7 @@ from actors.work import computed
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.config.reload_plan import foretell, held_back
 from peerkey.errors import Misconfigured, Unavailable
-from peerkey.observe import events
+from peerkey.observe import alarms, events
 from runtime.actor import Actor, ReplyToken
 from runtime.cluster.directory import on_host
 from runtime.cluster.placement import Placement
@@ -149,6 +150,10 @@ class Coordinator(Actor):
         self._process = incarnation
         self._epoch = 0
         self._version = 0
+        #: Hosts and machines that an operator has drained, and the version of the record that says so.
+        self._closed: frozenset[str] = frozenset()
+        self._closed_version = 0
+        self._closing = False
         self._configuration: Configuration | None = None
         #: How often the configuration was read, and how often somebody had ordered that.
         self._readings = 0
@@ -193,6 +198,9 @@ class Coordinator(Actor):
         put = Put(record.CONTROLLER, str(self._process).encode(), controller.version if controller else 0)
         await store.commit(record.OWNER, self._epoch, (put,))
         self._ports.tenure.begun = True
+        closed = await store.read(record.OWNER, record.CLOSED)
+        if closed is not None:
+            self._closed, self._closed_version = record.decode_names(closed.value), closed.version
         found = await store.read(record.OWNER, record.ASSIGNMENT)
         if found is not None:
             hosts = record.decode(found.value)
@@ -216,6 +224,8 @@ class Coordinator(Actor):
                 self._reported(message)
             case GetPlacement(after, mark):
                 self.ctx.reply(self._placement(after, mark))
+            case DrainHost() | Closed():
+                self._about_closed(message)
             case Reload():
                 self._want_reading(self.ctx.reply_token())
             case ReadAgain():
@@ -417,7 +427,7 @@ class Coordinator(Actor):
         if not self._sees(now):
             # Whoever hears nothing of the cluster either knows of nobody that it is gone.
             gone = self._facts.gone if self._facts is not None else frozenset()
-        facts = Facts(self._readings, machines, gone, self._version)
+        facts = Facts(self._readings, machines, gone, self._version, self._closed)
         if facts == self._facts:
             return
         self._deciding = True
@@ -430,6 +440,7 @@ class Coordinator(Actor):
                 facts.gone,
                 self._decision.hosts,
                 self._settings,
+                facts.closed,
             ),
             lambda decision: Decided(facts, decision),
         )
@@ -474,10 +485,44 @@ class Coordinator(Actor):
         self._keep_up()
         self._decide()
 
+    def _about_closed(self, message: DrainHost | Closed) -> None:
+        match message:
+            case DrainHost():
+                self._close(message, self.ctx.reply_token())
+            case Closed(version, closed, order, token):
+                self._closed_version, self._closed, self._closing = version, closed, False
+                self._record(AUTHORITY, events.HostDrained(order.host, not order.undo))
+                token.reply(HostsDrained("", tuple(sorted(closed))))
+                self._decide()
+            case unreachable:
+                assert_never(unreachable)
+
+    def _close(self, order: DrainHost, token: ReplyToken) -> None:
+        """Write that a host or machine is drained, or is so no more; one order after the other."""
+        refused = ""
+        known = {*self._upkeep.hosts, *self._machines}
+        if not self._settings.moving:
+            refused = "each host of this cluster has a store of its own, so that nodes cannot move"
+        elif self._closing:
+            refused = "another order to drain a host is being written; say it again"
+        elif order.host not in known and order.host not in self._closed:
+            refused = f"there is no host or machine {order.host!r}; `peerkey show hosts` lists them"
+        closed = self._closed - {order.host} if order.undo else self._closed | {order.host}
+        if refused or closed == self._closed:
+            token.reply(HostsDrained(refused, tuple(sorted(self._closed))))
+            return
+        self._closing = True
+        write = self._ports.store.write(
+            record.OWNER, self._epoch, record.CLOSED, record.encode_names(closed), self._closed_version
+        )
+        self.ctx.pipe(write, lambda version: Closed(version, closed, order, token))
+
     def _why_moved(self, host: str) -> str:
         known = self._upkeep.hosts.get(host)
         if machine_of(host) not in self._machines:
             return "its machine is lost"
+        if is_closed(host, self._closed):
+            return "its host is drained"
         return "it may not be there any more" if known is not None and known.answers else "its host is gone"
 
     def _place(self) -> None:
@@ -590,13 +635,14 @@ class Coordinator(Actor):
             version=self._version,
             placement=self._settings.placement.value,
             machines=tuple(sorted(self._machines)),
-            hosts=host_places(self._upkeep, hosts, now),
+            hosts=host_places(self._upkeep, hosts, now, self._closed),
             nodes=node_places(hosts, unplaced, _uuids(self._configuration), after),
             total=sum(not is_path(unit) for unit in {*hosts, *unplaced}),
             unplaced_paths=unplaced_paths(unplaced),
             alarms=(
                 *alarms_of(self._upkeep, unplaced, self._lost, faults, now),
                 *restart_alarms(AUTHORITY, self._needed),
+                *map(alarms.host_drained, sorted(self._closed)),
             ),
             restart_needed=self._needed,
             events=entries,

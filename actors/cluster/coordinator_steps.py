@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from actors.cluster.configuration import Configuration
+    from actors.cluster.messages import DrainHost
     from actors.cluster.reconciling import Decision
     from actors.cluster.upkeep import Step
     from peerkey.config.reload_plan import Deployment, RestartNeeded
@@ -22,6 +23,8 @@ class Facts:
     machines: tuple[Machine, ...]
     gone: frozenset[str]
     version: int
+    #: Hosts and machines that an operator has drained.
+    closed: frozenset[str] = frozenset()
 
 
 # --- what it tells itself ------------------------------------------------------------------------------
@@ -30,6 +33,16 @@ class Facts:
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Look at everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Which hosts and machines are drained is in the store."""
+
+    version: int
+    closed: frozenset[str]
+    order: DrainHost
+    token: ReplyToken
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,26 @@ class HostPlace:
     fault: str = ""
     #: Paths that are assigned to it, where these are placed by themselves.
     paths: int = 0
+    #: Whether an operator has drained it, or its machine.
+    drained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostsDrained:
+    """What became of an order to drain a host or machine."""
+
+    #: Why it was refused; empty where it was not.
+    refused: str
+    #: All hosts and machines that are drained now.
+    drained: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DrainHost(Ask[HostsDrained]):
+    """Move all nodes off a host, or off the hosts of a machine, and let none come; or let them come again."""
+
+    host: str
+    undo: bool = False
 
 
 @dataclass(frozen=True, slots=True)

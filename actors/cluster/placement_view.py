@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from actors.cluster.messages import HostPlace, NodePlace
-from actors.cluster.reconciling import machine_of
+from actors.cluster.reconciling import is_closed, machine_of
 from actors.cluster.units import is_path
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
 from peerkey.observe import alarms
@@ -42,7 +42,9 @@ def unplaced_paths(unplaced: Mapping[str, str]) -> tuple[NodePlace, ...]:
     return tuple(NodePlace(unit, "", "", unplaced[unit]) for unit in found)
 
 
-def host_places(upkeep: Upkeep, hosts: Mapping[str, str], now: timedelta) -> tuple[HostPlace, ...]:
+def host_places(
+    upkeep: Upkeep, hosts: Mapping[str, str], now: timedelta, closed: Collection[str] = ()
+) -> tuple[HostPlace, ...]:
     """Return every host that is known."""
     counts = Counter(host for unit, host in hosts.items() if not is_path(unit))
     paths = Counter(host for unit, host in hosts.items() if is_path(unit))
@@ -60,6 +62,7 @@ def host_places(upkeep: Upkeep, hosts: Mapping[str, str], now: timedelta) -> tup
             versions=each.versions,
             fault=each.fault,
             paths=paths[host],
+            drained=is_closed(host, closed),
         )
         for host, each in sorted(upkeep.hosts.items())
     )

@@ -104,20 +104,28 @@ def reconcile(
     gone: Collection[str],
     former: Mapping[str, str],
     settings: Settings,
+    closed: Collection[str] = (),
 ) -> Decision:
     """Decide.
 
     ``machines`` are those that live, ``gone`` the hosts that nodes should leave although their machine lives,
-    ``former`` is where each node is.
+    ``former`` is where each node is. ``closed`` are hosts and machines that an operator has drained: nodes
+    leave them and none comes; their processes stay.
     """
     living = {machine.name: machine for machine in sorted(machines, key=lambda each: each.name)}
     units = tuple(units)
+    gone = {*gone, *(host for host in former.values() if is_closed(host, closed))}
     if not settings.moving:
         staying = {unit.name: former[unit.name] for unit in units if unit.name in former}
         settled = _decide([unit for unit in units if unit.name not in staying], living, (), staying, settings)
         kept = {host: machine_of(host) for host in staying.values() if machine_of(host) in living}
         return Decision({**settled.hosts, **staying}, settled.unplaced, {**settled.wanted, **kept})
-    return _decide(units, living, gone, former, settings)
+    return _decide(units, living, gone, former, settings, closed)
+
+
+def is_closed(host: str, closed: Collection[str]) -> bool:
+    """Tell whether a host, or its machine, is drained."""
+    return host in closed or machine_of(host) in closed
 
 
 def _decide(
@@ -126,10 +134,11 @@ def _decide(
     gone: Collection[str],
     former: Mapping[str, str],
     settings: Settings,
+    closed: Collection[str] = (),
 ) -> Decision:
     if settings.placement is Placement.PACKED:
-        return _packed(units, living, gone, former, settings)
-    return _one_each(units, living, gone, former, settings)
+        return _packed(units, living, gone, former, settings, closed)
+    return _one_each(units, living, gone, former, settings, closed)
 
 
 def _packed(
@@ -138,6 +147,7 @@ def _packed(
     gone: Collection[str],
     former: Mapping[str, str],
     settings: Settings,
+    closed: Collection[str],
 ) -> Decision:
     numbers = range(settings.hosts_per_machine)
     wanted = {host_name(name, number): name for name in living for number in numbers}
@@ -145,7 +155,7 @@ def _packed(
     sites = [
         Site(host, host if settings.machine_is_host else machine, living[machine].addresses)
         for host, machine in wanted.items()
-        if host not in gone
+        if host not in gone and not is_closed(host, closed)
     ]
     placed = place(units, sites, former)
     return Decision(placed.hosts, placed.unplaced, wanted)
@@ -157,6 +167,7 @@ def _one_each(
     gone: Collection[str],
     former: Mapping[str, str],
     settings: Settings,
+    closed: Collection[str],
 ) -> Decision:
     """Place nodes and paths on machines, and give each a host there."""
     if settings.machine_is_host:
@@ -165,7 +176,7 @@ def _one_each(
     keeping = _single(
         {node: host for node, host in former.items() if host not in gone and machine_of(host) in living}
     )
-    sites = [Site(name, name, machine.addresses) for name, machine in living.items()]
+    sites = [Site(name, name, machine.addresses) for name, machine in living.items() if name not in closed]
     placed = place(units, sites, {node: machine_of(host) for node, host in keeping.items()})
     hosts = {
         node: keeping[node]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgpack
@@ -13,6 +13,8 @@ from runtime.errors import RuntimeFault
 #: Under which owner and name it is stored.
 OWNER: Final = "cluster"
 ASSIGNMENT: Final = "assignment"
+#: The record of hosts and machines that an operator has drained.
+CLOSED: Final = "drained"
 #: The record that says which process of the control host wrote last.
 CONTROLLER: Final = "controller"
 #: Of the layout of the record.
@@ -47,4 +49,25 @@ def decode(data: bytes) -> dict[str, str]:
     except (zlib.error, ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
         why = type(error).__name__
     message = f"the assignment of nodes to hosts cannot be read: {why}"
+    raise UnreadableAssignment(message)
+
+
+def encode_names(names: Iterable[str]) -> bytes:
+    """Return the bytes of a set of names."""
+    packed: bytes = msgpack.packb([_FORMAT, sorted(names)])
+    return packed
+
+
+def decode_names(data: bytes) -> frozenset[str]:
+    """Return the names.
+
+    :raises UnreadableAssignment: they are none.
+    """
+    try:
+        form, names = msgpack.unpackb(data)
+        if form == _FORMAT:
+            return frozenset(map(str, names))
+    except (ValueError, TypeError, msgpack.UnpackException):
+        pass
+    message = "the record of drained hosts cannot be read"
     raise UnreadableAssignment(message)

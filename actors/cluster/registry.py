@@ -19,6 +19,8 @@ from actors.messages import (
     AuthenticReply,
     CertificateStatus,
     ConfigurePath,
+    Drain,
+    DrainedNode,
     FetchLists,
     FrameArrived,
     FramesTaken,
@@ -60,6 +62,7 @@ def registry() -> Registry:
     made = Registry(
         # What operators ask for and order.
         AdoptPlans,
+        Drain,
         FetchLists,
         GetFleet,
         GetNodeStatus,
@@ -73,6 +76,7 @@ def registry() -> Registry:
         # What they are told.
         NodePage,
         NodeStatus,
+        DrainedNode,
         CertificateStatus,
         PeerStatus,
         PathStatus,

@@ -85,6 +85,14 @@ class KeptFiles:
                     found.append((head.url, head.until))
         return tuple(found)
 
+    def fetched(self) -> tuple[tuple[str, datetime], ...]:
+        """Return the addresses of which there are lists that can be read, and when each was fetched.
+
+        :raises Unavailable: the disk.
+        """
+        found = (self.load(url) for url, _ in self.addresses())
+        return tuple((kept.url, kept.fetched) for kept in found if kept is not None)
+
     def load(self, url: str) -> KeptLists | None:
         """See :meth:`actors.crl.port.ListKeeper.load`."""
         path = self._path(url)

@@ -167,6 +167,17 @@ class Replication:
         """Tell whether the mate is known to have this key of that record in its store."""
         return self._view.holds(name, key_id)
 
+    def has_all(self, in_use: Iterable[tuple[UUID, tuple[tuple[str, int, str], ...]]]) -> bool | None:
+        """Tell whether the mate has the current key of each of these peers; ``None``: no mate is there."""
+        if self._ha is None or not self._view.up:
+            return None
+        return all(
+            self._view.holds(record_name(peer), bytes.fromhex(key_id))
+            for peer, keys in in_use
+            for role, _, key_id in keys
+            if role == "current"
+        )
+
     # --- what an operator is shown ----------------------------------------------------------------
 
     def status(self) -> Awaitable[HaStatus] | None:

@@ -75,6 +75,17 @@ def peer_unreachable(peer: str, interfaces: str = "") -> Alarm:
     )
 
 
+def peer_identity_shared(peer: str) -> Alarm:
+    """Two nodes have the identity of one peer and take its peerings from each other."""
+    return Alarm(
+        f"peer-identity:{peer}",
+        Severity.MAJOR,
+        peer,
+        Category.PEER,
+        f"Peer `{peer}` runs twice: two nodes show its certificate. Stop the one that was replaced.",
+    )
+
+
 def path_down(peer: str, path: str) -> Alarm:
     """One of the paths to a peer is out of service."""
     return Alarm(
@@ -193,6 +204,28 @@ def node_not_running(node: str, detail: str) -> Alarm:
     """The actor of a node does not answer: it is being restarted, or it has failed for good."""
     return Alarm(
         f"node:{node}", Severity.CRITICAL, node, Category.PLATFORM, f"Node `{node}` is not running: {detail}."
+    )
+
+
+def node_drained(node: str, since: str) -> Alarm:
+    """An operator has taken a node out of work, and nobody has put it back."""
+    return Alarm(
+        f"node-drained:{node}",
+        Severity.MINOR,
+        node,
+        Category.SYSTEM,
+        f"Node `{node}` is drained since {since}: `peerkey drain --undo` ends it.",
+    )
+
+
+def host_drained(host: str) -> Alarm:
+    """An operator has moved all nodes off a host or a machine, and nobody has let them come again."""
+    return Alarm(
+        f"host-drained:{host}",
+        Severity.MINOR,
+        host,
+        Category.PLATFORM,
+        f"Host or machine `{host}` is drained: `peerkey drain --host {host} --undo` ends it.",
     )
 
 

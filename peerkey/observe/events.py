@@ -130,6 +130,20 @@ class PeeringFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PeerIdentityShared(Event):
+    """Two nodes have one peer's identity, or one goes to and fro between two stores. Told once an hour."""
+
+    TYPE: ClassVar = "peer.identity_shared"
+    TITLE: ClassVar = "A peer's identity is that of two nodes."
+
+    peer: str
+
+    def description(self) -> str:
+        """Say what was seen."""
+        return f"Peer {self.peer} has a key again that it had lost: two nodes run with its certificate"
+
+
+@dataclass(frozen=True, slots=True)
 class KeyAccepted(Event):
     """A new key was agreed and both ends can open with it."""
 
@@ -715,6 +729,21 @@ class HostBack(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HostDrained(Event):
+    """An operator wants no nodes on a host, or on a machine of the cluster, or wants them there again."""
+
+    TYPE: ClassVar = "cluster.host_drained"
+    TITLE: ClassVar = "A host of the cluster was drained, or is so no more."
+
+    host: str
+    drained: bool
+
+    def description(self) -> str:
+        """Name it."""
+        return f"{self.host} is {'drained: its nodes move' if self.drained else 'drained no more'}"
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmRaised(Event):
     """Something is wrong that was not. What was so before a restart is not told again."""
 
@@ -908,6 +937,69 @@ class StatisticsCleared(Event):
     def detail(self) -> dict[str, object]:
         """Give the counters by their names."""
         return {"former": dict(self.former)}
+
+
+@dataclass(frozen=True, slots=True)
+class BackupMade(Event):
+    """An operator has made a backup. Whoever has it and its passphrase can be these nodes."""
+
+    TYPE: ClassVar = "backup.made"
+    TITLE: ClassVar = "Made a backup."
+
+    file: str
+    nodes: tuple[str, ...]
+    #: Where the audit log ended in it, as ``SEQUENCE:HASH``; empty where there was none.
+    audit_head: str
+
+    def description(self) -> str:
+        """Name the file."""
+        return f"Backup of {len(self.nodes)} node{'s' if len(self.nodes) != 1 else ''} written to {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRestored(Event):
+    """A node has come back from a backup. What happened after that was made is not in this log."""
+
+    TYPE: ClassVar = "node.restored"
+    TITLE: ClassVar = "Restored a node from a backup."
+
+    #: When the backup was made, and on which machine.
+    made: str
+    machine: str
+    #: Where the audit log ended in it; from there another log may have gone on.
+    audit_head: str
+    #: Where the backup's own log is now, below the state directory, if this one is another; else empty.
+    other_log: str
+
+    def description(self) -> str:
+        """Say how old it is."""
+        return f"Restored from a backup that was made at {self.made} on {self.machine}; its keys are retired"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDrained(Event):
+    """A node is out of work, because an operator wants it so."""
+
+    TYPE: ClassVar = "node.drained"
+    TITLE: ClassVar = "Drained a node."
+
+    how: str
+
+    def description(self) -> str:
+        """Say how it left."""
+        return f"The node {self.how} and is out of work"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUndrained(Event):
+    """An operator has put a drained node back to work."""
+
+    TYPE: ClassVar = "node.undrained"
+    TITLE: ClassVar = "Put a drained node back to work."
+
+    def description(self) -> str:
+        """Say so."""
+        return "The node is back at work"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,29 @@ def sections_of(lists: Iterable[tuple[Held, tuple[Held, ...]]]) -> Iterator[Sect
             yield Section(speaker, issuer, build(width, records))
 
 
+def union(*lists: MasterList) -> Iterator[bytes]:
+    """Yield the bytes of a master list that names whatever any of ``lists`` names.
+
+    Of two that say something of one certificate the first counts. No list stands behind it: it holds until
+    the lists themselves are read again.
+    """
+    sections: list[Section] = []
+    for key in dict.fromkeys(chain(*(each.tables for each in lists))):
+        speaker, issuer, width = key
+        found = [each.tables[key] for each in lists if key in each.tables]
+        if len(found) == 1:
+            sections.append(Section(speaker, issuer, found[0]))
+            continue
+        full = width + WHEN_BYTES
+        records: dict[bytes, bytes] = {}
+        for table in found:
+            content = bytes(table.records())
+            for at in range(0, len(content), full):
+                records.setdefault(content[at : at + width], content[at : at + full])
+        sections.append(Section(speaker, issuer, build(width, b"".join(records.values()))))
+    return write(sections, max(each.generation for each in lists) + 1)
+
+
 def differences(before: MasterList | None, after: MasterList) -> tuple[int, int]:
     """Return how many certificates ``after`` names that ``before`` did not, and the other way round."""
     if before is None:

@@ -126,3 +126,6 @@ IMMEDIATE_RETRIES: Final = 3
 PROBE_MISSES: Final = 3
 #: Outstanding probes that a path remembers; an answer to an older one is too late to mean anything.
 OUTSTANDING_PROBES: Final = 4
+
+#: How long after it was seen last an alarm says that a peer's identity is that of two nodes.
+TWO_NODES_TOLD_FOR: Final = timedelta(hours=1)

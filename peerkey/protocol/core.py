@@ -7,6 +7,7 @@ the frame was dealt with, and raises :class:`Ignored` when it must leave no trac
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple, Protocol, final
 
 from peerkey.errors import PeerFault
 from peerkey.moment import Instant, Moment
-from peerkey.observe.events import Event, PeeringFailed
+from peerkey.observe.events import Event, PeerIdentityShared, PeeringFailed
 from peerkey.pki.examination import Examination
 from peerkey.protocol import schedule
 from peerkey.protocol.constants import (
@@ -26,7 +27,7 @@ from peerkey.protocol.constants import (
 )
 from peerkey.protocol.effects import Count, Effect, Emit, SendOn, Store
 from peerkey.protocol.frame import Frame
-from peerkey.protocol.messages import Ack, Message, Reason, Refusal, encode_body
+from peerkey.protocol.messages import Ack, Message, Reason, Refusal, SummaryEntry, encode_body
 from peerkey.protocol.rate import Bucket
 from peerkey.protocol.state import PeeringState, encode_state
 from peerkey.protocol.suites import Algorithm, KeyAgreement, Signer, Verifier
@@ -38,6 +39,8 @@ Entropy = Callable[[int], bytes]
 
 #: Causes of failure that are remembered, so that each is told once.
 _REMEMBERED_CAUSES: Final = 16
+#: Lost keys that are remembered; two nodes of one identity take turns within as many rekeys.
+_REMEMBERED_LOSSES: Final = 8
 
 
 class Ignored(PeerFault):
@@ -151,6 +154,8 @@ class Buckets:
     refusal: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
     stale_refusal: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
     unproved_refusal: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
+    #: What an operator is told of two nodes of one identity, which may take turns for days.
+    two_nodes: Bucket = field(default_factory=lambda: Bucket(1, timedelta(hours=1)))
     introduction: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
     repeated_answer: Bucket = field(default_factory=lambda: Bucket(1, timedelta(seconds=1)))
 
@@ -180,6 +185,10 @@ class Core:
     #: The challenge in our latest announcement; the current one is another as soon as that is spent.
     announced_challenge: bytes = b""
     buckets: Buckets = field(default_factory=Buckets)
+    #: Ids of keys that the peer was heard to have lost, the latest of them.
+    lost_by_peer: deque[bytes] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_LOSSES))
+    #: When the peer was last seen to be two: see :meth:`heard_summary`.
+    two_seen: Instant | None = None
     out: list[Effect] = field(default_factory=list)
     _told: dict[str, str] = field(default_factory=dict)
 
@@ -236,6 +245,17 @@ class Core:
     def last_failure(self) -> str:
         """The latest cause that was told and has not been overcome."""
         return next((_said(reason, detail) for reason, detail in reversed(self._told.items())), "")
+
+    def heard_summary(self, summary: tuple[SummaryEntry, ...], now: Moment) -> None:
+        """Look at what a peer says, freshly and with proof, that it can open.
+
+        A key that it was heard to have lost does not come back to one and the same node: who has it is
+        another one of the same identity, or the same one with a store of before.
+        """
+        if any(entry.key_id in self.lost_by_peer for entry in summary):
+            self.two_seen = now.instant
+            if self.buckets.two_nodes.take(now.instant):
+                self.emit(PeerIdentityShared(self.config.peer_name))
 
     # --- making frames --------------------------------------------------------------------------
 

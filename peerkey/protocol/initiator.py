@@ -204,6 +204,7 @@ class Initiator:
             algorithm=asked.algorithm,
             at=now.wall,
         )
+        core.heard_summary(inner.summary, now)
         challenge = core.fresh_challenge()
         confirm = core.maced(
             Kind.KEY_CONFIRM,

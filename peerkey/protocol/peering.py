@@ -14,7 +14,7 @@ changes nothing: what comes back is a :class:`~peerkey.protocol.effects.Count`.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from peerkey.errors import Malformed
@@ -23,7 +23,7 @@ from peerkey.observe.events import PeeringRemoved
 from peerkey.pki.examination import Examination
 from peerkey.protocol import messages, schedule
 from peerkey.protocol.authentication import Authentication
-from peerkey.protocol.constants import MAXIMUM_NAME_CHARACTERS, Kind
+from peerkey.protocol.constants import MAXIMUM_NAME_CHARACTERS, TWO_NODES_TOLD_FOR, Kind
 from peerkey.protocol.core import (
     CertificateFault,
     Core,
@@ -171,6 +171,16 @@ class Peering:
     def rekey(self, now: Moment) -> list[Effect]:
         """Agree a new key as soon as the last rekey is complete."""
         self._exchange.want()
+        return self._settled(now)
+
+    def leave(self, reason: str, now: Moment) -> list[Effect]:
+        """Say farewell: remove the peering, and do nothing more until it is configured again.
+
+        The peer erases its keys too and tries anew, for as long as that may take.
+        """
+        if self._core.state.ring:
+            self._remove(reason, "farewell")
+        self._core.config = replace(self._core.config, enabled=False)
         return self._settled(now)
 
     # --- what may change while it runs ---------------------------------------------------------------
@@ -321,6 +331,11 @@ class Peering:
         except Malformed:
             return False
 
+    def two_nodes(self, now: Moment) -> bool:
+        """Tell whether two nodes were seen lately that both have the peer's identity."""
+        seen = self._core.two_seen
+        return seen is not None and now.instant - seen < TWO_NODES_TOLD_FOR
+
     def status(self, now: Moment) -> PeeringStatus:
         """Return what an operator is shown."""
         core, state = self._core, self._core.state
@@ -439,7 +454,7 @@ class Peering:
             if state.ring:
                 self._remove(f"the certificate of this node is not valid: {identity.fault}")
 
-    def _remove(self, reason: str) -> None:
+    def _remove(self, reason: str, why: str = "fail-hard") -> None:
         """Remove the peering: tell the peer under the key in use, then erase every key."""
         core, state = self._core, self._core.state
         current = state.ring.current
@@ -452,7 +467,7 @@ class Peering:
         )
         state.removed = reason
         self._exchange.erased()
-        self._rotation.erase_all(f"fail-hard: {reason}")
+        self._rotation.erase_all(f"{why}: {reason}")
         if farewell is not None:
             core.out.append(SendAll(farewell))
         core.emit(PeeringRemoved(core.config.peer_name, reason, by_peer=False))

@@ -137,6 +137,7 @@ class Responder:
         self._check_freshness(path, frame, message, now)
         core.verify(frame)
         self._check_agreement(path, frame, message, now)
+        core.heard_summary(message.summary, now)
         ours = self._initiator.request
         if ours is not None and ours.stands_against(frame, message):
             # The peer would have answered ours if it had it: an acknowledgement may have hushed the path.

@@ -188,6 +188,7 @@ class Rotation:
             # Nobody seals with it any more, and what the peer said under it before it lost it is not to
             # be repeated to us: a PEERING_REMOVED of then would take the new key along.
             self._tell_erased(state.ring.previous, "the peer has lost it")
+            core.lost_by_peer.append(state.ring.previous.key_id)
             state.ring = state.ring.without_previous()
         self.schedule_rekey(now)
         core.store()

@@ -8,6 +8,7 @@ none sees the other's keys; the observer sees what each end holds, has stored, s
     observer.on_the_wire(data)              # for every datagram
     observer.arrived(arrival)               # for every frame that a peering has dealt with
     observer.store_lost(node)               # when a test takes a node's memory away
+    observer.restored(node)                 # when it gives the node the memory of a backup instead
     observer.see(now, one, other)           # after every step
 
 Each raises :class:`Violation`, which names the invariant and what broke it. The observer never touches
@@ -158,6 +159,10 @@ class _End:
     epoch: int = 0
     #: The greatest index that it has proposed, answered or held.
     highest_index: int = 0
+    #: The number of its latest announcement.
+    announced: int = 0
+    #: Keys of before it was restored from a backup: none of them may ever be seen there again.
+    retired: set[bytes] = field(default_factory=set)
     lost_store: bool = False
 
 
@@ -187,8 +192,15 @@ class Observer:
         end.lost_store = True
         self._seen = None
         end.used.clear()
-        end.highest_index = 0
+        end.highest_index = end.announced = 0
         self._ids.clear()
+
+    def restored(self, node: str) -> None:
+        """Take note that a node is back from a backup: its keys are gone, and no number is forgotten."""
+        end = self._end(node)
+        end.lost_store = True
+        end.retired |= set(self._material)
+        self._seen = None
 
     def left(self, node: str, frame: Frame) -> None:
         """Take note of a frame of an incarnation that is not the newest: it is the node's, no more."""
@@ -206,6 +218,7 @@ class Observer:
         message = decode_body_untrusted(frame)
         if news:
             _note_index(node, end, message)
+            _note_announcement(node, end, message)
         if isinstance(message, messages.Ack):
             return
         if stored is None:
@@ -288,6 +301,7 @@ class Observer:
         self._seen = (one, other)
         for seen, peer in ((one, other), (other, one)):
             self._memory_is_stored(seen)
+            self._nothing_comes_back(seen)
             self._key_material_is_one(seen)
             self._changes_are_allowed(now, seen, peer)
         self._both_ends_agree(one, other)
@@ -320,6 +334,13 @@ class Observer:
             raise Violation(
                 7, f"{seen.name} holds {_roles(seen.ring)} in memory and has stored {_roles(seen.keys)}"
             )
+
+    def _nothing_comes_back(self, seen: Sighting) -> None:
+        """8: "A backup that is restored brings no key ... back into use"."""
+        retired = self._end(seen.name).retired
+        for role, key in seen.keys:
+            if key.key_id in retired:
+                raise Violation(8, f"{seen.name} was restored and has {key} of before as {role}")
 
     def _key_material_is_one(self, seen: Sighting) -> None:
         """2, over time: a key id stands for one index and one set of bytes, wherever it is seen."""
@@ -464,6 +485,15 @@ def _note_index(node: str, end: _End, message: messages.Message) -> None:
     if index <= end.highest_index:
         raise Violation(2, f"{node} wants a key of index {index}, and knows of index {end.highest_index}")
     end.highest_index = index
+
+
+def _note_announcement(node: str, end: _End, message: messages.Message) -> None:
+    """8: the number of an announcement only grows, whatever is restored; an introduction repeats the last."""
+    if not isinstance(message, messages.Certificate):
+        return
+    if message.number < end.announced:
+        raise Violation(8, f"{node} announces itself as number {message.number}, after {end.announced}")
+    end.announced = message.number
 
 
 def _is_rotating(stored: PeeringState | None) -> bool:

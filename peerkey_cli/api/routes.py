@@ -220,6 +220,11 @@ def _shows_processes(fleet: Fleet, renderer: Renderer) -> APIRouter:
         found, now = await fleet.placement(), fleet.now()
         return await renderer.rendered(lambda: documents.hosts(found, now))
 
+    @router.get("/drain")
+    async def drained() -> schemas.Drains:
+        """Return how far each node is out of work."""
+        return documents.drains(documents.drained_nodes(await fleet.nodes()), fleet.now())
+
     @router.get("/health")
     async def health() -> schemas.Health:
         """Tell that the actors answer, and which process this is."""
@@ -235,7 +240,10 @@ def _shows_processes(fleet: Fleet, renderer: Renderer) -> APIRouter:
 
     @router.get("/ready")
     async def ready() -> schemas.Ready:
-        """Tell that every node that should runs; 503 where not. A balancer, or an upgrade, waits for it."""
+        """Tell that every node that should runs, and none is drained; 503 where not.
+
+        A balancer, or an upgrade, waits for it.
+        """
         placed = documents.hosts(await fleet.placement(), fleet.now())
         if not placed.complete or placed.unplaced:
             waiting = [each.node for each in placed.unplaced] or [
@@ -243,6 +251,9 @@ def _shows_processes(fleet: Fleet, renderer: Renderer) -> APIRouter:
             ]
             text = f"not ready: {', '.join(waiting[:_SHOWN])}"
             raise Denied(503, text, {"Retry-After": "5"})
+        drained = [each.node for each in await fleet.nodes() if each.drained is not None]
+        if drained:
+            raise Denied(503, f"draining: {', '.join(drained[:_SHOWN])}", {"Retry-After": "5"})
         return schemas.Ready(time=placed.time, nodes=placed.nodes)
 
     return router
@@ -285,6 +296,26 @@ def _acts(fleet: Fleet, reload: Reload) -> APIRouter:
         peerings = await fleet.release_pin(request.peer)
         _require_peer(request.peer, peerings)
         return schemas.PinReleased(time=fleet.now(), peerings=peerings)
+
+    @router.post("/drain", responses=problems(404))
+    async def drain(request: schemas.DrainRequest) -> schemas.Drains:
+        """Take every node, or one, out of work, or back into it. `GET` tells when it is done."""
+        found = await fleet.drain(request.node, undo=request.undo)
+        if request.node is not None and not found:
+            message = f"there is no node {request.node!r}; `peerkey show certificate` lists them"
+            raise NotFound(message)
+        return documents.drains(found, fleet.now())
+
+    @router.post("/drain/host", responses=problems(404))
+    async def drain_host(request: schemas.HostDrainRequest) -> schemas.HostsDrained:
+        """Move all nodes off a host or machine of the cluster, or let them come again.
+
+        `GET /v1/hosts` tells how far that is.
+        """
+        found = await fleet.drain_host(request.host, undo=request.undo)
+        if found.refused:
+            raise NotFound(found.refused)
+        return schemas.HostsDrained(time=fleet.now(), drained=found.drained)
 
     @router.post("/reload", responses=problems(409))
     async def read_again() -> schemas.Reloaded:

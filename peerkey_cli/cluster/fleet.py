@@ -24,12 +24,12 @@ from actors.cluster.instruments import (
     Readings,
     RetryKeys,
 )
-from actors.cluster.messages import GetPlacement
+from actors.cluster.messages import DrainHost, GetPlacement
 from actors.cluster.reconciling import is_path_host, machine_of
 from actors.cluster.totals import Totals
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.journal import REMEMBERED_EVENTS
-from actors.messages import FetchLists, NodeStatus, Rekey, ReleasePin, Reload
+from actors.messages import Drain, DrainedNode, FetchLists, NodeStatus, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY, CONTROL, COORDINATOR, REVOCATION
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from actors.audit_files import AuditFiles
-    from actors.cluster.messages import HostStatus, NodePlace, PlacementStatus
+    from actors.cluster.messages import HostsDrained, HostStatus, NodePlace, PlacementStatus
     from actors.journal import Entry, FileJournal
     from peerkey.config.reload_plan import Foretold, RestartNeeded
     from peerkey.observe.condensing import Noticing
@@ -200,6 +200,21 @@ class ClusterFleet:
     async def release_pin(self, peer: str) -> int:
         """See :meth:`peerkey_cli.fleet.Fleet.release_pin`."""
         return await self._order(ReleasePin(peer))
+
+    async def drain(self, node: str | None = None, *, undo: bool = False) -> tuple[DrainedNode, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.drain`. What does not answer is missing."""
+        placed = await self._placed()
+        found = await self._each(
+            [each.host for each in placed.hosts if not is_path_host(each.host)],
+            lambda host: self._system.ref(on_host(host, AUTHORITY)).ask(
+                Drain(node, undo=undo), ANSWER_WITHIN
+            ),
+        )
+        return tuple(each for nodes in found for each in nodes)
+
+    async def drain_host(self, host: str, *, undo: bool = False) -> HostsDrained:
+        """See :meth:`peerkey_cli.fleet.Fleet.drain_host`."""
+        return await self._coordinator.ask(DrainHost(host, undo=undo), ANSWER_WITHIN)
 
     async def reload(self, within: timedelta = ANSWER_WITHIN) -> tuple[str, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.reload`. The coordinator reads the file of its machine."""

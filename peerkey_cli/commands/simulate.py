@@ -55,7 +55,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a parameter for each option: typer's c
     """Run the authority of FILE under virtual time, with everything going wrong that a seed decides.
 
     The same actors as `peerkey run`; clocks, disks and networks are simulated, and certificates are
-    throw-away ones. After every step the seven invariants of the protocol are checked; when the faults end,
+    throw-away ones. After every step the eight invariants of the protocol are checked; when the faults end,
     everything must be keyed and in service within a bound that follows from the configuration. Ends with 1
     if not.
     """

@@ -87,6 +87,8 @@ class FaultKind(StrEnum):
     CRL_ACTOR_CRASH = "crl-actor-crash"
     #: The process, or the power, fails in the middle of writing a list to the disk.
     CRL_WRITE_CRASH = "crl-write-crash"
+    #: A backup of the node is made, and when the fault ends restored onto a machine with an empty disk.
+    RESTORE = "restore"
     #: The link of an HA pair carries nothing: in silence, or with a reset to begin with.
     HA_CUT = "ha-cut"
     #: What a node sends to its mate does not arrive: nothing of it, nothing but beats, or nothing large.
@@ -234,6 +236,7 @@ HABITS: Final = {
     FaultKind.CRL_STALE: Habit(0.1, _HOUR, 12 * _HOUR),
     FaultKind.CRL_ACTOR_CRASH: Habit(1),
     FaultKind.CRL_WRITE_CRASH: Habit(0.3, _SECOND, 10 * _MINUTE),
+    FaultKind.RESTORE: Habit(0.05, _MINUTE, 12 * _HOUR),
     FaultKind.HA_CUT: Habit(1, _SECOND, 20 * _MINUTE),
     FaultKind.HA_ONE_WAY: Habit(0.5, _SECOND, 20 * _MINUTE),
     FaultKind.HA_SLOW: Habit(1, 5 * _SECOND, 5 * _MINUTE),

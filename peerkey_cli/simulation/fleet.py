@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 from collections import Counter, deque
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -27,9 +27,11 @@ from actors.ha.direct import DirectSync
 from actors.journal import MemoryJournal
 from actors.messages import GetFleet, ListsWanted, NodeStatus, Reload
 from actors.names import AUTHORITY, node_actor
+from actors.restored import Owned, kept, owners_of, restored
 from actors.router_node import Ports, RouterNode, store_owner
 from peerkey.config.plan import CertificateSource, NodePlan, ValidationMode
 from peerkey.errors import Misconfigured, PeerkeyError
+from peerkey.protocol.restoring import floor
 from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
 from peerkey.testing.ca import Issued, TestCA
@@ -45,6 +47,10 @@ from peerkey_cli.simulation.watched import WatchedPeering
 from runtime.backends.sim import Machine, Process
 from runtime.backends.sim.machine import BEGINNING
 from runtime.errors import RuntimeFault, StoreUnavailable
+from runtime.store.frames import FIRST_CHECK, encode
+from runtime.store.image import Entry, Image
+from runtime.store.memory import MemoryStore
+from runtime.store.port import Record
 from runtime.store.sealed import AesGcmSealer, SealedStore
 from runtime.supervision import PATIENT
 from runtime.wire.network import Network
@@ -63,7 +69,6 @@ if TYPE_CHECKING:
     from peerkey_cli.simulation.watch import Watch
     from runtime.backends.sim import SimulatedSystem
     from runtime.events import RuntimeEvent
-    from runtime.store.port import Record
     from runtime.wire.port import Address
 
 #: A certificate of the laboratory is valid for so long, unless a fault makes it shorter.
@@ -126,6 +131,14 @@ class TracedJournal(MemoryJournal):
         super().record(time, node, event)
         self.counts[event.TYPE] += 1
         self._trace.note("event", node, f"{event.TYPE}: {event.description()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What a backup of a node holds."""
+
+    made: datetime
+    owners: tuple[Owned, ...]
 
 
 class Site:
@@ -332,6 +345,46 @@ class Site:
         self.fleet.ha_watch.store_lost(self)
         self.fleet.watch.store_lost(self)
         self.fleet.watch.look()
+
+    def backed_up(self) -> Backup:
+        """Return what a backup of the node holds now."""
+        disk = self.machine.disk.acknowledged
+        found = []
+        for owner in owners_of(self.uuid, None if self.base.ha is None else self.base.ha.mate_uuid):
+            records = (
+                Record(each.name, each.version, each.epoch, self._opened(owner, each))
+                for each in disk.of_owner(owner).values()
+            )
+            found.append(kept(owner, disk.epoch(owner), records))
+        return Backup(self._true_time(), tuple(found))
+
+    def restore(self, backup: Backup) -> None:
+        """Give the machine a disk that has nothing but what the backup brings back. No process may run.
+
+        "Set the clock before you restore": its operator has.
+        """
+        self.kill(power=True)
+        self.machine.oscillator.offset = timedelta(0)
+        least = floor(backup.made, self._true_time())
+        sealed = SealedStore(MemoryStore(), self._sealer())
+        image = Image()
+        for each in backup.owners:
+            owned = restored(each, None, least, self.machine.random.randbytes)
+            records = (Record(name, 1, owned.epoch, value) for name, value in owned.records)
+            changes = {record.name: sealed.sealed(owned.owner, record) for record in records}
+            image.apply(Entry(owned.owner, owned.epoch, changes))
+        contents, _ = encode(image.entries(), FIRST_CHECK)
+        self.machine.replace_disk(contents)
+        if self.lists is not None:
+            self.lists.lost()
+        self._states.clear()
+        self.fleet.ha_watch.store_lost(self)
+        self.fleet.watch.restored(self)
+        self.fleet.watch.look()
+
+    def _true_time(self) -> datetime:
+        """Return what its clock would say if nobody had ever set it."""
+        return BEGINNING + timedelta(seconds=self.machine.oscillator.time())
 
     # --- its operator -----------------------------------------------------------------------------
 

@@ -145,7 +145,13 @@ class Injector:
                 _crash_an_actor(site, fault.choice)
             case FaultKind.TWIN:
                 await site.twinned(fault.lasts)
-            case FaultKind.CRASH | FaultKind.POWER_LOSS | FaultKind.RESTART | FaultKind.STORE_LOST:
+            case (
+                FaultKind.CRASH
+                | FaultKind.POWER_LOSS
+                | FaultKind.RESTART
+                | FaultKind.STORE_LOST
+                | FaultKind.RESTORE
+            ):
                 await _bad_process(fault, site)
             case FaultKind.DISK_FULL | FaultKind.DISK_SLOW | FaultKind.DISK_FAILING:
                 await _bad_disk(fault, site)
@@ -331,12 +337,24 @@ async def _bad_process(fault: Fault, site: Site) -> None:
     if fault.kind is FaultKind.RESTART:
         await site.restart()
         return
+    if fault.kind is FaultKind.RESTORE:
+        await _from_backup(fault, site)
+        return
     power = fault.kind is not FaultKind.CRASH
     await _burnt_down(site, fault.choice, power=power)
     async with site.held_off(power=power):
         await _pass(fault.lasts)
         if fault.kind is FaultKind.STORE_LOST:
             site.lose_store()
+
+
+async def _from_backup(fault: Fault, site: Site) -> None:
+    """Let a backup grow old while the node goes on, and restore it onto a machine with an empty disk."""
+    backup = site.backed_up()
+    await _pass(fault.lasts)
+    await _burnt_down(site, fault.choice, power=True)
+    async with site.held_off(power=True):
+        site.restore(backup)
 
 
 async def _bad_disk(fault: Fault, site: Site) -> None:

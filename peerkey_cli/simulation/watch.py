@@ -1,4 +1,4 @@
-"""Sees both ends of every peering after every step: the seven invariants of protocol.md, section 5.
+"""Sees both ends of every peering after every step: the eight invariants of protocol.md, section 5.
 
 There is one :class:`~peerkey.testing.observer.Observer` for each peering. What it is shown is gathered here:
 the machines are looked at where they are (a :class:`~peerkey_cli.simulation.watched.WatchedPeering` tells
@@ -230,6 +230,14 @@ class Watch:
             pair = self._pairs.get((site.name, plan.peer_uuid))
             if pair is not None:
                 pair.observer.store_lost(site.name)
+        self.touched_all(site)
+
+    def restored(self, site: Site) -> None:
+        """Take note that a node has come back from a backup: without its keys, and with all its numbers."""
+        for plan in site.base.peerings:
+            pair = self._pairs.get((site.name, plan.peer_uuid))
+            if pair is not None:
+                pair.observer.restored(site.name)
         self.touched_all(site)
 
     def turn(self, site: Site, name: str) -> None:

@@ -97,6 +97,11 @@ class WatchedPeering(Peering):
             self._broken(f"key {held.index} was held, and time alone has dropped it")
         return wanted
 
+    def leave(self, reason: str, now: Moment) -> list[Effect]:
+        """See :meth:`Peering.leave`. That an operator wants it is a cause too."""
+        self.causes.add(reason)
+        return super().leave(reason, now)
+
     def _judge(self, now: Moment) -> None:
         super()._judge(now)
         core, chain = self._core, self.peer_chain

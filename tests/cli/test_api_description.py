@@ -104,3 +104,7 @@ def test_every_answer_is_one_that_the_description_foretells(
         verify=str(remote.ca),
         checks=CHECKS,
     )
+    if case.path == "/v1/drain":
+        # Else the next one finds that the system is not ready, which is what 503 is for.
+        with remote.http("write") as http:
+            http.post("/v1/drain", json={"undo": True})

@@ -83,6 +83,12 @@ SCENARIOS: Final = {
         15 * _MINUTE,
         authority="ha",
     ),
+    "restores": Scenario(
+        frozenset({Kind.RESTORE, Kind.REKEY, Kind.CERTIFICATE_REPLACED}), 1500, 90 * _MINUTE, loss=0.1
+    ),
+    "restored-pairs": Scenario(
+        frozenset({Kind.RESTORE, Kind.REKEY, Kind.HA_CUT}), 1500, 45 * _MINUTE, authority="ha"
+    ),
     "clocks": Scenario(frozenset({Kind.CLOCK_STEP}), 5000, 240 * _MINUTE),
 }
 

@@ -84,6 +84,7 @@ ADAPTERS: Final[dict[str, frozenset[str]]] = {
     "runtime/lifecycle.py": frozenset({"add_signal_handler", "signal"}),
     # For ``os.strerror`` alone: see below.
     "runtime/store/disk.py": frozenset({"os"}),
+    "runtime/store/whole.py": frozenset({"pathlib", "sqlite3"}),
     # The shared store of a cluster: its server, the password of it, and whom to believe.
     "runtime/store/redis.py": frozenset({"random.SystemRandom"}),
     "runtime/store/redis_link.py": frozenset({"redis", "ssl"}),

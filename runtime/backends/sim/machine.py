@@ -123,9 +123,9 @@ class Machine:
         self._on_durable = on_durable
         self._speakable = speakable
 
-    def replace_disk(self) -> None:
-        """Put an empty disk in the place of the one that is there. No process may run."""
-        self.disk = Disk(self.random)
+    def replace_disk(self, contents: bytes = b"") -> None:
+        """Put another disk in the place of the one that is there, empty unless given. No process may run."""
+        self.disk = Disk(self.random, contents)
 
     @property
     def running(self) -> bool:
