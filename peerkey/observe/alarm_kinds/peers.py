@@ -48,6 +48,29 @@ KINDS: Final = (
         many="The certificates of {count} peers are invalid",
     ),
     AlarmKind(
+        name="peer-identity",
+        severities=(Severity.MAJOR,),
+        category=Category.PEER,
+        texts=("Peer `{peer}` runs twice: two nodes show its certificate. Stop the one that was replaced.",),
+        origin=Origin.OURS,
+        means="Two processes have the identity of one peer, and take its peerings from each other: most often "
+        "one was restored from a backup while the machine of before still runs. It may also be a thief of its "
+        "private key.",
+        todo=(
+            "`peerkey show peers` shows from which address the peer comes now.",
+            (
+                "Was it restored of late? Stop `peerkey run` on the machine that it has replaced. See "
+                "docs/guides/backup.md."
+            ),
+            (
+                "Nobody knows of a second one: its private key is in other hands. Revoke its certificate, and "
+                "give it a new key and certificate."
+            ),
+        ),
+        events=("peering",),
+        many="{count} peers run twice",
+    ),
+    AlarmKind(
         name="peer-unreachable",
         severities=(Severity.CRITICAL,),
         category=Category.PEER,

@@ -183,4 +183,33 @@ KINDS: Final = (
         events=("configuration",),
         many="{count} authorities wait for a restart",
     ),
+    AlarmKind(
+        name="node-drained",
+        severities=(Severity.MINOR,),
+        category=Category.SYSTEM,
+        texts=("Node `{node}` is drained since {since}: `peerkey drain --undo` ends it.",),
+        origin=Origin.OURS,
+        means="An operator has taken the node out of work, for maintenance say, and nobody has put it back. Its "
+        "peers have no keys for it, or those of its mate.",
+        todo=(
+            "`peerkey show events --type node` says since when.",
+            "The maintenance is over: `peerkey drain --undo`.",
+        ),
+        events=("node",),
+        many="{count} nodes are drained",
+    ),
+    AlarmKind(
+        name="host-drained",
+        severities=(Severity.MINOR,),
+        category=Category.PLATFORM,
+        texts=("Host or machine `{host}` is drained: `peerkey drain --host {host} --undo` ends it.",),
+        origin=Origin.OURS,
+        means="An operator has moved all nodes off a host or machine of the cluster, and none comes there.",
+        todo=(
+            "`peerkey show hosts` shows what runs where.",
+            "The maintenance is over: `peerkey drain --host H --undo`.",
+        ),
+        events=("cluster",),
+        many="{count} hosts are drained",
+    ),
 )
