@@ -61,14 +61,27 @@ class RemoteSystem:
 class Client:
     """Requests to one system."""
 
-    def __init__(self, path: Path | RemoteSystem) -> None:
-        """Ask at the Unix socket ``path``, or over TCP."""
+    def __init__(self, path: Path | RemoteSystem, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        """Ask at the Unix socket ``path``, or over TCP, and wait so long for each part of the answer."""
         self._path = path
+        self._timeout = timeout_seconds
 
     def get(self, name: str, kind: type[D], **parameters: str | None) -> D:
         """Return the document ``/v1/<name>``. Parameters that are ``None`` are left out."""
         given = {key: value for key, value in parameters.items() if value is not None}
         return self._ask("GET", name, kind, params=given)
+
+    def raw(self, name: str) -> Any:  # noqa: ANN401 - JSON
+        """Return the document ``/v1/<name>`` as it comes, for whoever needs little of it and soon.
+
+        :raises Unreachable: nobody answers, or not with JSON.
+        """
+        response = self._response("GET", name)
+        try:
+            return response.raise_for_status().json()
+        except (httpx.HTTPStatusError, ValueError) as fault:
+            message = f"{self._path}: {fault}"
+            raise Unreachable(message) from None
 
     def post(self, name: str, kind: type[D], request: schemas.Document | None = None) -> D:
         """Ask for something to be done; return the answer.
@@ -92,27 +105,7 @@ class Client:
 
         :raises Unreachable: nobody listens, or what answers is no peerkey of this version.
         """
-        if isinstance(self._path, RemoteSystem):
-            transport, url = self._path.transport(), self._path.url
-            headers = {"Authorization": f"Bearer {self._path.token.reveal().decode()}"}
-        else:
-            _knock(self._path)
-            transport, url = httpx.HTTPTransport(uds=str(self._path)), "http://peerkey"
-            headers = {}
-        try:
-            with httpx.Client(
-                transport=transport, base_url=url, headers=headers, timeout=TIMEOUT_SECONDS
-            ) as http:
-                response = http.request(method, f"/v1/{name}", params=params, json=body)
-        except httpx.ConnectError as fault:
-            message = f"{self._path}: {_why_not(fault)}"
-            raise Unreachable(message) from None
-        except httpx.TimeoutException:
-            message = f"{self._path}: the system does not answer within {TIMEOUT_SECONDS:g} s; see its log"
-            raise Unreachable(message) from None
-        except httpx.HTTPError as fault:
-            message = f"{self._path}: the connection broke ({fault}); is `peerkey run` still there?"
-            raise Unreachable(message) from fault
+        response = self._response(method, name, params=params, body=body)
         try:
             if response.is_success:
                 return kind.model_validate_json(response.content)
@@ -122,14 +115,48 @@ class Client:
             raise Unreachable(message) from None
         raise _refusal(response.status_code, problem)
 
+    def _response(
+        self,
+        method: str,
+        name: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,  # noqa: ANN401 - JSON
+    ) -> httpx.Response:
+        """Ask and return what comes back.
 
-def _knock(path: Path) -> None:
+        :raises Unreachable: nothing does.
+        """
+        if isinstance(self._path, RemoteSystem):
+            transport, url = self._path.transport(), self._path.url
+            headers = {"Authorization": f"Bearer {self._path.token.reveal().decode()}"}
+        else:
+            _knock(self._path, self._timeout)
+            transport, url = httpx.HTTPTransport(uds=str(self._path)), "http://peerkey"
+            headers = {}
+        try:
+            with httpx.Client(
+                transport=transport, base_url=url, headers=headers, timeout=self._timeout
+            ) as http:
+                return http.request(method, f"/v1/{name}", params=params, json=body)
+        except httpx.ConnectError as fault:
+            message = f"{self._path}: {_why_not(fault)}"
+            raise Unreachable(message) from None
+        except httpx.TimeoutException:
+            message = f"{self._path}: the system does not answer within {self._timeout:g} s; see its log"
+            raise Unreachable(message) from None
+        except httpx.HTTPError as fault:
+            message = f"{self._path}: the connection broke ({fault}); is `peerkey run` still there?"
+            raise Unreachable(message) from fault
+
+
+def _knock(path: Path, timeout_seconds: float) -> None:
     """See whether somebody listens, because the system's own errors say best why nobody does.
 
     :raises Unreachable: nobody does, or not to this user.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        door.settimeout(TIMEOUT_SECONDS)
+        door.settimeout(timeout_seconds)
         try:
             door.connect(str(path))
         except FileNotFoundError:

@@ -22,6 +22,7 @@ from peerkey_cli.commands import (
     import_,
     pki,
     run,
+    shell,
     show,
     simulate,
     wire,
@@ -59,6 +60,7 @@ def main(
 
 
 run.register(app)
+shell.register(app)
 show.register(app)
 act.register(app)
 config.register(app)
