@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from peerkey_cli.shell import quick
 from peerkey_cli.shell.candidates import MOST_CANDIDATES, Candidate
 from peerkey_cli.shell.grammar import Kind, Place
 
@@ -60,11 +61,11 @@ class Addressed:
 
         :raises PeerkeyError: nobody answers, or not with that.
         """
-        from peerkey_cli.client import Client, RemoteSystem
         from peerkey_cli.options import is_remote, remote_url, socket_path
 
         if is_remote(self.api):
             from peerkey_cli.api.tokens import presented_in
+            from peerkey_cli.client import Client, RemoteSystem
             from peerkey_cli.remote_options import CA, TOKEN_FILE
 
             token, ca = self.token_file or os.environ.get(TOKEN_FILE), self.ca or os.environ.get(CA)
@@ -73,7 +74,7 @@ class Addressed:
             system = RemoteSystem(remote_url(self.api), presented_in(Path(token)), Path(ca) if ca else None)
             return Client(system, _QUESTION_SECONDS).raw(document)
         where = socket_path(Path(self.state_dir) if self.state_dir else None, self.api)
-        return Client(where, _QUESTION_SECONDS).raw(document)
+        return quick.document(where, document, _QUESTION_SECONDS)
 
 
 class Asked:
