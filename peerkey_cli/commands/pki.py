@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 
+from peerkey_cli.commands import pki_lists
 from peerkey_cli.key_types import KeyType
 from peerkey_cli.options import Json
 
@@ -32,6 +33,7 @@ _group = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add the group to the command line."""
+    pki_lists.register(_group)
     app.add_typer(_group, name="pki")
 
 
@@ -265,14 +267,24 @@ def _end(days: int | None, not_after: str | None, laboratory: Laboratory) -> dat
         return end if days is not None else min(end, laboratory.not_after)
     if days is not None:
         raise typer.BadParameter("give either --days or --not-after")
+    return end_of(not_after, "--not-after")
+
+
+def end_of(text: str, option: str) -> datetime:
+    """Return an instant, in whole seconds, at which what a laboratory makes may end.
+
+    :raises typer.BadParameter: it is none.
+    """
+    from datetime import UTC
+
     try:
-        end = datetime.fromisoformat(not_after).astimezone(UTC)
+        end = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        message = f"{not_after!r} is no time; write it as 2030-06-15T12:00:00Z"
-        raise typer.BadParameter(message, param_hint="--not-after") from None
+        message = f"{text!r} is no time; write it as 2030-06-15T12:00:00Z"
+        raise typer.BadParameter(message, param_hint=option) from None
     if not _EARLIEST_YEAR <= end.year <= _LATEST_YEAR:
-        message = f"{not_after!r} is not within {_EARLIEST_YEAR} to {_LATEST_YEAR}"
-        raise typer.BadParameter(message, param_hint="--not-after")
+        message = f"{text!r} is not within {_EARLIEST_YEAR} to {_LATEST_YEAR}"
+        raise typer.BadParameter(message, param_hint=option)
     return end.replace(microsecond=0)
 
 
