@@ -12,6 +12,7 @@ import typer
 
 from peerkey_cli.commands import (
     act,
+    bench,
     clear,
     completion,
     config,
@@ -83,6 +84,7 @@ def main(
 run.register(app)
 shell.register(app)
 completion.register(app)
+bench.register(app)
 show.register(app)
 act.register(app)
 config.register(app)
