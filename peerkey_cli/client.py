@@ -15,6 +15,7 @@ from peerkey.config.findings import Finding
 from peerkey.errors import Misconfigured
 from peerkey_cli import schemas
 from peerkey_cli.errors import NotFound, Refused, Unreachable
+from peerkey_cli.working import working
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,8 @@ class Client:
 
         :raises Unreachable: nobody listens, or what answers is no peerkey of this version.
         """
-        response = self._response(method, name, params=params, body=body)
+        with working(f"Waiting for {self._path}"):
+            response = self._response(method, name, params=params, body=body)
         try:
             if response.is_success:
                 return kind.model_validate_json(response.content)

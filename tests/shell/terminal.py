@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 
@@ -27,7 +27,7 @@ class Terminal:
         rows: int = 24,
         columns: int = 100,
         cwd: Path | None = None,
-        **environment: str,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         kept = {
             name: os.environ[name]
@@ -41,7 +41,7 @@ class Terminal:
         self.child: pexpect.spawn[bytes] = pexpect.spawn(
             program,
             arguments,
-            env={**kept, **ENVIRONMENT, **environment},
+            env={**kept, **ENVIRONMENT, **(environment or {})},
             dimensions=(rows, columns),
             cwd=None if cwd is None else str(cwd),
             timeout=WITHIN_SECONDS,
@@ -103,7 +103,7 @@ class Terminal:
         self.child.close(force=True)
 
 
-def peerkey(*words: object, **settings: object) -> Terminal:
+def peerkey(*words: object, rows: int = 24, environment: Mapping[str, str] | None = None) -> Terminal:
     """Run a command line of peerkey's on a terminal."""
     code = "from peerkey_cli.main import app; app(prog_name='peerkey')"
-    return Terminal(sys.executable, ["-c", code, *map(str, words)], **settings)  # type: ignore[arg-type]
+    return Terminal(sys.executable, ["-c", code, *map(str, words)], rows=rows, environment=environment)

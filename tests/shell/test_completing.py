@@ -174,9 +174,12 @@ def shell(name: str, folder: Path) -> Iterator[Terminal]:
     command.write_text(f"#!{sys.executable}\nfrom peerkey_cli.main import app\napp(prog_name='peerkey')\n")
     command.chmod(0o755)
     quiet = {"bash": ["--norc", "--noprofile", "-i"], "zsh": ["-f", "-i"]}[name]
-    path = f"{folder / 'bin'}:/usr/bin:/bin"
-    root = str(Path(__file__).parents[2])
-    terminal = Terminal(program, quiet, cwd=folder, columns=180, PATH=path, PYTHONPATH=root, HOME=str(folder))
+    environment = {
+        "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "HOME": str(folder),
+    }
+    terminal = Terminal(program, quiet, cwd=folder, columns=180, environment=environment)
     try:
         yield terminal
     finally:

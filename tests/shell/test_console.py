@@ -116,7 +116,7 @@ def test_a_command_that_goes_on_stops_at_ctrl_c_and_the_shell_does_not(tmp_path:
 
 @contextmanager
 def shell(state: Path, home: Path, rows: int = 24) -> Iterator[Terminal]:
-    console = peerkey("shell", "--state-dir", state, XDG_STATE_HOME=str(home), rows=rows)
+    console = peerkey("shell", "--state-dir", state, rows=rows, environment={"XDG_STATE_HOME": str(home)})
     try:
         yield console
     finally:
