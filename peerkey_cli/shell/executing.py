@@ -55,6 +55,9 @@ Words are those of the peerkey command; any of them may be shortened while it is
   Ctrl-C            give the line up, or stop the command
   exit, Ctrl-D      leave""".splitlines()
 
+#: The status of a command that Ctrl-C has stopped.
+INTERRUPTED: Final = 128 + signal.SIGINT
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -121,7 +124,7 @@ class Executor:
             return self._builtin(place)
         if not chosen and not paged:
             return self._invoke(self._arguments(place))
-        out = Printed(sys.stdout, Filtered(chosen), page_of_terminal() if paged else None)
+        out = Printed(sys.stdout, Filtered(chosen), page_of_terminal() if paged else None, live=live)
         return self._printed(out, self._arguments(place))
 
     def help(self, before: str) -> list[str]:
@@ -173,7 +176,7 @@ class Executor:
                 return ended.code if isinstance(ended.code, int) else Status.DONE
             except KeyboardInterrupt:
                 sys.stderr.write("peerkey: interrupted\n")
-                return 128 + signal.SIGINT
+                return INTERRUPTED
             except Exception:  # noqa: BLE001 - a bug of a command: told in full, and the shell goes on
                 traceback.print_exc()
                 return Status.NO

@@ -37,13 +37,16 @@ class Printed(io.TextIOBase):
         filtered: Filtered,
         page: Page | None = None,
         ask: Callable[[], str] | None = None,
+        *,
+        live: bool = False,
     ) -> None:
-        """Write to ``under``; ``ask`` waits for a key."""
+        """Write to ``under``; ``ask`` waits for a key. What is ``live`` draws nothing that moves."""
         super().__init__()
         self._under = under
         self._filtered = filtered
         self._page = page
         self._ask = ask or read_key
+        self._live = live
         self._begun = ""
 
     @property
@@ -62,7 +65,7 @@ class Printed(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Say whether somebody sees it, so that colours are as without filters."""
-        return self._under.isatty()
+        return self._under.isatty() and not self._live
 
     def fileno(self) -> int:
         """Return what it writes to."""

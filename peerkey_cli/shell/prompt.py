@@ -22,7 +22,7 @@ from prompt_toolkit.styles import Style
 
 from peerkey.errors import PeerkeyError
 from peerkey_cli.shell.candidates import Names, completions
-from peerkey_cli.shell.executing import Executor, Leave, error_lines
+from peerkey_cli.shell.executing import INTERRUPTED, Executor, Leave, error_lines
 from peerkey_cli.shell.history import FileOfLines, history_file
 from peerkey_cli.shell.lines import LONGEST_LINE, read, written
 from peerkey_cli.terminal import printable
@@ -77,7 +77,10 @@ class Console:
         """Ask for lines and carry them out until somebody leaves."""
         while True:
             try:
-                self._executor.run(self._session.prompt(self._prompt()))
+                status = self._executor.run(self._session.prompt(self._prompt()))
+                if status == INTERRUPTED:
+                    # The terminal has shown the ^C, and the prompt begins on a line of its own.
+                    sys.stdout.write("\n")
             except KeyboardInterrupt:
                 continue
             except (EOFError, Leave):
@@ -164,10 +167,13 @@ def state_of(nodes: Any, alarms: Any) -> State:  # noqa: ANN401 - JSON
 def _history() -> History:
     try:
         return FileOfLines.opened(history_file())
-    except (OSError, RuntimeError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else fault
-        sys.stderr.write(f"peerkey: {history_file()}: {reason}; what is typed is not kept\n")
-        return InMemoryHistory()
+    except OSError as fault:
+        reason = f"{fault.filename}: {fault.strerror}"
+    except RuntimeError as fault:
+        # Whoever has no home directory.
+        reason = str(fault)
+    sys.stderr.write(f"peerkey: no history: {reason}; what is typed is not kept\n")
+    return InMemoryHistory()
 
 
 def _user() -> str:

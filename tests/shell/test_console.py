@@ -9,17 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.background import in_background
+from tests.cli.commands import peerkey as command_line
+from tests.cli.remote_system import RemoteSystem, remote_system
 from tests.cli.two_routers import two_routers
 from tests.shell.terminal import Terminal, peerkey
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Run two routers; yield the state directory."""
-    folder = tmp_path_factory.mktemp("fleet")
-    with in_background(two_routers(folder).file, folder / "state"):
-        yield folder / "state"
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteSystem]:
+    """Run two routers, with their API at an address of TCP too."""
+    with remote_system(tmp_path_factory.mktemp("fleet")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def state(system: RemoteSystem) -> Path:
+    """Return the state directory of two routers that run."""
+    return system.routers.folder / "state"
 
 
 def test_a_person_finds_the_way_by_tab_question_mark_and_pages(state: Path, tmp_path: Path) -> None:
@@ -108,7 +114,32 @@ def test_a_command_that_goes_on_stops_at_ctrl_c_and_the_shell_does_not(tmp_path:
         console.ready()
         console.type("--version\r")
         console.shows("peerkey 0.")
+        console.ready()
+        # A command that asks is answered as ever.
+        console.type("create private-key\r")
+        console.shows("created ")
+        console.ready()
+        console.type("delete private-key\r")
+        console.shows("[y/N]: ")
+        console.type("y\r")
+        console.shows("deleted ")
         leave(console)
+    # What was answered is no line.
+    assert "y" not in (tmp_path / "peerkey" / "shell_history").read_text().splitlines()
+
+
+def test_a_system_on_another_machine_is_named_once_for_every_line(system: RemoteSystem) -> None:
+    lines = b"show hosts | include running | count\nrekey --peer ?\nrekey --peer west\n"
+
+    done = command_line("shell", *system.options(), stdin=lines)
+    reading = command_line("shell", *system.options("read"), stdin=b"sh hosts | count\nrekey\n")
+
+    assert done.exit_code == 0
+    assert "Count: 1 lines" in done.stdout
+    assert "  west/node0" in done.stdout
+    assert "Agreeing new keys for 1 peering." in done.stdout
+    assert reading.exit_code == 1
+    assert "read" in reading.stderr
 
 
 # --- helpers --------------------------------------------------------------------------------------
