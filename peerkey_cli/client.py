@@ -17,6 +17,7 @@ from peerkey.config.findings import Finding
 from peerkey.errors import Misconfigured
 from peerkey_cli import schemas
 from peerkey_cli.errors import NotFound, Refused, Unreachable
+from peerkey_cli.working import working
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,14 +66,27 @@ class RemoteSystem:
 class Client:
     """Requests to one system."""
 
-    def __init__(self, path: Path | RemoteSystem) -> None:
-        """Ask at the Unix socket ``path``, or over TCP."""
+    def __init__(self, path: Path | RemoteSystem, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        """Ask at the Unix socket ``path``, or over TCP, and wait so long for each part of the answer."""
         self._path = path
+        self._timeout = timeout_seconds
 
     def get(self, name: str, kind: type[D], **parameters: str | None) -> D:
         """Return the document ``/v1/<name>``. Parameters that are ``None`` are left out."""
         given = {key: value for key, value in parameters.items() if value is not None}
         return self._ask("GET", name, kind, params=given)
+
+    def raw(self, name: str) -> Any:  # noqa: ANN401 - JSON
+        """Return the document ``/v1/<name>`` as it comes, for whoever needs little of it and soon.
+
+        :raises Unreachable: nobody answers, or not with JSON.
+        """
+        response = self._response("GET", name)
+        try:
+            return response.raise_for_status().json()
+        except (httpx.HTTPStatusError, ValueError) as fault:
+            message = f"{self._path}: {fault}"
+            raise Unreachable(message) from None
 
     def post(self, name: str, kind: type[D], request: schemas.Document | None = None) -> D:
         """Ask for something to be done; return the answer.
@@ -133,21 +147,8 @@ class Client:
 
         :raises Unreachable: nobody listens, or what answers is no peerkey of this version.
         """
-        transport, url, common = self._way()
-        try:
-            with httpx.Client(
-                transport=transport, base_url=url, headers=common, timeout=TIMEOUT_SECONDS
-            ) as http:
-                response = http.request(method, f"/v1/{name}", params=params, json=body, headers=headers)
-        except httpx.ConnectError as fault:
-            message = f"{self._path}: {_why_not(fault)}"
-            raise Unreachable(message) from None
-        except httpx.TimeoutException:
-            message = f"{self._path}: the system does not answer within {TIMEOUT_SECONDS:g} s; see its log"
-            raise Unreachable(message) from None
-        except httpx.HTTPError as fault:
-            message = f"{self._path}: the connection broke ({fault}); is `peerkey run` still there?"
-            raise Unreachable(message) from fault
+        with working(f"Waiting for {self._path}"):
+            response = self._response(method, name, params=params, body=body, headers=headers)
         if not response.is_success:
             raise self._problem(response)
         try:
@@ -160,7 +161,7 @@ class Client:
         if isinstance(self._path, RemoteSystem):
             bearer = {"Authorization": f"Bearer {self._path.token.reveal().decode()}"}
             return self._path.transport(), self._path.url, bearer
-        _knock(self._path)
+        _knock(self._path, self._timeout)
         return httpx.HTTPTransport(uds=str(self._path)), "http://peerkey", {}
 
     def _problem(self, response: httpx.Response) -> Exception:
@@ -176,14 +177,43 @@ class Client:
             f"{self._path}: what listens there does not answer as this version of peerkey does"
         )
 
+    def _response(
+        self,
+        method: str,
+        name: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,  # noqa: ANN401 - JSON
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Ask and return what comes back.
 
-def _knock(path: Path) -> None:
+        :raises Unreachable: nothing does.
+        """
+        transport, url, common = self._way()
+        try:
+            with httpx.Client(
+                transport=transport, base_url=url, headers=common, timeout=self._timeout
+            ) as http:
+                return http.request(method, f"/v1/{name}", params=params, json=body, headers=headers)
+        except httpx.ConnectError as fault:
+            message = f"{self._path}: {_why_not(fault)}"
+            raise Unreachable(message) from None
+        except httpx.TimeoutException:
+            message = f"{self._path}: the system does not answer within {self._timeout:g} s; see its log"
+            raise Unreachable(message) from None
+        except httpx.HTTPError as fault:
+            message = f"{self._path}: the connection broke ({fault}); is `peerkey run` still there?"
+            raise Unreachable(message) from fault
+
+
+def _knock(path: Path, timeout_seconds: float) -> None:
     """See whether somebody listens, because the system's own errors say best why nobody does.
 
     :raises Unreachable: nobody does, or not to this user.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        door.settimeout(TIMEOUT_SECONDS)
+        door.settimeout(timeout_seconds)
         try:
             door.connect(str(path))
         except FileNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -18,6 +19,7 @@ from peerkey_cli.laboratory.writing import PUBLIC, refuse_existing, write
 from peerkey_cli.reloading import reload
 from peerkey_cli.schemas import Enrolled, OfferedCa, OfferedCas
 from peerkey_cli.terminal import block, say, say_json
+from peerkey_cli.working import Working, working
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
     from peerkey_cli.client import Client
     from peerkey_cli.enrolling import Application, Server
     from peerkey_cli.importing import Target
+
+
+async def _patient(line: Working, seconds: float) -> None:
+    """Wait until the CA may be asked again, and say for what."""
+    line.now(f"The CA decides later, and is asked again every {seconds:.0f} s")
+    await asyncio.sleep(seconds)
 
 
 def enroll_and_tell(
@@ -50,7 +58,8 @@ def enroll_and_tell(
     target = application.target
     issued = False
     try:
-        answer = asyncio.run(submit(application, wait))
+        with working(f"Waiting for the CA, {application.server}") as line:
+            answer = asyncio.run(submit(application, wait, partial(_patient, line)))
         if isinstance(answer, Unfinished):
             now = datetime.now(UTC)
             message = (

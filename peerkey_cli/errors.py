@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 #: What typer raises for a command line that it cannot understand. It exports only some of its kinds.
 _UsageError: Final = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+#: Set by a shell that completes a line: see :mod:`peerkey_cli.shell.completing`.
+_COMPLETE: Final = "_PEERKEY_COMPLETE"
 
 #: What a shell reports for a process that the terminal interrupted.
 _INTERRUPTED: Final = 130
@@ -83,6 +87,8 @@ class Commands(TyperGroup):
         **extra: Any,  # noqa: ANN401 - typer's own signature
     ) -> Any:  # noqa: ANN401 - typer's own signature
         """Run a command line. In stand-alone mode, which is the default, this ends the process."""
+        if _COMPLETE in os.environ:
+            _complete(self, os.environ[_COMPLETE])
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         _open_what_is_closed()
@@ -122,6 +128,20 @@ def _open_what_is_closed() -> None:
 def _say_no_more() -> None:
     """Let what waits to be printed go nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complete(group: Commands, shell: str) -> NoReturn:
+    """Answer a shell that completes a line, and end."""
+    with suppress(Exception):
+        from peerkey_cli.shell import completing
+        from peerkey_cli.shell.names import Asked, LiveNames
+        from peerkey_cli.shell.reading import read_command
+
+        root = read_command(group, "peerkey")
+        names = LiveNames(Asked(completing.PATIENCE_SECONDS), files=False)
+        sys.stdout.write(completing.answer(root, completing.Shell(shell), os.environ, names))
+        sys.stdout.flush()
+    sys.exit(Status.DONE)
 
 
 def status_of(fault: PeerkeyError) -> Status:

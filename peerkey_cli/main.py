@@ -13,7 +13,9 @@ import typer
 from peerkey_cli.commands import (
     act,
     backup,
+    bench,
     clear,
+    completion,
     config,
     create,
     delete,
@@ -23,6 +25,7 @@ from peerkey_cli.commands import (
     import_,
     pki,
     run,
+    shell,
     shelve,
     show,
     simulate,
@@ -36,6 +39,8 @@ app = typer.Typer(
     help="Authenticates the peerings of a router fleet with X.509 certificates and rotates their keys.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    # Completion is our own: `peerkey_cli.shell.completing`.
+    add_completion=False,
 )
 
 
@@ -53,6 +58,24 @@ def main(
     _: Annotated[
         bool, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)
     ] = False,
+    _install: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            help="Install completion for the shell in use.",
+            callback=completion.install_and_end,
+            is_eager=True,
+        ),
+    ] = False,
+    _show: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion",
+            help="Print the script of completion for the shell in use.",
+            callback=completion.show_and_end,
+            is_eager=True,
+        ),
+    ] = False,
 ) -> None:
     """Authenticates the peerings of a router fleet with X.509 certificates and rotates their keys."""
     if context.invoked_subcommand is None:
@@ -61,6 +84,9 @@ def main(
 
 
 run.register(app)
+shell.register(app)
+completion.register(app)
+bench.register(app)
 show.register(app)
 act.register(app)
 backup.register(app)

@@ -48,6 +48,16 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def watched(*, json: bool = False) -> bool:
+    """Tell whether somebody at a terminal sees how far long work has come.
+
+    What that is goes to standard error. A document that goes to a program (``json``) is waited for by that
+    program, so nothing is told then.
+    """
+    seen = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return seen and (not json or sys.stdout.isatty())
+
+
 def say(*lines: str) -> None:
     """Print lines on standard output; what its encoding lacks becomes a question mark."""
     out = sys.stdout
@@ -67,9 +77,14 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
+def terminal_columns() -> int:
+    """Return how wide the terminal is."""
+    return shutil.get_terminal_size(_ORDINARY).columns
+
+
 def width() -> int:
     """Return how wide rules are."""
-    return max(_MINIMUM_WIDTH, min(_MAXIMUM_WIDTH, shutil.get_terminal_size(_ORDINARY).columns))
+    return max(_MINIMUM_WIDTH, min(_MAXIMUM_WIDTH, terminal_columns()))
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, colours: bool = False) -> list[str]:

@@ -122,6 +122,17 @@ def issue(  # what a certificate says is that many things
     return signed(builder, issuer.key)
 
 
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """An entry of a revocation list."""
+
+    serial: int
+    #: Aware, in whole seconds.
+    since: datetime
+    #: Left out of the entry where it is ``unspecified`` (RFC 5280 section 5.3.1).
+    reason: x509.ReasonFlags
+
+
 def revocation_list(
     issuer: Authority, serials: Sequence[int], number: int, validity: Validity
 ) -> x509.CertificateRevocationList:
@@ -129,6 +140,19 @@ def revocation_list(
 
     ``validity`` is ``thisUpdate`` and ``nextUpdate``; ``number`` grows from list to list (RFC 5280 section
     5.2.3).
+    """
+    reason = x509.ReasonFlags.key_compromise
+    entries = [Revoked(serial, validity.not_before, reason) for serial in serials]
+    return list_of(issuer, entries, number, validity)
+
+
+def list_of(
+    issuer: Authority, entries: Sequence[Revoked], number: int, validity: Validity, base: int | None = None
+) -> x509.CertificateRevocationList:
+    """Return the list of ``issuer`` with these entries.
+
+    With ``base`` it is a delta: what has changed since the complete list of that number (RFC 5280 section
+    5.2.4).
     """
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -138,10 +162,13 @@ def revocation_list(
         .add_extension(x509.CRLNumber(number), critical=False)
         .add_extension(_issued_by(issuer), critical=False)
     )
-    for serial in serials:
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(validity.not_before)
-        reason = x509.CRLReason(x509.ReasonFlags.key_compromise)
-        builder = builder.add_revoked_certificate(entry.add_extension(reason, critical=False).build())
+    if base is not None:
+        builder = builder.add_extension(x509.DeltaCRLIndicator(base), critical=True)
+    for entry in entries:
+        made = x509.RevokedCertificateBuilder().serial_number(entry.serial).revocation_date(entry.since)
+        if entry.reason is not x509.ReasonFlags.unspecified:
+            made = made.add_extension(x509.CRLReason(entry.reason), critical=False)
+        builder = builder.add_revoked_certificate(made.build())
     key = issuer.key
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return builder.sign(key, hash_of(key.curve), ecdsa_deterministic=True)

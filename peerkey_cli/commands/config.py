@@ -32,8 +32,10 @@ def check(
     from peerkey_cli.check import checked
     from peerkey_cli.errors import Status
     from peerkey_cli.terminal import say_json
+    from peerkey_cli.working import working
 
-    outcome = checked(file)
+    with working(f"Checking {file}"):
+        outcome = checked(file)
     if json:
         say_json(outcome.document())
     else:

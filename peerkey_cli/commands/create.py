@@ -62,6 +62,7 @@ def private_key(
     """Make a private key where it stays; nothing but its public key is ever shown."""
     from peerkey_cli.private_keys import BASE, create_private_key, owner_in, owner_of_this_machine
     from peerkey_cli.state import StateDirectory, default_directory
+    from peerkey_cli.working import working
 
     require_one_owner(name, config, node)
     state = StateDirectory(state_dir or default_directory())
@@ -69,7 +70,8 @@ def private_key(
         owner = owner_in(config, node)
     else:
         owner = owner_of_this_machine(name or BASE, state)
-    made = create_private_key(owner, algorithm, state, replace=force)
+    with working(f"Making a private key, {algorithm}"):
+        made = create_private_key(owner, algorithm, state, replace=force)
     if json:
         typer.echo(made.model_dump_json(indent=2))
         return

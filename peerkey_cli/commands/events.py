@@ -43,6 +43,7 @@ def verify(
     from peerkey_cli import layouts
     from peerkey_cli.chain_verification import logs_of, verified
     from peerkey_cli.terminal import say, say_json
+    from peerkey_cli.working import working
 
     if file is not None and state_dir is not None:
         message = "give either FILE or --state-dir"
@@ -52,7 +53,8 @@ def verify(
     except ValueError as fault:
         message = f"--head {head}: {fault}"
         raise WrongUsage(message) from fault
-    document = verified(logs_of(file, state_dir), noted)
+    with working("Verifying the audit log"):
+        document = verified(logs_of(file, state_dir), noted)
     if json:
         say_json(document)
     else:

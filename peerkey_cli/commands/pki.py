@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 
+from peerkey_cli.commands import pki_lists
 from peerkey_cli.key_types import KeyType
 from peerkey_cli.options import Json
 
@@ -32,6 +33,7 @@ _group = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add the group to the command line."""
+    pki_lists.register(_group)
     app.add_typer(_group, name="pki")
 
 
@@ -55,11 +57,12 @@ def init_ca(
     from datetime import timedelta
 
     from peerkey_cli.laboratory.directory import init
+    from peerkey_cli.working import working
 
     _check_common_name(name)
-    written = init(
-        directory, name, key_type, lifetime=timedelta(days=days), intermediate=intermediate, force=force
-    )
+    lifetime = timedelta(days=days)
+    with working(f"Making an authority, {key_type}"):
+        written = init(directory, name, key_type, lifetime=lifetime, intermediate=intermediate, force=force)
     for path in written:
         typer.echo(f"wrote {path}")
 
@@ -156,6 +159,7 @@ def verify(
     from peerkey_cli.terminal import coloured, say, say_json
     from peerkey_cli.times import instant
     from peerkey_cli.verification import Question, answered
+    from peerkey_cli.working import working
 
     now = datetime.now(UTC)
     question = Question(
@@ -167,7 +171,8 @@ def verify(
         require_crl=require_crl,
         identity=identity,
     )
-    document = answered(question, now)
+    with working("Judging the certificate", [leaf, *(chain or ()), *(trust or ()), *(crl or ())]):
+        document = answered(question, now)
     if as_json:
         say_json(document)
     else:
@@ -194,9 +199,11 @@ def crl(
     from peerkey_cli.errors import Status
     from peerkey_cli.lists import described
     from peerkey_cli.terminal import coloured, say, say_json
+    from peerkey_cli.working import working
 
     most = None if as_json else layouts.ENTRIES_SHOWN
-    document = described(file, tuple(issuer or ()), datetime.now(UTC), most)
+    with working("Reading the list", [file]):
+        document = described(file, tuple(issuer or ()), datetime.now(UTC), most)
     if as_json:
         say_json(document)
     else:
@@ -210,8 +217,11 @@ def _issue_for_fleet(
 ) -> None:
     from peerkey_cli.laboratory.fleet import issue_for_fleet
     from peerkey_cli.plans import PlansReader
+    from peerkey_cli.working import working
 
-    for outcome in issue_for_fleet(laboratory, PlansReader(config)(), kind, not_after=end, force=force):
+    with working(f"Making keys and certificates, {kind}"):
+        outcomes = issue_for_fleet(laboratory, PlansReader(config)(), kind, not_after=end, force=force)
+    for outcome in outcomes:
         if outcome.issued is None:
             typer.echo(f"{outcome.node}: kept, {outcome.kept}")
         else:
@@ -229,11 +239,14 @@ def _issue_for_node(
     force: bool,
 ) -> None:
     from peerkey.pki.identity import PeerIdentity
+    from peerkey_cli.working import working
 
     if alias is not None:
         _check_common_name(alias)
     certificate, key = (stem.with_name(f"{stem.name}.{ending}") for ending in ("pem", "key"))
-    issued = laboratory.issue(PeerIdentity(uuid, alias), kind, certificate, key, not_after=end, force=force)
+    identity = PeerIdentity(uuid, alias)
+    with working(f"Making a key and a certificate, {kind}"):
+        issued = laboratory.issue(identity, kind, certificate, key, not_after=end, force=force)
     typer.echo(f"{uuid}: {_described(issued)}")
 
 
@@ -265,14 +278,24 @@ def _end(days: int | None, not_after: str | None, laboratory: Laboratory) -> dat
         return end if days is not None else min(end, laboratory.not_after)
     if days is not None:
         raise typer.BadParameter("give either --days or --not-after")
+    return end_of(not_after, "--not-after")
+
+
+def end_of(text: str, option: str) -> datetime:
+    """Return an instant, in whole seconds, at which what a laboratory makes may end.
+
+    :raises typer.BadParameter: it is none.
+    """
+    from datetime import UTC
+
     try:
-        end = datetime.fromisoformat(not_after).astimezone(UTC)
+        end = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        message = f"{not_after!r} is no time; write it as 2030-06-15T12:00:00Z"
-        raise typer.BadParameter(message, param_hint="--not-after") from None
+        message = f"{text!r} is no time; write it as 2030-06-15T12:00:00Z"
+        raise typer.BadParameter(message, param_hint=option) from None
     if not _EARLIEST_YEAR <= end.year <= _LATEST_YEAR:
-        message = f"{not_after!r} is not within {_EARLIEST_YEAR} to {_LATEST_YEAR}"
-        raise typer.BadParameter(message, param_hint="--not-after")
+        message = f"{text!r} is not within {_EARLIEST_YEAR} to {_LATEST_YEAR}"
+        raise typer.BadParameter(message, param_hint=option)
     return end.replace(microsecond=0)
 
 

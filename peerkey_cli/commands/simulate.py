@@ -86,7 +86,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a parameter for each option: typer's c
     if schedule is not None:
         settings = replace(settings, schedule=scheduled(schedule))
     plans = PlansReader(file)()
-    with Progress(settings.lasts) as progress:
+    with Progress(settings.lasts, json=json) as progress:
         outcome = run(plans, settings, progress.passed)
         elapsed = progress.elapsed()
         if outcome.finding is not None and shrink and settings.schedule is None:

@@ -5,6 +5,7 @@
 ``ca.key``             its private key
 ``intermediate.pem``   where there is one, it issues in the root's place, and its certificate
 ``intermediate.key``   follows each leaf in the leaf's file
+``revoked.json``       what it has revoked, and the number of its last list: see :mod:`.register`
 =====================  ====================================================================================
 """
 
@@ -61,6 +62,8 @@ class Laboratory:
     issuer: Authority
     #: What follows a leaf in its file: the intermediate, or nothing.
     above: tuple[x509.Certificate, ...]
+    #: How its files are called: ``ca`` or ``intermediate``.
+    rank: str
 
     @property
     def not_after(self) -> datetime:
@@ -132,7 +135,8 @@ def init(
         write(key, _private_pem(authority.key), PRIVATE, force=force)
         write(certificate, _pem(authority.certificate), PUBLIC, force=force)
         written += [certificate, key]
-    for path in leftovers[len(written) :]:
+    # What another authority has revoked says nothing of what this one issues.
+    for path in (*leftovers[len(written) :], directory / "revoked.json"):
         remove(path)
     return tuple(written)
 
@@ -159,7 +163,7 @@ def opened(directory: Path) -> Laboratory:
     ) != certificate.public_key().public_bytes(*encoding):
         message = f"{key_file} is not the private key of {certificate_file}"
         raise Misconfigured(message)
-    return Laboratory(Authority(certificate, key), (certificate,) if rank == _INTERMEDIATE else ())
+    return Laboratory(Authority(certificate, key), (certificate,) if rank == _INTERMEDIATE else (), rank)
 
 
 def _files(directory: Path, rank: str) -> tuple[Path, Path]:

@@ -7,6 +7,8 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 
+from peerkey_cli.terminal import watched
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -18,10 +20,10 @@ _CLEAR: Final = "\r\x1b[K"
 class Progress:
     """A line that says how much virtual time has passed."""
 
-    def __init__(self, lasts: timedelta) -> None:
-        """Expect ``lasts`` of virtual time."""
+    def __init__(self, lasts: timedelta, *, json: bool = False) -> None:
+        """Expect ``lasts`` of virtual time; ``json`` says that a program may wait for the document."""
         self._lasts = lasts
-        self._shown = sys.stderr.isatty()
+        self._shown = watched(json=json)
         self._updated = 0.0
 
     def __enter__(self) -> Self:

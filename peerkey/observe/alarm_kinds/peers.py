@@ -14,9 +14,9 @@ KINDS: Final = (
         category=Category.PEER,
         texts=("Peer `{peer}` certificate is invalid: `{state}` - `{detail}`.",),
         origin=Origin.PRODUCT,
-        means="The certificate that a peer shows is expired, revoked or otherwise invalid; the detail says "
-        "why. Under `fail-soft` its keys stay in use, under `fail-hard` the peering and its keys are "
-        "gone.",
+        means="The certificate that a peer shows is expired, revoked or otherwise invalid; the detail "
+        "says why. Under `fail-soft` its keys stay in use, under `fail-hard` the peering and its "
+        "keys are gone.",
         todo=(
             (
                 "`peerkey show peers certificate` shows both certificates of the peering and "
@@ -53,9 +53,9 @@ KINDS: Final = (
         category=Category.PEER,
         texts=("Peer `{peer}` runs twice: two nodes show its certificate. Stop the one that was replaced.",),
         origin=Origin.OURS,
-        means="Two processes have the identity of one peer, and take its peerings from each other: most often "
-        "one was restored from a backup while the machine of before still runs. It may also be a thief of its "
-        "private key.",
+        means="Two processes have the identity of one peer, and take its peerings from each other: most"
+        " often one was restored from a backup while the machine of before still runs. It may "
+        "also be a thief of its private key.",
         todo=(
             "`peerkey show peers` shows from which address the peer comes now.",
             (
@@ -63,8 +63,8 @@ KINDS: Final = (
                 "docs/guides/backup.md."
             ),
             (
-                "Nobody knows of a second one: its private key is in other hands. Revoke its certificate, and "
-                "give it a new key and certificate."
+                "Nobody knows of a second one: its private key is in other hands. Revoke its certificate, "
+                "and give it a new key and certificate."
             ),
         ),
         events=("peering",),
@@ -120,11 +120,11 @@ KINDS: Final = (
         category=Category.PLATFORM,
         texts=("The clock of `{node}` may be wrong: {detail}.",),
         origin=Origin.OURS,
-        means="What this node sees cannot be so by its own clock: certificates begin in the future, its "
-        "audit log has lines from the future, or the clock has been set while the node ran. "
-        "Certificates and revocation lists are judged by this clock, so good ones may be refused, and "
-        "ended ones accepted. Alarms about certificates that are not valid yet are part of this one, "
-        "and come by themselves if the clock is right.",
+        means="What this node sees cannot be so by its own clock: certificates begin in the future, its"
+        " audit log has lines from the future, or the clock has been set while the node ran. "
+        "Certificates and revocation lists are judged by this clock, so good ones may be refused,"
+        " and ended ones accepted. Alarms about certificates that are not valid yet are part of "
+        "this one, and come by themselves if the clock is right.",
         todo=(
             "`date -u`, and compare with a clock that you trust.",
             "`timedatectl` or `chronyc tracking`: is the clock set from the network, and by whom?",

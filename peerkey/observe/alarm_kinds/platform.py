@@ -14,8 +14,8 @@ KINDS: Final = (
         category=Category.PLATFORM,
         texts=("Node `{node}` is not running: {detail}.",),
         origin=Origin.OURS,
-        means="The actor of a node does not answer: it is being started again, or has failed for good. Its "
-        "keys are neither renewed nor withdrawn meanwhile.",
+        means="The actor of a node does not answer: it is being started again, or has failed for good. "
+        "Its keys are neither renewed nor withdrawn meanwhile.",
         todo=(
             "`peerkey show actors` shows its state, its restarts and the kind of its last error.",
             "`peerkey show hosts`, on a cluster, shows whether its host answers.",
@@ -58,8 +58,8 @@ KINDS: Final = (
         category=Category.PLATFORM,
         texts=("Host `{host}` on machine `{machine}` is gone: {detail}.",),
         origin=Origin.OURS,
-        means="A process of the cluster does not answer. It is started again, and its nodes move if they "
-        "can.",
+        means="A process of the cluster does not answer. It is started again, and its nodes move if "
+        "they can.",
         todo=(
             "`peerkey show hosts` shows it with its restarts; nothing else is to be done if it comes back.",
             "It goes again and again: the log of that process on its machine, its memory (`dmesg`).",
@@ -138,8 +138,8 @@ KINDS: Final = (
         category=Category.PLATFORM,
         texts=("The store of `{node}` fails: {detail}.",),
         origin=Origin.OURS,
-        means="Keys cannot be written, and what cannot be written is not used: no new key is agreed. Those "
-        "in use stay in use.",
+        means="Keys cannot be written, and what cannot be written is not used: no new key is agreed. "
+        "Those in use stay in use.",
         todo=(
             "`df` and `df -i` of the state directory: make room. `dmesg`: does the disk have faults?",
             "On a cluster: does the shared store answer? See docs/guides/cluster.md.",
@@ -154,8 +154,8 @@ KINDS: Final = (
         category=Category.PLATFORM,
         texts=("The audit log cannot be written: {reason}; {events} events are not in it.",),
         origin=Origin.OURS,
-        means="Events are lost: they are counted, and in the memory of the process, but not on the disk. "
-        "Keying goes on.",
+        means="Events are lost: they are counted, and in the memory of the process, but not on the "
+        "disk. Keying goes on.",
         todo=(
             "`df` and `df -i` of the state directory: make room. `dmesg`: does the disk have faults?",
             (
@@ -189,8 +189,8 @@ KINDS: Final = (
         category=Category.SYSTEM,
         texts=("Node `{node}` is drained since {since}: `peerkey drain --undo` ends it.",),
         origin=Origin.OURS,
-        means="An operator has taken the node out of work, for maintenance say, and nobody has put it back. Its "
-        "peers have no keys for it, or those of its mate.",
+        means="An operator has taken the node out of work, for maintenance say, and nobody has put it "
+        "back. Its peers have no keys for it, or those of its mate.",
         todo=(
             "`peerkey show events --type node` says since when.",
             "The maintenance is over: `peerkey drain --undo`.",
