@@ -22,6 +22,7 @@ from peerkey_cli.api.remote import Remote
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
 from peerkey_cli.custody import Custody
+from peerkey_cli.desk import LocalDesk
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import listening_tcp
 from runtime.errors import RuntimeFault
@@ -69,10 +70,11 @@ async def serve(
         async with composed(plans, state, syslog=syslog) as running:
             custody = Custody(lambda: plans.latest, running.keystore, state)
             reload = reloading(running, door)
+            desk = LocalDesk(custody, running.record, running.reload)
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
-            answering = serving(running, api, remote=door, reload=reload, custody=custody)
-            async with Reloads(reload), answering, measured(running, metrics):
+            answering = serving(running, api, remote=door, state=state.path, reload=reload, desk=desk)
+            async with Reloads(reload), desk, answering, measured(running, metrics):
                 nodes = [plan.name for plan in plans.latest]
                 more = {} if remote is None else {"remote": remote.url}
                 log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path), **more)

@@ -1,8 +1,9 @@
 """What every request passes before its route, and every answer on its way out.
 
-In this order: the path (the original's prefix ``/api`` may be before it), who asks and what they may do
-(:mod:`peerkey_cli.api.visitors`), and the body, which is read whole, up to a bound and within a time. So a
-route never waits for a client, and what is refused costs nothing.
+In this order: whether it can be understood in one way only, the path (the original's prefix ``/api`` may be
+before it), who asks and what they may do (:mod:`peerkey_cli.api.visitors`), and the body, which is read
+whole, up to a bound and within a time. So a route never waits for a client, and what is refused costs
+nothing.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class Gate:
             scope["path"] = scope["path"].removeprefix("/api")
         sending = _with_headers(send, secure=scope["scheme"] == "https")
         try:
+            _require_one_meaning(scope)
             scope["state"]["visitor"] = await self._visitors.admit(scope)
             body = await _body(scope, receive)
         except Denied as denied:
@@ -67,6 +69,21 @@ class Gate:
             return
         if body is not None:
             await self._inner(scope, _Again(body, receive), sending)
+
+
+def _require_one_meaning(scope: Message) -> None:
+    """Refuse what a proxy before this may understand otherwise, and what a page in a browser asks.
+
+    :raises Denied: it is one of these.
+    """
+    names = [name for name, _ in scope["headers"]]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        # RFC 9112, section 6.3: who takes the one and who takes the other see different requests.
+        raise Denied(400, "a request has either Content-Length or Transfer-Encoding")
+    if b"content-encoding" in names:
+        raise Denied(415, "a body is sent as it is, without Content-Encoding")
+    if b"origin" in names:
+        raise Denied(403, "no page in a browser may ask here; leave out Origin")
 
 
 class _Again:

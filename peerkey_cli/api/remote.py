@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 
@@ -19,9 +19,12 @@ from actors.keystores.passwords import KEY_PASSPHRASE, password
 from actors.keystores.private_files import read_private
 from peerkey.errors import Misconfigured
 from peerkey.pki.certificate import read_bundle
-from peerkey_cli.api.tokens import read_tokens
+from peerkey_cli.api.tokens import Tokens, read_tokens, remove_token
 from peerkey_cli.api.visitors import Allowances, Pass
 from peerkey_cli.files import read_file
+
+if TYPE_CHECKING:
+    from peerkey_cli.api.tokens import Token
 
 #: What OpenSSL takes for a password; with none at all it would ask at the terminal.
 _NO_PASSPHRASE: Final = b"\0"
@@ -78,6 +81,18 @@ class Remote:
         """
         settings = self.settings
         return _Read(_context(settings), Pass(read_tokens(settings.tokens), _names(settings)))
+
+    def known(self) -> tuple[Token, ...]:
+        """See :class:`peerkey_cli.api.token_routes.TokenHolder`."""
+        return self._now.admitted.tokens.tokens
+
+    def revoke(self, name: str) -> None:
+        """See :class:`peerkey_cli.api.token_routes.TokenHolder`."""
+        remove_token(self.settings.tokens, name)
+        admitted = self._now.admitted
+        left = tuple(each for each in admitted.tokens.tokens if each.name != name)
+        # What else is new in the files waits for a reload.
+        self._now = replace(self._now, admitted=replace(admitted, tokens=Tokens(left)))
 
     def take(self, read: _Read) -> None:
         """Go by what :meth:`read` has returned."""

@@ -7,22 +7,23 @@ documents are those of :mod:`peerkey_cli.schemas`; the description of all of it 
 from __future__ import annotations
 
 import os
-import re
 import socket
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Header, Query, Request, Response, Security
 from fastapi.security import HTTPBearer
-from pydantic import BeforeValidator
 
 from peerkey_cli import documents, schemas, statistics
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api.custody_routes import custody_routes
 from peerkey_cli.api.denied import Denied
-from peerkey_cli.api.problems import problems, tell_problems
+from peerkey_cli.api.judging_routes import judging_routes
+from peerkey_cli.api.problems import described, problems, tell_problems
 from peerkey_cli.api.rendering import Renderer
+from peerkey_cli.api.requests import Written
 from peerkey_cli.api.stream import EventFeed, EventStream
+from peerkey_cli.api.token_routes import token_routes
+from peerkey_cli.api.trust_routes import trust_routes
 from peerkey_cli.api.visitors import Visitor
 from peerkey_cli.api.workers import Workers
 from peerkey_cli.audit import OF_THE_MACHINE, event_of, require_node
@@ -31,24 +32,16 @@ from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
-    from peerkey_cli.custody import Custody
+    from peerkey_cli.api.token_routes import TokenHolder
+    from peerkey_cli.desk import Desk
     from peerkey_cli.fleet import Fleet
 
 #: The longest counter has 26.
 MAXIMUM_COUNTER_CHARACTERS: Final = 64
 
 
-def _written(since: object) -> object:
-    """Refuse a number: pydantic would take it for the seconds of some epoch."""
-    if not isinstance(since, str) or not re.match(r"[0-9]{4}-", since):
-        message = "write a time in ISO 8601"
-        raise ValueError(message)
-    return since
-
-
-#: A time in ISO 8601.
-Since: TypeAlias = Annotated[datetime, BeforeValidator(_written)]
 #: What is not ready is named, some of it.
 _SHOWN: Final = 8
 #: An id that was given has some twenty characters.
@@ -65,15 +58,18 @@ def application(
     feed: EventFeed | None = None,
     *,
     reload: Reload | None = None,
-    custody: Custody | None = None,
+    desk: Desk | None = None,
+    tokens: TokenHolder | None = None,
+    state: Path | None = None,
     workers: Workers | None = None,
 ) -> FastAPI:
     """Return the API of this system.
 
     ``times`` knows since when each alarm is there, and ``feed`` what happens. ``reload`` does what
-    :meth:`~peerkey_cli.fleet.Fleet.reload` does, and more where there is more to read. ``custody`` acts on
-    the keys and certificates of the nodes; without it there are no such resources. ``workers`` do what takes
-    long, and are to be ended after it.
+    :meth:`~peerkey_cli.fleet.Fleet.reload` does, and more where there is more to read. ``desk`` acts on
+    the keys and certificates of the nodes; without it there are no such resources. ``tokens`` are those of
+    the door over TCP, if there is one, and ``state`` is where the audit logs of this machine are. ``workers``
+    do what takes long, and are to be ended after it.
     """
     workers = workers or Workers()
     app = FastAPI(
@@ -92,9 +88,14 @@ def application(
     app.include_router(_shows_processes(fleet, renderer), prefix="/v1", tags=["shows"])
     app.include_router(_streams(feed or EventFeed(fleet)), prefix="/v1", tags=["shows"])
     app.include_router(_acts(fleet, reload or fleet.reload), prefix="/v1", tags=["acts"])
-    if custody is not None:
-        app.include_router(custody_routes(fleet, custody, workers.custody), prefix="/v1")
+    app.include_router(judging_routes(fleet, workers.judging, state), prefix="/v1", tags=["judges"])
+    app.include_router(token_routes(fleet, tokens), prefix="/v1", tags=["tokens"])
+    if desk is not None:
+        app.include_router(custody_routes(desk), prefix="/v1")
+        app.include_router(trust_routes(desk), prefix="/v1")
     tell_problems(app)
+    # FastAPI's own way to describe an API otherwise.
+    app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app
 
 
@@ -158,7 +159,7 @@ def _shows(fleet: Fleet, times: AlarmTimes, renderer: Renderer) -> APIRouter:
 
     @router.get("/events", response_model=schemas.Events)
     async def events(
-        kind: Annotated[str | None, Query(alias="type")] = None, since: Since | None = None
+        kind: Annotated[str | None, Query(alias="type")] = None, since: Written | None = None
     ) -> Response:
         """Return the latest audit events of this process, oldest first."""
         aware = since.astimezone() if since is not None else None
@@ -235,7 +236,7 @@ def _streams(feed: EventFeed) -> APIRouter:
         is to be asked for again.
         """
         visitor: Visitor = request.state.visitor
-        return EventStream(feed, visitor.name, last_event_id, kind)
+        return EventStream(feed, visitor, last_event_id, kind)
 
     return router
 

@@ -28,7 +28,7 @@ from runtime.errors import RuntimeFault
 if TYPE_CHECKING:
     from peerkey_cli.api.remote import Remote
     from peerkey_cli.api.routes import Reload
-    from peerkey_cli.custody import Custody
+    from peerkey_cli.desk import Desk
     from peerkey_cli.fleet import Fleet
 
 
@@ -38,12 +38,13 @@ async def serving(
     path: Path,
     *,
     remote: Remote | None = None,
+    state: Path | None = None,
     reload: Reload | None = None,
-    custody: Custody | None = None,
+    desk: Desk | None = None,
 ) -> AsyncIterator[None]:
     """Answer at the Unix socket ``path``, and where ``remote`` says, for as long as the block lasts.
 
-    See :func:`peerkey_cli.api.routes.application` for ``reload`` and ``custody``.
+    See :func:`peerkey_cli.api.routes.application` for ``reload`` and ``desk``.
 
     :raises WrongUsage: the path is too long.
     :raises Misconfigured: nobody can listen there.
@@ -51,7 +52,16 @@ async def serving(
     check_length(path)
     times, feed = AlarmTimes(), EventFeed(fleet)
     workers = Workers()
-    app = application(fleet, times, feed, reload=reload, custody=custody, workers=workers)
+    app = application(
+        fleet,
+        times,
+        feed,
+        reload=reload,
+        desk=desk,
+        tokens=remote,
+        state=state,
+        workers=workers,
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(workers.end)
         listener = stack.enter_context(listening(path))

@@ -46,6 +46,8 @@ class Allowances:
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: A request is signed with a private key, and recorded, also where the original asks for it with GET.
 _SIGNED: Final = "/certificate-request"
+#: What is asked with a body and changes nothing all the same.
+_ASKED: Final = frozenset({"/v1/pki/verify"})
 _CHALLENGE: Final = 'Bearer realm="peerkey"'
 
 
@@ -55,6 +57,8 @@ class Visitor:
 
     name: str
     role: Role
+    #: Whether they would be let in now: a stream asks again and again, for a token may be taken back.
+    counts: Callable[[], bool] = lambda: True
 
 
 class Visitors(Protocol):
@@ -133,7 +137,7 @@ class RemoteVisitors:
             insufficient = f'{_CHALLENGE}, error="insufficient_scope", scope="write"'
             text = f"the token {found.name} may read only; this needs one with the role write"
             raise Denied(403, text, {"WWW-Authenticate": insufficient})
-        return Visitor(found.name, found.role)
+        return Visitor(found.name, found.role, lambda: found in self._current().tokens.tokens)
 
     async def _refused(self, event: LoginRefused, now: timedelta) -> None:
         """Record a refusal, unless there are too many of them: then the next one counts them."""
@@ -146,6 +150,8 @@ class RemoteVisitors:
 
 def may_read(method: str, path: str) -> bool:
     """Tell whether a request changes nothing, so that the role ``read`` is enough."""
+    if method == "POST":
+        return path in _ASKED
     return method in _READING and not path.rstrip("/").endswith(_SIGNED)
 
 

@@ -21,10 +21,10 @@ class Workers:
         """Make none yet."""
         #: For answers.
         self.documents = Threads("documents", _DOCUMENTS)
-        #: For keys and certificates, one after the other.
-        self.custody = Threads("custody", 1)
+        #: For questions that take long, one after the other.
+        self.judging = Threads("judging", 1)
 
     def end(self) -> None:
         """Let them end when they have done what they do."""
         self.documents.shutdown()
-        self.custody.shutdown()
+        self.judging.shutdown()

@@ -18,6 +18,7 @@ from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
 from peerkey_cli.custody import Custody
 from peerkey_cli.daemon import reloading
+from peerkey_cli.desk import LocalDesk
 from peerkey_cli.embedded import Running
 from peerkey_cli.plans import PlansReader
 from peerkey_cli.state import StateDirectory
@@ -58,12 +59,16 @@ def in_background(file: Path, state: Path, remote: RemoteSettings | None = None)
         door = None if remote is None else Remote(remote)
         async with (
             composed(plans, directory) as running,
+            LocalDesk(
+                Custody(lambda: plans.latest, running.keystore, directory), running.record, running.reload
+            ) as desk,
             serving(
                 running,
                 directory.socket,
                 remote=door,
+                state=directory.path,
                 reload=reloading(running, door),
-                custody=Custody(lambda: plans.latest, running.keystore, directory),
+                desk=desk,
             ),
         ):
             made.append(Background(running, loop))
