@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 from peerkey.errors import PeerkeyError, Unavailable
 from peerkey_cli.enrollments import Enrollments
@@ -82,7 +82,7 @@ class LocalDesk:
     async def done(self, errand: Errand, kind: type[D]) -> D:
         """See :class:`Desk`."""
         if errand.what in ENROLLING:
-            return cast("D", await self._enrollments.answered(errand))
+            return _of(kind, await self._enrollments.answered(errand))
         loop = asyncio.get_running_loop()
 
         def record(name: str, event: Event) -> datetime:
@@ -93,9 +93,9 @@ class LocalDesk:
             return told.result(_RECORDED_WITHIN_SECONDS)
 
         document, used = await self._on_thread(lambda: performed(self._custody, errand, record))
-        if "reloaded" in kind.model_fields:
+        if "reloaded" in type(document).model_fields:
             document = document.model_copy(update={"reloaded": used and await self._read_again()})
-        return cast("D", document)
+        return _of(kind, document)
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns.
@@ -129,3 +129,10 @@ class LocalDesk:
         if not done.cancelled():
             # Where nobody waits any more, nobody else would look at it.
             done.exception()
+
+
+def _of(kind: type[D], document: Document) -> D:
+    if not isinstance(document, kind):
+        message = f"an errand ends with {kind.__name__}, not with {type(document).__name__}"
+        raise TypeError(message)
+    return document

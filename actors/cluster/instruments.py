@@ -56,6 +56,8 @@ class Readings:
     totals: SystemInfo | None = None
     #: The security statistics.
     statistics: SecurityCounted = field(default_factory=SecurityCounted)
+    #: Which process of the host it is: the operating system gives its numbers out again.
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Instruments(Actor):
         crashes: CrashWatch,
         retry_keys: Callable[[], None] = lambda: None,
         system: ActorSystem | None = None,
+        incarnation: int = 0,
     ) -> None:
         """Tell what ``journal`` and ``crashes`` have seen, and of the actors of ``system`` if it is given."""
         self._place = place
@@ -93,6 +96,7 @@ class Instruments(Actor):
         self._crashes = crashes
         self._retry_keys = retry_keys
         self._system = system
+        self._incarnation = incarnation
 
     def receive(self, message: object) -> None:
         """Answer, and pass on."""
@@ -120,6 +124,7 @@ class Instruments(Actor):
             place=self._place,
             process=self._process,
             statistics=self._journal.counted(),
+            incarnation=self._incarnation,
             crashes=_first(self._crashes.alarms(), MAX_CRASHES),
             counted=tuple(
                 Counted(metric.name, labels, float(value))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -28,8 +29,17 @@ from runtime.errors import RuntimeFault
 if TYPE_CHECKING:
     from peerkey_cli.api.remote import Remote
     from peerkey_cli.api.routes import Reload
+    from peerkey_cli.api.token_routes import TokenHolder
     from peerkey_cli.desk import Desk
     from peerkey_cli.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What is behind every door."""
+
+    application: Any
+    fleet: Fleet
 
 
 @contextlib.asynccontextmanager
@@ -38,13 +48,15 @@ async def serving(
     path: Path,
     *,
     remote: Remote | None = None,
+    tokens: TokenHolder | None = None,
     state: Path | None = None,
     reload: Reload | None = None,
     desk: Desk | None = None,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Api]:
     """Answer at the Unix socket ``path``, and where ``remote`` says, for as long as the block lasts.
 
-    See :func:`peerkey_cli.api.routes.application` for ``reload`` and ``desk``.
+    See :func:`peerkey_cli.api.routes.application` for ``state``, ``reload`` and ``desk``. ``tokens`` are
+    those of an :func:`outer_door` that somebody else opens.
 
     :raises WrongUsage: the path is too long.
     :raises Misconfigured: nobody can listen there.
@@ -58,7 +70,7 @@ async def serving(
         feed,
         reload=reload,
         desk=desk,
-        tokens=remote,
+        tokens=remote or tokens,
         state=state,
         workers=workers,
     )
@@ -66,25 +78,37 @@ async def serving(
         stack.callback(workers.end)
         listener = stack.enter_context(listening(path))
         await stack.enter_async_context(served(Gate(app, LocalVisitors()), listener))
+        api = Api(app, fleet)
         if remote is not None:
-            visitors = RemoteVisitors(
-                remote.admitted,
-                lambda event: fleet.record(AUTHORITY, event),
-                allowances=remote.settings.allowances,
-            )
-            outer = stack.enter_context(listening_tcp(remote.settings.address))
-            await stack.enter_async_context(served(Gate(app, visitors), outer, remote.tls))
+            await stack.enter_async_context(outer_door(api, remote))
         tasks = [
             asyncio.create_task(_look(fleet, times), name="alarm times"),
             asyncio.create_task(feed.work(), name="event feed"),
         ]
         try:
-            yield
+            yield api
         finally:
             feed.end()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def outer_door(api: Api, remote: Remote) -> AsyncIterator[None]:
+    """Let the owners of tokens in where ``remote`` says, for as long as the block lasts.
+
+    :raises Misconfigured: nobody can listen there.
+    """
+    fleet = api.fleet
+    visitors = RemoteVisitors(
+        remote.admitted,
+        lambda event: fleet.record(AUTHORITY, event),
+        allowances=remote.settings.allowances,
+    )
+    with listening_tcp(remote.settings.address) as listener:
+        async with served(Gate(api.application, visitors), listener, remote.tls):
+            yield
 
 
 async def _look(fleet: Fleet, times: AlarmTimes) -> None:

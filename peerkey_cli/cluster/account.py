@@ -64,6 +64,7 @@ def keep_account(
             crashes=crashes,
             retry_keys=retry_keys,
             system=system if shows_actors else None,
+            incarnation=host.incarnation,
         ),
         INSTRUMENTS,
         supervision=PATIENT,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from heapq import merge
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from actors.journal import Entry, FileJournal
     from peerkey.observe.alarms import Alarm
     from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
+    from peerkey_cli.cluster.kept_totals import KeptTotals
     from peerkey_cli.documents import Noticing
     from runtime.cluster.host import Host
     from runtime.ref import Ref
@@ -71,8 +72,18 @@ class Noticed:
 class ClusterFleet:
     """See :class:`peerkey_cli.fleet.Fleet`, which this is."""
 
-    def __init__(self, system: ActorSystem, host: Host, journal: FileJournal, place: str) -> None:
-        """Speak for the hosts whose :attr:`~actors.cluster.instruments.Readings.place` this is."""
+    def __init__(
+        self,
+        system: ActorSystem,
+        host: Host,
+        journal: FileJournal,
+        place: str,
+        kept: KeptTotals | None = None,
+    ) -> None:
+        """Speak for the hosts whose :attr:`~actors.cluster.instruments.Readings.place` this is.
+
+        What they have counted goes on from what was ``kept``.
+        """
         self.since: datetime = system.clock.wall()
         self._system = system
         self._host = host
@@ -81,9 +92,15 @@ class ClusterFleet:
         self._placement: PlacementStatus | None = None
         #: What Prometheus is told that the hosts of this place have counted.
         self._totals = Totals()
+        #: Where that is kept, once the former speaker's word was read.
+        self._kept = kept
+        self._loaded = kept is None
+        self._counting = asyncio.Lock()
         #: Of each host: the mark to go on from, and its latest events.
         self._events: dict[str, tuple[tuple[int, int], deque[Entry]]] = {}
         self._gathering = asyncio.Lock()
+        #: Why the admin API over TCP is shut on this machine although it should be open.
+        self.shut: Callable[[], str] = lambda: ""
 
     def now(self) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.now`."""
@@ -104,7 +121,15 @@ class ClusterFleet:
             self._statuses(placed.nodes), self._lists(), self._readings(placed), self._control_reading()
         )
         crashes = [alarms for reading in (*readings, *control) for alarms in reading.crashes]
-        return (*nodes, *of_lists, Noticed(COORDINATOR, placed.alarms), *crashes)
+        return (*nodes, *of_lists, Noticed(COORDINATOR, placed.alarms), *self._door(), *crashes)
+
+    def _door(self) -> tuple[Noticing, ...]:
+        """Return what is wrong with the outer door of this machine."""
+        fault = self.shut()
+        if not fault:
+            return ()
+        text = f"the admin API over TCP is shut on {machine_of(self._host.name)}: {fault}"
+        return (Noticed(AUTHORITY, (cluster_limited("api", text),)),)
 
     async def _lists(self) -> tuple[RevocationStatus, tuple[Noticing, ...]]:
         """Return what the lists of this machine say, and what is wrong; that nobody answers is wrong, too."""
@@ -339,8 +364,7 @@ class ClusterFleet:
             self._control_reading(),
             self._each(here, lambda host: host_status(self._system.ref, host, _EACH_WITHIN)),
         )
-        for host, reading in here.items():
-            self._totals.take(host, reading)
+        await self._count(here)
         # What is wrong with the cluster itself is told by the machine that the coordinator is on; while it is
         # on none, by all of them.
         control_here = [reading for reading in control if reading.place == self._place]
@@ -352,9 +376,20 @@ class ClusterFleet:
             nodes=nodes,
             revocation=revocation,
             hosts=tuple(map(_shown, actors)),
-            noticing=(*nodes, *of_lists, *of_cluster, *crashes),
+            noticing=(*nodes, *of_lists, *of_cluster, *self._door(), *crashes),
             tally=self._totals.samples(),
         )
+
+    async def _count(self, here: Mapping[str, Readings]) -> None:
+        """Take what the hosts of this place have counted, and keep it before anybody is told."""
+        async with self._counting:
+            if self._kept is not None and not self._loaded:
+                self._totals = await asyncio.to_thread(self._kept.load)
+                self._loaded = True
+            for host, reading in here.items():
+                self._totals.take(host, reading)
+            if self._kept is not None:
+                await asyncio.to_thread(self._kept.keep, self._totals.written())
 
     async def _host_reading(self, host: str) -> tuple[str, Readings]:
         return host, await self._reading(host)

@@ -6,19 +6,22 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from actors.cluster.instruments import INSTRUMENTS, Readings
-from actors.cluster.messages import GetPlacement, PlacementStatus
+from actors.cluster.instruments import INSTRUMENTS, Counted, Readings
+from actors.cluster.messages import GetPlacement, HostPlace, PlacementStatus
 from actors.crl.status import RevocationStatus
 from actors.journal import Entry, MemoryJournal
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from metrics.catalogue import CSRS
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import machine_lost
 from peerkey.observe.events import HostLost
 from peerkey_cli.cluster.fleet import ClusterFleet
+from peerkey_cli.cluster.kept_totals import KeptTotals
 from runtime.clock import SystemClock
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault, Undeliverable
@@ -109,6 +112,29 @@ def test_one_machine_tells_prometheus_what_is_wrong_with_the_cluster(
     measured = asyncio.run(fleet_of(answers).measured())
 
     assert [alarm.identity for each in measured.noticing for alarm in each.alarms] == told
+
+
+def test_who_takes_over_for_a_machine_goes_on_with_its_counters(tmp_path: Path) -> None:
+    def tell(process: str, value: float) -> dict[str, object]:
+        host = HostPlace("edge-0", "edge", 1, 1, 0, answers=True, since_seconds=1, nodes=0, complete=True)
+        counted = (Counted(CSRS.name, ("hub/node0", "success"), value),)
+        return {
+            on_host(CONTROL, COORDINATOR): replace(PLACED, hosts=(host,)),
+            on_host("edge-0", INSTRUMENTS): Readings("here", process, (), counted),
+            AUTHORITY: RevocationStatus(),
+        }
+
+    def told(process: str, value: float) -> float:
+        kept = KeptTotals(tmp_path / "totals.json")
+        fleet = ClusterFleet(
+            cast("Any", FakeActors(tell(process, value))), cast("Any", None), MEMORY, "here", kept
+        )
+        tally = asyncio.run(fleet.measured()).tally
+        return tally.get(CSRS, {}).get(("hub/node0", "success"), 0)
+
+    assert [told("edge:1", 5), told("edge:2", 0), told("edge:2", 1), told("edge:2", 1)] == [5, 5, 6, 6]
+    (tmp_path / "totals.json").write_bytes(b"torn")
+    assert told("edge:2", 1) == 1
 
 
 def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:
