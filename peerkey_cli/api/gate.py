@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from peerkey_cli.api.denied import Denied
+from peerkey_cli.http_protocol import MAXIMUM_HEADER_BYTES
 
 if TYPE_CHECKING:
     from peerkey_cli.api.visitors import Visitors
@@ -74,9 +75,16 @@ class Gate:
 def _require_one_meaning(scope: Message) -> None:
     """Refuse what a proxy before this may understand otherwise, and what a page in a browser asks.
 
-    :raises Denied: it is one of these.
+    :raises Denied: it is one of these, or its head is too large.
     """
     names = [name for name, _ in scope["headers"]]
+    size = len(scope["raw_path"]) + len(scope["query_string"])
+    size += sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > MAXIMUM_HEADER_BYTES:
+        # What comes in one piece is read as a whole.
+        raise Denied(431, f"a request line and its headers have at most {MAXIMUM_HEADER_BYTES} bytes")
+    if scope["http_version"] not in {"1.0", "1.1"}:
+        raise Denied(505, "version 1.1 of HTTP is spoken here")
     if b"transfer-encoding" in names and b"content-length" in names:
         # RFC 9112, section 6.3: who takes the one and who takes the other see different requests.
         raise Denied(400, "a request has either Content-Length or Transfer-Encoding")

@@ -33,11 +33,12 @@ _MEANINGS: Final = {
     415: "The body is compressed, or is no JSON.",
     421: "Over TCP: the name of another system.",
     422: "The request is not as it is described here, or the configuration has faults: all of them.",
+    431: "The request line or the headers are too large.",
     429: "Over TCP: too many requests; Retry-After says when to come again.",
     503: "The actors, or a device, do not answer now, or too many ask at once.",
 }
 #: What may befall every request.
-_ALWAYS: Final = (400, 401, 403, 408, 413, 415, 421, 422, 429, 503)
+_ALWAYS: Final = (400, 401, 403, 408, 413, 415, 421, 422, 429, 431, 503)
 _ERRORS: Final = (
     (RuntimeFault, 503),
     (Unavailable, 503),

@@ -52,6 +52,11 @@ class RemoteSystem:
         """Return a token."""
         return self.files[role].read_text().strip()
 
+    def changes(self) -> list[str]:
+        """Return the types of the events that requests have caused, but for refusals."""
+        kinds = [entry.event.TYPE for entry in self.system.running.journal.recent()]
+        return [kind for kind in kinds if kind.startswith(("system.", "api.token", "configuration."))]
+
     def http(self, role: str | None = "write", **headers: str) -> httpx.Client:
         """Return a client with the token of a role, or with none."""
         if role is not None:
