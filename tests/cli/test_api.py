@@ -13,6 +13,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from peerkey_cli import probe
 from peerkey_cli.main import app
 from tests.cli.background import Background, in_background
 from tests.cli.remote_system import PROBLEM_KEYS
@@ -244,6 +245,16 @@ def test_the_api_describes_itself_and_says_that_it_is_well(keyed: Background) ->
     }
     assert health["status"] == "ok"
     assert health["nodes"] == 2
+
+
+@pytest.mark.parametrize("question", ["health", "ready"])
+def test_a_probe_says_yes_where_a_system_runs_and_no_where_none_does(
+    keyed: Background, tmp_path: Path, capsys: pytest.CaptureFixture[str], question: str
+) -> None:
+    assert probe.main([question, "--state-dir", str(keyed.running.state.path)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert probe.main([question, "--state-dir", str(tmp_path), "--wait", "0.01"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_where_nobody_enters_over_tcp_there_are_no_tokens(keyed: Background) -> None:
