@@ -274,8 +274,14 @@ def _acts(fleet: Fleet, reload: Reload) -> APIRouter:
         return schemas.StatsCleared(time=await fleet.clear_statistics())
 
     @router.post("/audit", responses=problems(404, 409))
-    async def audit(request: schemas.AuditRequest) -> schemas.Recorded:
-        """Record what a command did to the files of a node, and count it."""
+    async def audit(asked: Request, request: schemas.AuditRequest) -> schemas.Recorded:
+        """Record what a command did to the files of a node, and count it.
+
+        Only at the Unix socket: over TCP nobody can have done anything to the files of this machine.
+        """
+        visitor: Visitor = asked.state.visitor
+        if not visitor.here:
+            raise Denied(403, "what was done on this machine is recorded at its Unix socket alone")
         event = event_of(request.type, request.fields)
         if not isinstance(event, OF_THE_MACHINE):
             require_node(request.node, [(each.node, each.uuid) for each in await fleet.nodes()])

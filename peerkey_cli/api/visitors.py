@@ -59,6 +59,8 @@ class Visitor:
     role: Role
     #: Whether they would be let in now: a stream asks again and again, for a token may be taken back.
     counts: Callable[[], bool] = lambda: True
+    #: Whether they are on this machine, at the Unix socket.
+    here: bool = False
 
 
 class Visitors(Protocol):
@@ -77,7 +79,7 @@ class LocalVisitors:
 
     async def admit(self, scope: MutableMapping[str, Any]) -> Visitor:  # noqa: ARG002 - see the class
         """See :class:`Visitors`."""
-        return Visitor("local", Role.WRITE)
+        return Visitor("local", Role.WRITE, here=True)
 
 
 @dataclass(frozen=True, slots=True)

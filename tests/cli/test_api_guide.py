@@ -130,7 +130,7 @@ def test_every_status_of_a_refusal_is_told_of() -> None:
         f"| requests with one token | {visitors.REQUESTS.burst} at once, 20 a second |",
         f"| refused logins of one source | {visitors.REFUSALS.burst} at once, one in 6 s |",
         f"| requests about keys | one at a time, {KEYS_WAITING} wait, {DONE_WITHIN.seconds} s |",
-        f"one at a time, {judging_routes.MAXIMUM_WAITING} wait |",
+        f"one at a time, {judging_routes.MAXIMUM_WAITING} wait; {judging_routes.AT_ONCE_SECONDS:g} s at once",
         f"There are {stream.MAXIMUM_STREAMS} at most, {stream.MAXIMUM_OF_ONE_VISITOR} for one token.",
     ],
 )

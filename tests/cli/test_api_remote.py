@@ -190,7 +190,11 @@ def test_a_refused_login_is_recorded_without_its_token(remote: RemoteSystem) -> 
     assert {("unknown token", ""), ("no token", ""), ("role", "reader")} <= told
     assert {entry.event.detail()["source"] for entry in recorded} == {"127.0.0.1"}
     log = remote.system.running.state.journal.read_text()
-    assert "api.login_refused" in log
+    lines = [json.loads(line) for line in log.splitlines() if "api.login_refused" in line]
+    assert {line["permitted"] for line in lines} == {False}
+    with remote.http("read") as http:
+        told_again = http.get("/v1/events", params={"type": "api.login_refused"}).json()["events"]
+    assert {event["permitted"] for event in told_again} == {False}
     for secret in ("a-wrong-one", remote.token("read"), remote.token("write")):
         assert secret not in log
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +14,10 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from peerkey.errors import Misconfigured
 from peerkey.testing.ca import TestCA
+from peerkey_cli.api import judging_routes
+from peerkey_cli.api.judging_routes import Spent
 from peerkey_cli.api.roles import Role
 from peerkey_cli.api.tokens import add_token
 from tests.cli.commands import peerkey
@@ -246,6 +251,57 @@ def test_the_audit_log_is_verified_from_afar(remote: RemoteSystem) -> None:
 
     assert (done.exit_code, noted.exit_code, wrong.exit_code, nonsense.exit_code) == (0, 0, 1, 2)
     assert json.loads(done.stdout)["valid"] is True
+
+
+def test_questions_that_cost_have_a_share_of_the_time_and_no_more() -> None:
+    spent = Spent()
+    assert spent.wait(1_000.0) == 0
+
+    spent.take(4.0, 1_000.0)
+    assert spent.wait(1_000.0) == 0
+    spent.take(3.0, 1_000.0)
+    assert spent.wait(1_000.0) == pytest.approx(20)
+    assert spent.wait(1_010.0) == pytest.approx(10)
+    assert spent.wait(1_020.0) == pytest.approx(0)
+    spent.take(1.0, 2_000.0)
+    assert spent.wait(2_000.0) == 0
+
+
+def test_too_many_questions_at_once_are_told_to_come_again(
+    remote: RemoteSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> object:
+        began.set()
+        go_on.wait(30)
+        message = "nobody said what"
+        raise Misconfigured(message)
+
+    monkeypatch.setattr(judging_routes, "answered_of", slow)
+    with remote.http("read") as http, ThreadPoolExecutor(judging_routes.MAXIMUM_WAITING) as crowd:
+        asked = [
+            crowd.submit(http.post, "/v1/pki/verify", json={"leaf": "x"})
+            for _ in range(judging_routes.MAXIMUM_WAITING)
+        ]
+        try:
+            assert began.wait(30)
+            wait_for(lambda: http.get("/v1/events/verify").status_code == 503, 30)
+            assert http.get("/v1/peers").status_code == 200
+        finally:
+            go_on.set()
+    assert {each.result().status_code for each in asked} == {409}
+
+
+def test_nobody_invents_events_from_afar(remote: RemoteSystem) -> None:
+    fields = {"name": "base", "reason": "x"}
+    with remote.http("write") as http:
+        refused = http.post(
+            "/v1/audit", json={"node": "east/node0", "type": "certificate.request_failed", "fields": fields}
+        )
+
+    assert refused.status_code == 403
+    assert {"name": "base", "reason": "x"} not in told(remote, "certificate.request_failed")
 
 
 # --- tokens ---------------------------------------------------------------------------------------
