@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from peerkey_cli.api.denied import Denied
+from peerkey_cli.api.json_parts import MAXIMUM_PARTS, parts_of
 from peerkey_cli.http_protocol import MAXIMUM_HEADER_BYTES
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Gate:
             _require_one_meaning(scope)
             scope["state"]["visitor"] = await self._visitors.admit(scope)
             body = await _body(scope, receive)
+            _require_few_parts(scope, body)
         except Denied as denied:
             await _drain(scope, receive)
             denied.headers["Connection"] = "close"
@@ -92,6 +94,21 @@ def _require_one_meaning(scope: Message) -> None:
         raise Denied(415, "a body is sent as it is, without Content-Encoding")
     if b"origin" in names:
         raise Denied(403, "no page in a browser may ask here; leave out Origin")
+
+
+def _require_few_parts(scope: Message, body: bytes | None) -> None:
+    """Refuse a body that costs far more to understand than to send.
+
+    :raises Denied: it does.
+    """
+    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+    if not body or not any(b"json" in kind.lower() for kind in kinds):
+        return
+    if b"\x00" in body:
+        # The parser takes UTF-16 and UTF-32, too, in which strings end elsewhere than they seem to.
+        raise Denied(400, "JSON is in UTF-8, and has no zero byte")
+    if parts_of(body) > MAXIMUM_PARTS:
+        raise Denied(413, f"a body has at most {MAXIMUM_PARTS} values")
 
 
 class _Again:

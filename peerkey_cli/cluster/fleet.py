@@ -57,6 +57,8 @@ R = TypeVar("R")
 _EACH_WITHIN: Final = timedelta(seconds=5)
 #: Questions that are under way at one time.
 _AT_ONCE: Final = 200
+#: The source of the alarm of an outer door that is shut.
+_DOOR: Final = "api"
 #: Hosts whose events are remembered although they may be gone.
 _MAXIMUM_HOSTS: Final = 1_000
 
@@ -129,7 +131,7 @@ class ClusterFleet:
         if not fault:
             return ()
         text = f"the admin API over TCP is shut on {machine_of(self._host.name)}: {fault}"
-        return (Noticed(AUTHORITY, (cluster_limited("api", text),)),)
+        return (Noticed(AUTHORITY, (cluster_limited(_DOOR, text),)),)
 
     async def _lists(self) -> tuple[RevocationStatus, tuple[Noticing, ...]]:
         """Return what the lists of this machine say, and what is wrong; that nobody answers is wrong, too."""
@@ -255,7 +257,8 @@ class ClusterFleet:
             return
         machine = machine_of(self._host.name)
         places = {each.node: machine_of(each.host) for each in placed.nodes if each.host}
-        if places.get(node, min(placed.machines, default=machine)) == machine:
+        # What is wrong with a door is seen by its own machine alone.
+        if event.source == _DOOR or places.get(node, min(placed.machines, default=machine)) == machine:
             self._journal.record(self.now(), node, event)
 
     async def record(self, node: str, event: Event) -> datetime:

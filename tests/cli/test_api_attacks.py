@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from peerkey_cli.api.json_parts import parts_of
 from peerkey_cli.api.remote import Remote
 from tests.cli.commands import peerkey
 from tests.cli.remote_system import PROBLEM_KEYS, RemoteSystem, remote_system
@@ -127,8 +128,15 @@ def test_a_target_is_taken_as_it_is_written_or_not_at_all(
         ("", b"{}", 422),
         ("application/json", gzip.compress(b"{}" + b" " * 1_000_000), 400),
         ("application/json", b'{"peer": NaN}', 422),
+        # In UTF-16 a quote that is escaped looks like one that is not.
+        ("application/json", "{}".encode("utf-16"), 400),
+        ("application/json", '{"peer": "west"}'.encode("utf-32-be"), 400),
+        # A fault for each of sixty thousand values holds the loop for a second.
+        ("application/json", b'{"peer":[' + b"{}," * 60_000 + b"{}]}", 413),
+        ("Application/JSON", b"{" + b'"a":1,' * 20_000 + b'"b":1}', 413),
+        ("application/problem+json", b"[" * 2_000, 413),
         ("application/json", b'{"peer": ' + b"9" * 100_000 + b"}", 400),
-        ("application/json", b'{"a":' * 40_000, 400),
+        ("application/json", b'{"a":' * 40_000, 413),
     ],
 )
 def test_a_body_is_json_and_says_so(remote: RemoteSystem, kind: str, body: bytes, status: int) -> None:
@@ -142,6 +150,23 @@ def test_a_body_is_json_and_says_so(remote: RemoteSystem, kind: str, body: bytes
 
     assert statuses(answers) == [status]
     assert len(answers) < 4_000
+
+
+@pytest.mark.parametrize(
+    ("body", "parts"),
+    [
+        (b"", 1),
+        (b"{}", 2),
+        (b'{"a": [1, 2, {"b": 3}]}', 6),
+        (b'{"text": "' + b"[1, {2}]," * 1_000 + b'"}', 2),
+        (b'{"text": "' + rb"\"[1, {2}]," * 1_000 + b'"}', 2),
+        (b'{"text": "' + rb"\\" + b'", "more": [' + b"1," * 2_000 + b"1]}", 2_004),
+        (b'"' * 4_000 + b"," * 2_000, 2_001),
+        (rb"\"" * 100_000 + b"[" * 50_000, 50_001),
+    ],
+)
+def test_the_values_of_a_body_are_counted_but_for_what_stands_in_strings(body: bytes, parts: int) -> None:
+    assert parts_of(body) == parts
 
 
 def test_requests_that_come_at_once_are_answered_one_after_the_other(remote: RemoteSystem) -> None:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from peerkey.pki.certificate import fingerprint
 from peerkey.testing.ca import TestCA
 from peerkey_cli import doorkeeper, enrollments, http_protocol
-from peerkey_cli.api import gate, judging_routes, stream, visitors
+from peerkey_cli.api import gate, json_parts, judging_routes, stream, visitors
 from peerkey_cli.api.roles import Role
 from peerkey_cli.api.tokens import add_token
 from peerkey_cli.desk import DONE_WITHIN
@@ -123,7 +123,7 @@ def test_every_status_of_a_refusal_is_told_of() -> None:
         ),
         (
             f"| body | {gate.MAXIMUM_BODY_BYTES // 1024} KiB, {gate.BODY_WITHIN_SECONDS:g} s, "
-            f"{http_protocol.MAXIMUM_PIECES:,} pieces |"
+            f"{http_protocol.MAXIMUM_PIECES:,} pieces; {json_parts.MAXIMUM_PARTS:,} values |"
         ),
         f"| not taking an answer | {http_protocol.TAKEN_WITHIN_SECONDS:g} s |",
         f"(an IPv4 address, an IPv6 /64) | {doorkeeper.MAXIMUM_FROM_ONE_SOURCE} |",
