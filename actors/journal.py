@@ -66,7 +66,7 @@ class Entry:
             "title": self.event.TITLE,
             "description": self.event.description(),
             "detail": self.event.detail(),
-            "permitted": True,
+            "permitted": self.event.PERMITTED,
         }
 
 

@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from peerkey_cli.alarm_times import AlarmTimes  # noqa: E402 -- found beside this script
-from peerkey_cli.api.routes import application  # noqa: E402
+from peerkey_cli.api.routes import Hands, application  # noqa: E402
 from peerkey_cli.api.stream import EventFeed  # noqa: E402
 
 if TYPE_CHECKING:
-    from peerkey_cli.custody import Custody
+    from peerkey_cli.desk import Desk
     from peerkey_cli.fleet import Fleet
 
 TARGET = ROOT / "docs" / "openapi.json"
@@ -38,7 +38,7 @@ class Nobody:
 def document() -> str:
     """Return the description of an API with every resource there is."""
     fleet = cast("Fleet", Nobody())
-    app = application(fleet, AlarmTimes(), EventFeed(fleet), custody=cast("Custody", fleet))
+    app = application(fleet, AlarmTimes(), EventFeed(fleet), hands=Hands(desk=cast("Desk", fleet)))
     return json.dumps(app.openapi(), indent=1, sort_keys=True) + "\n"
 
 

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from actors.keystores.stores import KeyStores
     from peerkey.config.plan import NodePlan
     from peerkey.pki.laboratory import SigningKey
+    from peerkey.pki.revocation import Revocation
     from peerkey_cli.state import StateDirectory
 
 #: Records an event of a node, and returns when that was.
@@ -88,13 +89,22 @@ class Custody:
         self._keys = keys
         self._state = state
 
+    @property
+    def keys(self) -> KeyStores:
+        """Whoever has the private keys."""
+        return self._keys
+
+    def known_revoked(self) -> Revocation:
+        """Return what is known to be revoked, by what the CRL manager has published on this machine."""
+        return known_revoked(self._state)
+
     def place(self, node: str | None, name: str | None) -> Place:
         """Return where something of a node is: of the only one where none is named, and what it uses.
 
         :raises NotFound: there is no such node, or there are several.
         :raises Misconfigured: the name is none.
         """
-        plan = self._plan(node)
+        plan = self.plan(node)
         if name is None or name == plan.certificate.name:
             file = plan.certificate.file
             return Place(plan, plan.certificate.name, plan.key_file, Path(file) if file else None, True)
@@ -274,7 +284,11 @@ class Custody:
             time=now, node=place.plan.name, name=place.name, fingerprint=print_, reloaded=False
         )
 
-    def _plan(self, node: str | None) -> NodePlan:
+    def plan(self, node: str | None) -> NodePlan:
+        """Return the plan of a node, or of the only one where none is named.
+
+        :raises NotFound: there is no such node, or there are several.
+        """
         plans = {plan.name: plan for plan in self._plans()}
         if node is None and len(plans) == 1:
             return next(iter(plans.values()))

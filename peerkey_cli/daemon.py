@@ -20,10 +20,12 @@ from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli.alarm_file import AlarmFile
 from peerkey_cli.api.remote import Remote
+from peerkey_cli.api.routes import Hands
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
 from peerkey_cli.configuration_file import ConfigurationFile
 from peerkey_cli.custody import Custody
+from peerkey_cli.desk import LocalDesk
 from peerkey_cli.one_at_a_time import OneAtATime
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import listening_tcp
@@ -72,6 +74,7 @@ async def serve(
         async with composed(plans, state, syslog=syslog, plans_of=plans.of_text) as running:
             custody = Custody(lambda: plans.latest, running.keystore, state)
             reload = reloading(running, door)
+            desk = LocalDesk(custody, running.record, running.reload)
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
             if door is not None:
@@ -80,12 +83,12 @@ async def serve(
                 running,
                 api,
                 remote=door,
-                reload=reload,
-                custody=custody,
-                configuration=ConfigurationFile(plans),
+                hands=Hands(
+                    reload=reload, desk=desk, configuration=ConfigurationFile(plans), state=state.path
+                ),
                 kept=AlarmFile(state.alarms),
             )
-            async with Reloads(reload), answering, measured(running, metrics):
+            async with Reloads(reload), desk, answering, measured(running, metrics):
                 nodes = [plan.name for plan in plans.latest]
                 more = {} if remote is None else {"remote": remote.url}
                 log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path), **more)

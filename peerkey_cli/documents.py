@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from actors.crl.port import shown
@@ -116,7 +117,7 @@ def event(entry: Entry) -> schemas.Event:
         title=entry.event.TITLE,
         description=entry.event.description(),
         detail=entry.event.detail(),
-        permitted=True,
+        permitted=entry.event.PERMITTED,
     )
 
 
@@ -199,14 +200,14 @@ def hosts(status: PlacementStatus, now: datetime) -> schemas.Hosts:
     )
 
 
-def problem(error: Exception) -> schemas.Problem:
+def problem(status: int, error: Exception | str) -> schemas.Problem:
     """Return why something was refused, with every fault where it is a configuration."""
-    if not isinstance(error, ConfigurationFaults):
-        return schemas.Problem(error=str(error))
-    number = f"{error.count} fault{'s' if error.count != 1 else ''}"
-    return schemas.Problem(
-        error=f"the configuration has {number}; nothing was changed",
-        faults=tuple(
+    text = str(error)
+    faults: tuple[schemas.Fault, ...] = ()
+    if isinstance(error, ConfigurationFaults):
+        number = f"{error.count} fault{'s' if error.count != 1 else ''}"
+        text = f"the configuration has {number}; nothing was changed"
+        faults = tuple(
             schemas.Fault(
                 source=fault.source,
                 line=fault.line,
@@ -215,7 +216,9 @@ def problem(error: Exception) -> schemas.Problem:
                 message=fault.message,
             )
             for fault in error.faults
-        ),
+        )
+    return schemas.Problem(
+        title=HTTPStatus(status).phrase, status=status, detail=text, error=text, faults=faults
     )
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -70,3 +74,22 @@ def given_content(name: str, limit: int) -> bytes:
         reason = fault.strerror if isinstance(fault, OSError) else "this is no name of a file"
         message = f"{name!r} cannot be read: {reason}"
         raise WrongUsage(message) from fault
+
+
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Keep another process from changing a file of ``directory`` at the same time; one change would be lost.
+
+    :raises Misconfigured: the directory cannot be made or used.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as fault:
+        message = f"{directory}: cannot be used: {fault.strerror}"
+        raise Misconfigured(message) from fault
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

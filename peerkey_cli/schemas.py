@@ -760,6 +760,75 @@ class CertificateDeleted(Document):
     reloaded: bool
 
 
+class TrustedCaSource(Document):
+    """Trusted CAs by what the configuration calls them; without ``file`` their text stands there."""
+
+    name: str
+    file: str | None
+    certificates: tuple[CertificateInfo, ...]
+
+
+class TrustedCas(Document):
+    """Whom a node trusts."""
+
+    time: Time
+    node: str
+    trusted: tuple[TrustedCaSource, ...]
+
+
+class TrustedCasChanged(Document):
+    """CAs that a node trusts from now on, or no more."""
+
+    time: Time
+    node: str
+    name: str
+    certificates: tuple[CertificateInfo, ...]
+    reloaded: bool
+
+
+class EnrollmentInfo(Document):
+    """The latest enrolment of a node, and how far it is."""
+
+    time: Time
+    node: str
+    name: str
+    state: Literal["preparing", "asking", "waiting", "installing", "done", "failed", "cancelled"]
+    server: str
+    #: Empty before it is known.
+    operation: Literal["", "simpleenroll", "simplereenroll"]
+    started: Time
+    ended: Time | None
+    #: When the CA is asked again, where it has not decided.
+    retry_at: Time | None
+    reason: str
+    not_after: Time | None
+    fingerprint: str
+    reloaded: bool
+
+
+class ApiToken(Document):
+    """A token by what is known of it here, which is not the token."""
+
+    name: str
+    role: Literal["read", "write"]
+    #: When it was made, as its line says; empty where it does not.
+    made: str
+
+
+class ApiTokens(Document):
+    """Every token that counts at this door."""
+
+    time: Time
+    tokens: tuple[ApiToken, ...]
+
+
+class ApiTokenRevoked(Document):
+    """A token that counts no more."""
+
+    time: Time
+    name: str
+
+
 class SigningRequest(Document):
     """A certificate signing request, in PEM."""
 
@@ -846,8 +915,16 @@ class Fault(Document):
 
 
 class Problem(Document):
-    """Why a request was not carried out."""
+    """Why a request was not carried out: a problem of RFC 9457, and what is said of it here.
 
+    ``error`` is ``detail``, under the name that it had before; ``faults`` are those of a configuration.
+    """
+
+    #: Nothing is told by an address: the status and the text say it.
+    type: Literal["about:blank"] = "about:blank"
+    title: str = ""
+    status: int = 0
+    detail: str = ""
     error: str
     faults: tuple[Fault, ...] = ()
 

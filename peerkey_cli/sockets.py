@@ -18,7 +18,9 @@ from peerkey_cli.errors import WrongUsage
 #: ``sun_path`` of the operating system, with its final zero byte: 108 on Linux, 104 on the BSDs and macOS.
 MAXIMUM_PATH_BYTES: Final = 107 if sys.platform == "linux" else 103
 
-_BACKLOG: Final = 16
+#: Connections that wait to be accepted. Beyond it the operating system has a client try again after a second,
+#: so that a crowd would be in the way of everybody else.
+_BACKLOG: Final = 128
 _LAST_PORT: Final = 65_535
 
 

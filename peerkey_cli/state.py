@@ -14,6 +14,7 @@
 ``pki``, ``tpm``  private keys in files, and those that only this machine's TPM can load
 ``lock``          held by the process that uses the directory, and by no other
 ``hosts``         in a cluster: what is each host's own, its audit log among it
+``totals.json``   in a cluster: what the hosts of this machine have counted, for Prometheus
 ===============  ===============================================================================
 
 Two processes never share one: the kernel holds the lock and lets go of it when the process dies, however it

@@ -147,7 +147,7 @@ class Syslog:
             "node": entry.node,
             "sequence": str(head.sequence),
             "hash": head.digest.hex(),
-            "permitted": "true",
+            "permitted": str(event.PERMITTED).lower(),
         }
         data = " ".join(f'{name}="{_escaped(value)}"' for name, value in values.items())
         detail = json.dumps(event.detail(), separators=(",", ":"), ensure_ascii=False)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from peerkey_cli.api.requests import Question as Brought
+
 #: Files of one kind on a command line.
 _MAXIMUM_FILES: Final = 256
 
@@ -50,10 +52,38 @@ def answered(question: Question, now: datetime) -> Verified:
         verification = _verified(question)
     except Misconfigured as unreadable:
         verification = malformed(str(unreadable))
+    return _document(verification, question.at, now)
+
+
+def answered_of(question: Brought, now: datetime) -> Verified:
+    """Answer what somebody asks with the certificates themselves."""
+    at = now if question.at is None else question.at.astimezone()
+    identity = None if question.identity is None else PeerIdentity(question.identity)
+    try:
+        certificates = [*leaf_first(read_bundle(question.leaf.encode(), "leaf"))]
+        for number, pem in enumerate(question.chain):
+            certificates += read_bundle(pem.encode(), f"chain[{number}]")
+        trust = TrustAnchors.read(
+            (pem.encode(), f"trust[{number}]") for number, pem in enumerate(question.trust)
+        )
+        lists = [
+            each
+            for number, pem in enumerate(question.crls)
+            for each in read_crls(pem.encode(), f"crls[{number}]")
+        ]
+        verification = verify(
+            certificates, trust, at, lists=lists, require_revocation=question.require_crl, identity=identity
+        )
+    except Misconfigured as unreadable:
+        verification = malformed(str(unreadable))
+    return _document(verification, at, now)
+
+
+def _document(verification: Verification, at: datetime, now: datetime) -> Verified:
     verdict = verification.verdict
     return Verified(
         time=now,
-        at=question.at,
+        at=at,
         valid=verdict.valid,
         state=verdict.state.value,
         reasons=tuple(str(finding) for finding in verdict.faults),

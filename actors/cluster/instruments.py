@@ -59,6 +59,8 @@ class Readings:
     statistics: SecurityCounted = field(default_factory=SecurityCounted)
     #: What is shelved, where it speaks for its machine: the others take it in.
     shelved: tuple[Shelving, ...] = ()
+    #: Which process of the host it is: the operating system gives its numbers out again.
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,22 @@ class RetryKeys:
     """Try again what a device of keys has refused: an operator has reloaded."""
 
 
+@dataclass(frozen=True, slots=True)
+class HostProcess:
+    """Which process of which place a host is: see :class:`Readings`."""
+
+    place: str
+    process: str
+    incarnation: int = 0
+
+
 class Instruments(Actor):
     """See the module."""
 
     def __init__(
         self,
         *,
-        place: str,
-        process: str,
+        process: HostProcess,
         journal: MemoryJournal,
         crashes: CrashWatch,
         retry_keys: Callable[[], None] = lambda: None,
@@ -95,7 +105,6 @@ class Instruments(Actor):
 
         ``own`` says what else is wrong with this host, and ``shelf`` holds what is shelved.
         """
-        self._place = place
         self._process = process
         self._journal = journal
         self._crashes = crashes
@@ -127,9 +136,10 @@ class Instruments(Actor):
     def _read(self) -> Readings:
         samples = self._journal.tally.samples()
         return Readings(
-            place=self._place,
-            process=self._process,
+            place=self._process.place,
+            process=self._process.process,
             statistics=self._journal.counted(),
+            incarnation=self._process.incarnation,
             crashes=(*_first(self._crashes.alarms(), MAX_CRASHES), *self._own()),
             shelved=() if self._shelf is None else self._shelf.every(),
             counted=tuple(

@@ -5,11 +5,14 @@ takes a sum that goes back for a reset of all of it, and reads the return as a b
 of each host has counted is remembered: a new process goes on where the former one was, and a host that is
 silent, or gone for good, is taken at its last word.
 
-Whoever takes over for a machine begins anew: that is a reset, and all numbers go back together.
+Whoever takes over for a machine goes on from what its predecessor has written (:meth:`Totals.written`). A
+process is told from another by its incarnation too: a number of the operating system comes again.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 #: Hosts that are remembered. Beyond it the one that was heard of first is forgotten.
 MAX_HOSTS: Final = 1_000
 
+#: Of what is written.
+_VERSION: Final = 1
+
 #: A metric by its name, and the labels of one series of it.
 Series: TypeAlias = "tuple[str, tuple[str, ...]]"
 
@@ -36,6 +42,7 @@ class _Host:
     """One host."""
 
     process: str
+    incarnation: int
     #: By all its former processes, and by the latest.
     before: dict[Series, float] = field(default_factory=dict)
     now: dict[Series, float] = field(default_factory=dict)
@@ -54,11 +61,39 @@ class Totals:
         if known is None:
             if len(self._hosts) >= MAX_HOSTS:
                 del self._hosts[next(iter(self._hosts))]
-            known = self._hosts[host] = _Host(readings.process)
-        if known.process != readings.process:
+            known = self._hosts[host] = _Host(readings.process, readings.incarnation)
+        if (known.process, known.incarnation) != (readings.process, readings.incarnation):
             _add(known.before, known.now.items())
-            known.process = readings.process
+            known.process, known.incarnation = readings.process, readings.incarnation
         known.now = {(each.metric, each.labels): each.value for each in readings.counted}
+
+    def written(self) -> bytes:
+        """Return everything, as :meth:`read` takes it."""
+        hosts = {
+            name: [host.process, host.incarnation, _rows(host.before), _rows(host.now)]
+            for name, host in self._hosts.items()
+        }
+        return json.dumps({"version": _VERSION, "hosts": hosts}, separators=(",", ":")).encode()
+
+    @classmethod
+    def read(cls, written: bytes) -> Totals:
+        """Return what :meth:`written` has returned.
+
+        :raises ValueError: it has not.
+        """
+        made = cls()
+        try:
+            document = json.loads(written)
+            if document["version"] != _VERSION:
+                message = f"version {document['version']} is not known"
+                raise ValueError(message)
+            for name, (process, incarnation, before, now) in list(document["hosts"].items())[:MAX_HOSTS]:
+                known = _Host(str(process), int(incarnation), _series(before), _series(now))
+                made._hosts[str(name)] = known
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
+            message = f"not what was written ({type(fault).__name__})"
+            raise ValueError(message) from fault
+        return made
 
     def samples(self) -> Samples:
         """Return the sums."""
@@ -70,6 +105,20 @@ class Totals:
         for (metric, labels), value in sums.items():
             found.setdefault(metric, {})[labels] = value
         return {_BY_NAME[name]: counts for name, counts in found.items() if name in _BY_NAME}
+
+
+def _rows(counted: dict[Series, float]) -> list[list[object]]:
+    return [[metric, list(labels), value] for (metric, labels), value in counted.items()]
+
+
+def _series(rows: Iterable[tuple[object, Iterable[object], object]]) -> dict[Series, float]:
+    found: dict[Series, float] = {}
+    for metric, labels, value in rows:
+        if not (isinstance(value, int | float) and 0 <= value < math.inf):
+            message = f"{value!r} was never counted"
+            raise ValueError(message)
+        found[str(metric), tuple(map(str, labels))] = float(value)
+    return found
 
 
 def _add(sums: dict[Series, float], more: Iterable[tuple[Series, float]]) -> None:

@@ -18,6 +18,8 @@ class Event:
 
     TYPE: ClassVar[str]
     TITLE: ClassVar[str]
+    #: Whether it was allowed: false where somebody asked for what they may not do, and nothing was done.
+    PERMITTED: ClassVar[bool] = True
 
     def description(self) -> str:
         """Return the one sentence that tells it."""
@@ -903,6 +905,7 @@ class LoginRefused(Event):
 
     TYPE: ClassVar = "api.login_refused"
     TITLE: ClassVar = "Refused a request to the admin API."
+    PERMITTED: ClassVar = False
 
     #: An IPv4 address, or the network of an IPv6 address.
     source: str
@@ -918,6 +921,58 @@ class LoginRefused(Event):
         by = f" with the token {self.token}" if self.token else ""
         more = f", after {self.unrecorded} that were not recorded" if self.unrecorded else ""
         return f"A request from {self.source}{by} was refused: {self.reason}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRevoked(Event):
+    """A token of the admin API was taken back."""
+
+    TYPE: ClassVar = "api.token_revoked"
+    TITLE: ClassVar = "Revoked a token of the admin API."
+
+    #: Its name, never the token.
+    token: str
+    #: The name of the token that asked for it; ``local`` at the Unix socket.
+    by: str
+
+    def description(self) -> str:
+        """Name both."""
+        return f"The token {self.token} was revoked by {self.by}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedCaAdded(Event):
+    """This node trusts a CA that it did not trust before."""
+
+    TYPE: ClassVar = "system.add_trusted_ca"
+    TITLE: ClassVar = "Added a trusted CA."
+
+    #: Of the ``trusted-ca-certificate``.
+    name: str
+    subject: str
+    #: SHA-256 of the certificate.
+    fingerprint: str
+
+    def description(self) -> str:
+        """Name the CA."""
+        return f"{self.subject} is trusted now ({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedCaRemoved(Event):
+    """This node does not trust a CA any more."""
+
+    TYPE: ClassVar = "system.remove_trusted_ca"
+    TITLE: ClassVar = "Removed a trusted CA."
+
+    #: As in :class:`TrustedCaAdded`.
+    name: str
+    subject: str
+    fingerprint: str
+
+    def description(self) -> str:
+        """Name the CA."""
+        return f"{self.subject} is trusted no more ({self.name})"
 
 
 @dataclass(frozen=True, slots=True)

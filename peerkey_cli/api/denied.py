@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastapi.responses import JSONResponse
 
-from peerkey_cli import schemas
+from peerkey_cli import documents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+#: What such an answer is (RFC 9457, section 3).
+PROBLEM: Final = "application/problem+json"
 
 
 class Denied(Exception):
@@ -23,5 +27,12 @@ class Denied(Exception):
 
     def response(self) -> JSONResponse:
         """Return the answer."""
-        problem = schemas.Problem(error=str(self))
-        return JSONResponse(problem.model_dump(mode="json"), self.status, self.headers)
+        return problem_answer(self.status, self, self.headers)
+
+
+def problem_answer(
+    status: int, error: Exception | str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Return the answer that says why something was refused, as RFC 9457 has it."""
+    problem = documents.problem(status, error)
+    return JSONResponse(problem.model_dump(mode="json"), status, headers, PROBLEM)

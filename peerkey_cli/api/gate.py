@@ -1,8 +1,9 @@
 """What every request passes before its route, and every answer on its way out.
 
-In this order: the path (the original's prefix ``/api`` may be before it), who asks and what they may do
-(:mod:`peerkey_cli.api.visitors`), and the body, which is read whole, up to a bound and within a time. So a
-route never waits for a client, and what is refused costs nothing.
+In this order: whether it can be understood in one way only, the path (the original's prefix ``/api`` may be
+before it), who asks and what they may do (:mod:`peerkey_cli.api.visitors`), and the body, which is read
+whole, up to a bound and within a time. So a route never waits for a client, and what is refused costs
+nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actors.cluster.foretelling import MAX_TEXT_BYTES
 from peerkey_cli.api.denied import Denied
+from peerkey_cli.api.json_parts import MAXIMUM_PARTS, parts_of
+from peerkey_cli.http_protocol import MAXIMUM_HEADER_BYTES
 
 if TYPE_CHECKING:
     from peerkey_cli.api.visitors import Visitors
@@ -64,8 +67,10 @@ class Gate:
             scope["path"] = scope["path"].removeprefix("/api")
         sending = _with_headers(send, secure=scope["scheme"] == "https")
         try:
+            _require_one_meaning(scope)
             scope["state"]["visitor"] = await self._visitors.admit(scope)
             body = await _body(scope, receive)
+            _require_few_parts(scope, body)
         except Denied as denied:
             await _drain(scope, receive)
             denied.headers["Connection"] = "close"
@@ -73,6 +78,43 @@ class Gate:
             return
         if body is not None:
             await self._inner(scope, _Again(body, receive), sending)
+
+
+def _require_one_meaning(scope: Message) -> None:
+    """Refuse what a proxy before this may understand otherwise, and what a page in a browser asks.
+
+    :raises Denied: it is one of these, or its head is too large.
+    """
+    names = [name for name, _ in scope["headers"]]
+    size = len(scope["raw_path"]) + len(scope["query_string"])
+    size += sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > MAXIMUM_HEADER_BYTES:
+        # What comes in one piece is read as a whole.
+        raise Denied(431, f"a request line and its headers have at most {MAXIMUM_HEADER_BYTES} bytes")
+    if scope["http_version"] not in {"1.0", "1.1"}:
+        raise Denied(505, "version 1.1 of HTTP is spoken here")
+    if b"transfer-encoding" in names and b"content-length" in names:
+        # RFC 9112, section 6.3: who takes the one and who takes the other see different requests.
+        raise Denied(400, "a request has either Content-Length or Transfer-Encoding")
+    if b"content-encoding" in names:
+        raise Denied(415, "a body is sent as it is, without Content-Encoding")
+    if b"origin" in names:
+        raise Denied(403, "no page in a browser may ask here; leave out Origin")
+
+
+def _require_few_parts(scope: Message, body: bytes | None) -> None:
+    """Refuse a body that costs far more to understand than to send.
+
+    :raises Denied: it does.
+    """
+    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+    if not body or not any(b"json" in kind.lower() for kind in kinds):
+        return
+    if b"\x00" in body:
+        # The parser takes UTF-16 and UTF-32, too, in which strings end elsewhere than they seem to.
+        raise Denied(400, "JSON is in UTF-8, and has no zero byte")
+    if parts_of(body) > MAXIMUM_PARTS:
+        raise Denied(413, f"a body has at most {MAXIMUM_PARTS} values")
 
 
 class _Again:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,7 @@ from peerkey.observe.alarms import Severity
 from peerkey.observe.own_alarms import api_certificate_bad
 from peerkey.pki import expiry
 from peerkey.pki.certificate import read_bundle
-from peerkey_cli.api.tokens import read_tokens
+from peerkey_cli.api.tokens import Tokens, read_tokens, remove_token
 from peerkey_cli.api.visitors import Allowances, Pass
 from peerkey_cli.files import read_file
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from peerkey.observe.alarms import Alarm
+    from peerkey_cli.api.tokens import Token
 
 #: What OpenSSL takes for a password; with none at all it would ask at the terminal.
 _NO_PASSPHRASE: Final = b"\0"
@@ -104,6 +105,18 @@ class Remote:
             expiry.Severity.CRITICAL: "expired" if at >= leaf.not_valid_after_utc else "not valid yet",
         }
         yield api_certificate_bad(AUTHORITY, Severity(urgency.value), file, how[urgency])
+
+    def known(self) -> tuple[Token, ...]:
+        """See :class:`peerkey_cli.api.token_routes.TokenHolder`."""
+        return self._now.admitted.tokens.tokens
+
+    def revoke(self, name: str) -> None:
+        """See :class:`peerkey_cli.api.token_routes.TokenHolder`."""
+        remove_token(self.settings.tokens, name)
+        admitted = self._now.admitted
+        left = tuple(each for each in admitted.tokens.tokens if each.name != name)
+        # What else is new in the files waits for a reload.
+        self._now = replace(self._now, admitted=replace(admitted, tokens=Tokens(left)))
 
     def take(self, read: _Read) -> None:
         """Go by what :meth:`read` has returned."""

@@ -6,9 +6,12 @@ own here has that of the whole request (:mod:`peerkey_cli.api.gate`).
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Annotated, Final, Literal
+from uuid import UUID
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, StrictBool, model_validator
 
 from peerkey.config.fields import NAME_PATTERN
 from peerkey.pki.csr import MAXIMUM_VALIDITY_DAYS
@@ -22,6 +25,27 @@ _NAMES: Final = 32
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", description="Of the certificate.")]
 Text = Annotated[str, Field(max_length=_TEXT)]
+
+Pem = Annotated[str, Field(min_length=1, description="PEM.")]
+Fingerprint = Annotated[
+    str,
+    Field(
+        pattern="^(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){31})$",
+        description="SHA-256, in hexadecimal digits, with or without colons.",
+    ),
+]
+
+
+def _written(time: object) -> object:
+    """Refuse a number: pydantic would take it for the seconds of some epoch."""
+    if not isinstance(time, str) or not re.match(r"[0-9]{4}-", time):
+        message = "write a time in ISO 8601"
+        raise ValueError(message)
+    return time
+
+
+#: A time in ISO 8601.
+Written = Annotated[datetime, BeforeValidator(_written)]
 
 _CURVES: Final = {
     "SECP256R1": KeyType.EC_P256,
@@ -68,7 +92,7 @@ class NewPrivateKey(KeyKind):
     """A private key that is to be made; EC on P-256 unless another kind is named."""
 
     name: Name | None = None
-    replace: bool = False
+    replace: StrictBool = False
 
 
 class BroughtPrivateKey(Document):
@@ -76,7 +100,7 @@ class BroughtPrivateKey(Document):
 
     name: Name | None = None
     private_key: Annotated[SecretStr, Field(description="PEM, not encrypted.")]
-    replace: bool = False
+    replace: StrictBool = False
 
 
 class AlternativeName(Document):
@@ -99,6 +123,45 @@ class WantedCertificate(KeyKind):
     email_address: Text = ""
     validity_period: Annotated[int, Field(ge=1, le=MAXIMUM_VALIDITY_DAYS, description="Days.")] = 365
     subject_alt_names: Annotated[tuple[AlternativeName, ...], Field(max_length=_NAMES)] = ()
+
+
+class BroughtTrustedCa(Document):
+    """CAs that a node is to trust beside those that it does."""
+
+    name: Annotated[
+        Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")] | None,
+        Field(description="Of a `trusted-ca-certificate` of the configuration; the only one unless given."),
+    ] = None
+    certificate: Annotated[str, Field(description="PEM; one or several.")]
+
+
+class NamedTrustedCa(Document):
+    """A CA that a node is to trust no more."""
+
+    fingerprint: Fingerprint
+
+
+class EnrollmentWanted(Document):
+    """How a node proves itself to the CA: with a password, or else with the certificate that it has."""
+
+    user: Annotated[str | None, Field(max_length=_TEXT, pattern=r"^[^:\x00-\x1f\x7f]+$")] = None
+    password: Annotated[SecretStr | None, Field(max_length=_TEXT)] = None
+
+
+class Question(Document):
+    """Certificates and lists, as `pki verify` takes them in files; all in PEM."""
+
+    leaf: Pem
+    chain: Annotated[
+        tuple[Pem, ...], Field(max_length=_NAMES, description="CAs above it, in any order.")
+    ] = ()
+    trust: Annotated[tuple[Pem, ...], Field(max_length=_NAMES, description="Where a path may end.")] = ()
+    crls: Annotated[tuple[Pem, ...], Field(max_length=_NAMES, description="Revocation lists.")] = ()
+    require_crl: Annotated[
+        StrictBool, Field(description="Refuse a path of which no current list speaks.")
+    ] = False
+    at: Annotated[Written | None, Field(description="When, in ISO 8601; now unless given.")] = None
+    identity: Annotated[UUID | None, Field(description="The node that it has to name.")] = None
 
 
 class BroughtCertificate(Document):

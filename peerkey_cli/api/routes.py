@@ -7,15 +7,13 @@ documents are those of :mod:`peerkey_cli.schemas`; the description of all of it 
 from __future__ import annotations
 
 import os
-import re
 import socket
-from datetime import datetime
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from fastapi import APIRouter, FastAPI, Header, Query, Request, Response, Security
 from fastapi.security import HTTPBearer
-from pydantic import BeforeValidator
 
 from actors.journal import REMEMBERED_EVENTS
 from peerkey_cli import documents, schemas, statistics
@@ -24,9 +22,13 @@ from peerkey_cli.api.alarm_routes import alarm_acts, alarm_shows
 from peerkey_cli.api.configuration_routes import configuration_routes
 from peerkey_cli.api.custody_routes import custody_routes
 from peerkey_cli.api.denied import Denied
-from peerkey_cli.api.problems import problems, tell_problems
+from peerkey_cli.api.judging_routes import judging_routes
+from peerkey_cli.api.problems import described, problems, tell_problems
 from peerkey_cli.api.rendering import Renderer
+from peerkey_cli.api.requests import Written
 from peerkey_cli.api.stream import EventFeed, EventStream
+from peerkey_cli.api.token_routes import token_routes
+from peerkey_cli.api.trust_routes import trust_routes
 from peerkey_cli.api.visitors import Visitor
 from peerkey_cli.api.workers import Workers
 from peerkey_cli.audit import OF_THE_MACHINE, event_of, require_node
@@ -37,25 +39,18 @@ from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
+    from pathlib import Path
 
+    from peerkey_cli.api.token_routes import TokenHolder
     from peerkey_cli.configuration_file import ConfigurationFile
-    from peerkey_cli.custody import Custody
+    from peerkey_cli.desk import Desk
     from peerkey_cli.fleet import Fleet
 
 #: The longest counter has 26.
 MAXIMUM_COUNTER_CHARACTERS: Final = 64
 
 
-def _written(since: object) -> object:
-    """Refuse a number: pydantic would take it for the seconds of some epoch."""
-    if not isinstance(since, str) or not re.match(r"[0-9]{4}-", since):
-        message = "write a time in ISO 8601"
-        raise ValueError(message)
-    return since
-
-
-#: A time in ISO 8601.
-Since: TypeAlias = Annotated[datetime, BeforeValidator(_written)]
 #: Events in one answer: as many as a process remembers.
 MAXIMUM_EVENTS: Final = REMEMBERED_EVENTS
 #: What is not ready is named, some of it.
@@ -68,22 +63,37 @@ _LONGEST_ID: Final = 64
 Reload: TypeAlias = "Callable[[], Awaitable[tuple[str, ...]]]"
 
 
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What the API acts with beside the fleet. What there is not, it has no resources for."""
+
+    #: Reads everything again: what the reload of the fleet does, and more where there is more to read.
+    reload: Reload | None = None
+    #: Acts on the keys and certificates of the nodes.
+    desk: Desk | None = None
+    #: The file that may be replaced.
+    configuration: ConfigurationFile | None = None
+    #: Those of the door over TCP.
+    tokens: TokenHolder | None = None
+    #: Where the audit logs of this machine are.
+    state: Path | None = None
+
+
+NO_HANDS: Final = Hands()
+
+
 def application(
     fleet: Fleet,
     times: AlarmTimes,
     feed: EventFeed | None = None,
     *,
-    reload: Reload | None = None,
-    custody: Custody | None = None,
-    configuration: ConfigurationFile | None = None,
+    hands: Hands = NO_HANDS,
     workers: Workers | None = None,
 ) -> FastAPI:
     """Return the API of this system.
 
-    ``times`` knows since when each alarm is there, and ``feed`` what happens. ``reload`` does what
-    :meth:`~peerkey_cli.fleet.Fleet.reload` does, and more where there is more to read. ``custody`` acts on
-    the keys and certificates of the nodes; without it there are no such resources. ``configuration`` is the
-    file that may be replaced, where there is one. ``workers`` do what takes long, and are ended after it.
+    ``times`` knows since when each alarm is there, and ``feed`` what happens. ``workers`` do what takes
+    long, and are to be ended after it.
     """
     workers = workers or Workers()
     app = FastAPI(
@@ -103,13 +113,18 @@ def application(
     app.include_router(alarm_acts(fleet, times), prefix="/v1", tags=["acts"])
     app.include_router(_shows_processes(fleet, renderer), prefix="/v1", tags=["shows"])
     app.include_router(_streams(feed or EventFeed(fleet)), prefix="/v1", tags=["shows"])
-    reload = reload or fleet.reload
+    reload = hands.reload or fleet.reload
     app.include_router(_acts(fleet, reload), prefix="/v1", tags=["acts"])
-    routes = configuration_routes(fleet, configuration, reload, workers.configuration, renderer)
+    routes = configuration_routes(fleet, hands.configuration, reload, workers.configuration, renderer)
     app.include_router(routes, prefix="/v1")
-    if custody is not None:
-        app.include_router(custody_routes(fleet, custody, workers.custody), prefix="/v1")
+    app.include_router(judging_routes(fleet, workers.judging, hands.state), prefix="/v1", tags=["judges"])
+    app.include_router(token_routes(fleet, hands.tokens), prefix="/v1", tags=["tokens"])
+    if (desk := hands.desk) is not None:
+        app.include_router(custody_routes(desk), prefix="/v1")
+        app.include_router(trust_routes(desk), prefix="/v1")
     tell_problems(app)
+    # FastAPI's own way to describe an API otherwise.
+    app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app
 
 
@@ -167,8 +182,8 @@ def _shows(fleet: Fleet, renderer: Renderer) -> APIRouter:
     @router.get("/events", response_model=schemas.Events)
     async def events(
         kind: Annotated[str | None, Query(alias="type", max_length=schemas.MAXIMUM_NAME_CHARACTERS)] = None,
-        since: Since | None = None,
-        until: Since | None = None,
+        since: Written | None = None,
+        until: Written | None = None,
         node: Annotated[str | None, Query(max_length=schemas.MAXIMUM_NAME_CHARACTERS)] = None,
         limit: Annotated[int, Query(ge=1, le=MAXIMUM_EVENTS)] = MAXIMUM_EVENTS,
         before: Annotated[str | None, Query(max_length=CURSOR_CHARACTERS, pattern=CURSOR)] = None,
@@ -274,7 +289,7 @@ def _streams(feed: EventFeed) -> APIRouter:
         is to be asked for again.
         """
         visitor: Visitor = request.state.visitor
-        return EventStream(feed, visitor.name, last_event_id, kind)
+        return EventStream(feed, visitor, last_event_id, kind)
 
     return router
 
@@ -334,8 +349,14 @@ def _acts(fleet: Fleet, reload: Reload) -> APIRouter:
         return schemas.StatsCleared(time=await fleet.clear_statistics())
 
     @router.post("/audit", responses=problems(404, 409))
-    async def audit(request: schemas.AuditRequest) -> schemas.Recorded:
-        """Record what a command did to the files of a node, and count it."""
+    async def audit(asked: Request, request: schemas.AuditRequest) -> schemas.Recorded:
+        """Record what a command did to the files of a node, and count it.
+
+        Only at the Unix socket: over TCP nobody can have done anything to the files of this machine.
+        """
+        visitor: Visitor = asked.state.visitor
+        if not visitor.here:
+            raise Denied(403, "what was done on this machine is recorded at its Unix socket alone")
         event = event_of(request.type, request.fields)
         if not isinstance(event, OF_THE_MACHINE):
             require_node(request.node, [(each.node, each.uuid) for each in await fleet.nodes()])

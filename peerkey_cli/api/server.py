@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -18,7 +19,7 @@ from actors.names import AUTHORITY
 from peerkey.errors import Unavailable
 from peerkey_cli.alarm_times import LOOK_EVERY, AlarmTimes
 from peerkey_cli.api.gate import Gate
-from peerkey_cli.api.routes import application
+from peerkey_cli.api.routes import NO_HANDS, Hands, application
 from peerkey_cli.api.stream import EventFeed
 from peerkey_cli.api.visitors import LocalVisitors, RemoteVisitors
 from peerkey_cli.api.workers import Workers
@@ -29,10 +30,15 @@ from runtime.errors import RuntimeFault
 if TYPE_CHECKING:
     from peerkey_cli.alarm_file import AlarmFile
     from peerkey_cli.api.remote import Remote
-    from peerkey_cli.api.routes import Reload
-    from peerkey_cli.configuration_file import ConfigurationFile
-    from peerkey_cli.custody import Custody
     from peerkey_cli.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What is behind every door."""
+
+    application: Any
+    fleet: Fleet
 
 
 @contextlib.asynccontextmanager
@@ -41,15 +47,13 @@ async def serving(
     path: Path,
     *,
     remote: Remote | None = None,
-    reload: Reload | None = None,
-    custody: Custody | None = None,
-    configuration: ConfigurationFile | None = None,
+    hands: Hands = NO_HANDS,
     kept: AlarmFile | None = None,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Api]:
     """Answer at the Unix socket ``path``, and where ``remote`` says, for as long as the block lasts.
 
-    See :func:`peerkey_cli.api.routes.application` for ``reload``, ``custody`` and ``configuration``. ``kept``
-    is the file that says since when alarms are there, also after a restart.
+    ``hands.tokens`` are those of an :func:`outer_door` that somebody else opens; else those of ``remote`` are
+    taken. ``kept`` is the file that says since when alarms are there, also after a restart.
 
     :raises WrongUsage: the path is too long.
     :raises Misconfigured: nobody can listen there.
@@ -57,39 +61,44 @@ async def serving(
     check_length(path)
     times, feed = AlarmTimes(fleet.shelf, kept, fleet.now()), EventFeed(fleet)
     workers = Workers()
-    app = application(
-        fleet,
-        times,
-        feed,
-        reload=reload,
-        custody=custody,
-        configuration=configuration,
-        workers=workers,
-    )
+    hands = replace(hands, tokens=remote or hands.tokens)
+    app = application(fleet, times, feed, hands=hands, workers=workers)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(workers.end)
         listener = stack.enter_context(listening(path))
         await stack.enter_async_context(served(Gate(app, LocalVisitors()), listener))
+        api = Api(app, fleet)
         if remote is not None:
-            visitors = RemoteVisitors(
-                remote.admitted,
-                lambda event: fleet.record(AUTHORITY, event),
-                allowances=remote.settings.allowances,
-            )
-            outer = stack.enter_context(listening_tcp(remote.settings.address))
-            await stack.enter_async_context(served(Gate(app, visitors), outer, remote.tls))
+            await stack.enter_async_context(outer_door(api, remote))
         tasks = [
             asyncio.create_task(_look(fleet, times), name="alarm times"),
             asyncio.create_task(feed.work(), name="event feed"),
         ]
         try:
-            yield
+            yield api
         finally:
             feed.end()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await _keep(times)
+
+
+@contextlib.asynccontextmanager
+async def outer_door(api: Api, remote: Remote) -> AsyncIterator[None]:
+    """Let the owners of tokens in where ``remote`` says, for as long as the block lasts.
+
+    :raises Misconfigured: nobody can listen there.
+    """
+    fleet = api.fleet
+    visitors = RemoteVisitors(
+        remote.admitted,
+        lambda event: fleet.record(AUTHORITY, event),
+        allowances=remote.settings.allowances,
+    )
+    with listening_tcp(remote.settings.address) as listener:
+        async with served(Gate(api.application, visitors), listener, remote.tls):
+            yield
 
 
 async def _look(fleet: Fleet, times: AlarmTimes) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
@@ -34,13 +34,16 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from actors.journal import Entry
+    from peerkey_cli.api.visitors import Visitor
     from peerkey_cli.fleet import Fleet
 
 #: How soon an event is told.
 LOOK_EVERY: Final = timedelta(seconds=1)
 #: How often a stream says that it is still there: before a proxy, or a firewall, takes it for dead.
 STILL_HERE_EVERY: Final = timedelta(seconds=15)
-#: A stream ends then, and the client comes again, with a token that may no longer count.
+#: How soon a stream ends whose token was taken back.
+ASKED_AGAIN_EVERY: Final = timedelta(seconds=1)
+#: A stream ends then, and the client comes again: what a proxy or a firewall has forgotten is not waited for.
 ENDS_AFTER: Final = timedelta(minutes=10)
 #: Streams at one time, and of one visitor.
 MAXIMUM_STREAMS: Final = 16
@@ -126,13 +129,19 @@ class EventFeed:
         """Return the events that are remembered, with their numbers."""
         return tuple(self._numbered)
 
-    async def stream(self, last_event_id: str | None, kind: str | None) -> AsyncIterator[bytes]:
-        """Yield what a client is sent: all that follows an event, or all from the last :meth:`look` on."""
+    async def stream(
+        self, last_event_id: str | None, kind: str | None, counts: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[bytes]:
+        """Yield what a client is sent: all that follows an event, or all from the last :meth:`look` on.
+
+        It ends soon after ``counts()`` is false: whoever listens is not let in any more.
+        """
         loop = asyncio.get_running_loop()
         end = loop.time() + ENDS_AFTER.total_seconds()
         position = self._last if last_event_id is None else self._position(last_event_id)
         yield _RETRY
-        while not self._ended and loop.time() < end:
+        quiet_since = loop.time()
+        while not self._ended and loop.time() < end and counts():
             news = self._news
             found = list(islice((each for each in self._numbered if each[0] > position), _AT_ONCE))
             for number, entry in found:
@@ -142,12 +151,15 @@ class EventFeed:
                 if kind is None or kind == entry.event.TYPE or entry.event.TYPE.startswith(f"{kind}."):
                     yield self._event(number, entry)
             if found:
+                quiet_since = loop.time()
                 continue
             try:
-                async with asyncio.timeout(STILL_HERE_EVERY.total_seconds()):
+                async with asyncio.timeout(min(STILL_HERE_EVERY, ASKED_AGAIN_EVERY).total_seconds()):
                     await news.wait()
             except TimeoutError:
-                yield b": still here\n\n"
+                if loop.time() - quiet_since >= STILL_HERE_EVERY.total_seconds():
+                    quiet_since = loop.time()
+                    yield b": still here\n\n"
 
     def _position(self, last_event_id: str) -> int:
         """Return the number in an id; one of another process comes before everything that there is."""
@@ -173,11 +185,13 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: EventFeed, visitor: str, last_event_id: str | None, kind: str | None) -> None:
-        """Send what ``feed`` has for this visitor."""
-        super().__init__(feed.stream(last_event_id, kind))
+    def __init__(
+        self, feed: EventFeed, visitor: Visitor, last_event_id: str | None, kind: str | None
+    ) -> None:
+        """Send what ``feed`` has for this visitor, for as long as they are let in."""
+        super().__init__(feed.stream(last_event_id, kind, visitor.counts))
         self._feed = feed
-        self._visitor = visitor
+        self._visitor = visitor.name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it until either end has had enough.

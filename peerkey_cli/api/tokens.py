@@ -10,13 +10,10 @@ a token that no longer counts, from the next reload on::
 
 from __future__ import annotations
 
-import fcntl
 import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -26,6 +23,8 @@ from peerkey.config.fields import NAME_PATTERN
 from peerkey.errors import Misconfigured
 from peerkey.secret import Secret
 from peerkey_cli.api.roles import Role
+from peerkey_cli.errors import NotFound
+from peerkey_cli.files import alone_in
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +39,7 @@ TOKEN_CHARACTERS: Final = len(PREFIX) + 43
 #: Each request is compared with every token; more than these are many people.
 MAXIMUM_TOKENS: Final = 256
 
-_LINE: Final = re.compile(rf"({NAME_PATTERN}) (read|write) sha256:([0-9a-f]{{64}})(?: \S+)?")
+_LINE: Final = re.compile(rf"({NAME_PATTERN}) (read|write) sha256:([0-9a-f]{{64}})(?: (\S{{1,64}}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,8 @@ class Token:
     name: str
     role: Role
     digest: bytes
+    #: When it was made, as its line says.
+    made: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,11 @@ def read_tokens(path: Path) -> Tokens:
             # The line is not repeated: somebody may have put a token there.
             message = f"{path}: line {number} is no token; make one with `peerkey create api-token`"
             raise Misconfigured(message)
-        name, role, digest = found.groups()
+        name, role, digest, made = found.groups()
         if name in tokens:
             message = f"{path}: line {number}: there is a token {name} already"
             raise Misconfigured(message)
-        tokens[name] = Token(name, Role(role), bytes.fromhex(digest))
+        tokens[name] = Token(name, Role(role), bytes.fromhex(digest), made or "")
     if len(tokens) > MAXIMUM_TOKENS:
         message = f"{path}: {len(tokens)} tokens; at most {MAXIMUM_TOKENS} are taken"
         raise Misconfigured(message)
@@ -105,7 +106,7 @@ def add_token(path: Path, name: str, role: Role, now: datetime) -> Secret:
     if not re.fullmatch(NAME_PATTERN, name):
         message = f"{name!a} is no name: 1 to 64 letters, digits, '.', '_' and '-'"
         raise Misconfigured(message)
-    with _alone_in(path.absolute().parent):
+    with alone_in(path.absolute().parent):
         text = _text(path) if os.path.lexists(path) else "# name role digest made\n"
         known = read_tokens(path).tokens if os.path.lexists(path) else ()
         if any(each.name == name for each in known):
@@ -121,6 +122,22 @@ def add_token(path: Path, name: str, role: Role, now: datetime) -> Secret:
         separator = "" if text.endswith("\n") or not text else "\n"
         write_private(path, f"{text}{separator}{made}\n".encode(), replace=True)
     return Secret(token.encode())
+
+
+def remove_token(path: Path, name: str) -> None:
+    """Take the line of a token out of the file.
+
+    :raises NotFound: there is none of this name.
+    :raises Misconfigured: the file cannot be used.
+    :raises Unavailable: the file cannot be written.
+    """
+    with alone_in(path.absolute().parent):
+        if all(each.name != name for each in read_tokens(path).tokens):
+            message = f"there is no token {ascii(name)[1:-1]!r}; `GET /v1/tokens` lists them"
+            raise NotFound(message)
+        lines = _text(path).splitlines(keepends=True)
+        left = "".join(line for line in lines if line.startswith("#") or line.split()[:1] != [name])
+        write_private(path, left.encode(), replace=True)
 
 
 def presented_in(path: Path) -> Secret:
@@ -141,19 +158,3 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         message = f"{path}: not a text file; make one with `peerkey create api-token`"
         raise Misconfigured(message) from None
-
-
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Keep another process from adding a token at the same time, which would lose one of the two."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as fault:
-        message = f"{directory}: cannot be used: {fault.strerror}"
-        raise Misconfigured(message) from fault
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

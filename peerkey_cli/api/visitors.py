@@ -46,8 +46,8 @@ class Allowances:
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: A request is signed with a private key, and recorded, also where the original asks for it with GET.
 _SIGNED: Final = "/certificate-request"
-#: Asked with POST because a text goes with it; they change nothing.
-_ASKING: Final = frozenset({"/v1/config/check", "/v1/config/diff"})
+#: What is asked with a body and changes nothing all the same.
+_ASKING: Final = frozenset({"/v1/config/check", "/v1/config/diff", "/v1/pki/verify"})
 _CHALLENGE: Final = 'Bearer realm="peerkey"'
 
 
@@ -57,6 +57,10 @@ class Visitor:
 
     name: str
     role: Role
+    #: Whether they would be let in now: a stream asks again and again, for a token may be taken back.
+    counts: Callable[[], bool] = lambda: True
+    #: Whether they are on this machine, at the Unix socket.
+    here: bool = False
 
 
 class Visitors(Protocol):
@@ -75,7 +79,7 @@ class LocalVisitors:
 
     async def admit(self, scope: MutableMapping[str, Any]) -> Visitor:  # noqa: ARG002 - see the class
         """See :class:`Visitors`."""
-        return Visitor("local", Role.WRITE)
+        return Visitor("local", Role.WRITE, here=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ class RemoteVisitors:
             insufficient = f'{_CHALLENGE}, error="insufficient_scope", scope="write"'
             text = f"the token {found.name} may read only; this needs one with the role write"
             raise Denied(403, text, {"WWW-Authenticate": insufficient})
-        return Visitor(found.name, found.role)
+        return Visitor(found.name, found.role, lambda: found in self._current().tokens.tokens)
 
     async def _refused(self, event: LoginRefused, now: timedelta) -> None:
         """Record a refusal, unless there are too many of them: then the next one counts them."""

@@ -21,13 +21,13 @@ class Workers:
         """Make none yet."""
         #: For answers.
         self.documents = Threads("documents", _DOCUMENTS)
-        #: For keys and certificates, one after the other.
-        self.custody = Threads("custody", 1)
         #: For texts of configurations, one after the other.
         self.configuration = Threads("configuration", 1)
+        #: For questions that take long, one after the other.
+        self.judging = Threads("judging", 1)
 
     def end(self) -> None:
         """Let them end when they have done what they do."""
         self.documents.shutdown()
-        self.custody.shutdown()
         self.configuration.shutdown()
+        self.judging.shutdown()

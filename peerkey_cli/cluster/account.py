@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actors.cluster.instruments import INSTRUMENTS, Instruments
+from actors.cluster.instruments import INSTRUMENTS, HostProcess, Instruments
 from actors.crashes import CrashWatch
 from peerkey.errors import PeerkeyError
 from peerkey.observe.shelving import Shelf
@@ -65,8 +65,7 @@ def keep_account(
     place = f"{machine}:{settings.state}"
     system.spawn(
         lambda: Instruments(
-            place=place,
-            process=f"{machine}:{os.getpid()}",
+            process=HostProcess(place, f"{machine}:{os.getpid()}", host.incarnation),
             journal=journal,
             crashes=crashes,
             retry_keys=retry_keys,

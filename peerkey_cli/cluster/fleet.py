@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from heapq import merge
@@ -34,6 +34,7 @@ from actors.names import AUTHORITY, CONTROL, COORDINATOR, REVOCATION
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
 from peerkey.observe.condensing import Noticed
+from peerkey.observe.events import AlarmCleared, AlarmRaised
 from peerkey.observe.security_stats import summed as summed_statistics
 from peerkey.observe.shelving import Shelf
 from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from actors.journal import Entry, FileJournal
     from peerkey.config.reload_plan import Foretold, RestartNeeded
     from peerkey.observe.condensing import Noticing
-    from peerkey.observe.events import AlarmCleared, AlarmRaised, AlarmUnshelved, Event
+    from peerkey.observe.events import AlarmUnshelved, Event
+    from peerkey_cli.cluster.kept_totals import KeptTotals
     from runtime.cluster.host import Host
     from runtime.ref import Ref
     from runtime.system import ActorSystem
@@ -62,6 +64,8 @@ R = TypeVar("R")
 _EACH_WITHIN: Final = timedelta(seconds=5)
 #: Questions that are under way at one time.
 _AT_ONCE: Final = 200
+#: The source of the alarm of an outer door that is shut.
+_DOOR: Final = "api"
 #: Hosts whose events are remembered although they may be gone.
 _MAXIMUM_HOSTS: Final = 1_000
 
@@ -75,11 +79,13 @@ class ClusterFleet:
         host: Host,
         journal: FileJournal,
         place: str,
+        kept: KeptTotals | None = None,
         shelf: Shelf | None = None,
     ) -> None:
         """Speak for the hosts whose :attr:`~actors.cluster.instruments.Readings.place` this is.
 
-        ``shelf`` is what the others are told of; they take it in with their looks, and this one theirs.
+        What they have counted goes on from what was ``kept``. ``shelf`` is what the others are told of; they
+        take it in with their looks, and this one theirs.
         """
         self.shelf = shelf if shelf is not None else Shelf()
         self.since: datetime = system.clock.wall()
@@ -90,9 +96,17 @@ class ClusterFleet:
         self._placement: PlacementStatus | None = None
         #: What Prometheus is told that the hosts of this place have counted.
         self._totals = Totals()
+        #: Where that is kept, once the former speaker's word was read.
+        self._kept = kept
+        self._loaded = kept is None
+        self._counting = asyncio.Lock()
         #: Of each host: the mark to go on from, and its latest events.
         self._events: dict[str, tuple[tuple[int, int], deque[Entry]]] = {}
         self._gathering = asyncio.Lock()
+        #: Why the admin API over TCP is shut on this machine although it should be open.
+        self.shut: Callable[[], str] = lambda: ""
+        #: What else is wrong with it at a time.
+        self.door_alarms: Callable[[datetime], Iterable[Alarm]] = lambda _: ()
 
     def now(self) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.now`."""
@@ -115,7 +129,15 @@ class ClusterFleet:
         for reading in readings:
             self.shelf.merge(reading.shelved, self.now())
         crashes = [alarms for reading in (*readings, *control) for alarms in reading.crashes]
-        return (*nodes, *of_lists, Noticed(COORDINATOR, placed.alarms), *crashes)
+        return (*nodes, *of_lists, Noticed(COORDINATOR, placed.alarms), *self._door(), *crashes)
+
+    def _door(self) -> tuple[Noticing, ...]:
+        """Return what is wrong with the outer door of this machine."""
+        alarms = [*self.door_alarms(self.now())]
+        if fault := self.shut():
+            text = f"the admin API over TCP is shut on {machine_of(self._host.name)}: {fault}"
+            alarms.append(cluster_limited(_DOOR, text))
+        return (Noticed(AUTHORITY, tuple(alarms)),) if alarms else ()
 
     async def _lists(self) -> tuple[RevocationStatus, tuple[Noticing, ...]]:
         """Return what the lists of this machine say, and what is wrong; that nobody answers is wrong, too."""
@@ -270,7 +292,9 @@ class ClusterFleet:
             return
         machine = machine_of(self._host.name)
         places = {each.node: machine_of(each.host) for each in placed.nodes if each.host}
-        if places.get(node, min(placed.machines, default=machine)) == machine:
+        # What is wrong with a door is seen by its own machine alone.
+        of_door = isinstance(event, AlarmRaised | AlarmCleared) and event.source == _DOOR
+        if of_door or places.get(node, min(placed.machines, default=machine)) == machine:
             self._journal.record(self.now(), node, event)
 
     async def record(self, node: str, event: Event) -> datetime:
@@ -379,14 +403,13 @@ class ClusterFleet:
             self._control_reading(),
             self._each(here, lambda host: host_status(self._system.ref, host, _EACH_WITHIN)),
         )
-        for host, reading in here.items():
-            self._totals.take(host, reading)
+        await self._count(here)
         # What is wrong with the cluster itself is told by the machine that the coordinator is on; while it is
         # on none, by all of them.
         control_here = [reading for reading in control if reading.place == self._place]
         of_cluster = (Noticed(COORDINATOR, placed.alarms),) if control_here or not control else ()
         crashes = [alarms for each in (*here.values(), *control_here) for alarms in each.crashes]
-        noticing, _ = together((*nodes, *of_lists, *of_cluster, *crashes))
+        noticing, _ = together((*nodes, *of_lists, *of_cluster, *self._door(), *crashes))
         now = self.now()
         return Measured(
             now=now,
@@ -398,6 +421,17 @@ class ClusterFleet:
             shelved=shelved_of(noticing, self.shelf, now),
             tally=self._totals.samples(),
         )
+
+    async def _count(self, here: Mapping[str, Readings]) -> None:
+        """Take what the hosts of this place have counted, and keep it before anybody is told."""
+        async with self._counting:
+            if self._kept is not None and not self._loaded:
+                self._totals = await asyncio.to_thread(self._kept.load)
+                self._loaded = True
+            for host, reading in here.items():
+                self._totals.take(host, reading)
+            if self._kept is not None:
+                await asyncio.to_thread(self._kept.keep, self._totals.written())
 
     async def _host_reading(self, host: str) -> tuple[str, Readings]:
         return host, await self._reading(host)

@@ -14,7 +14,7 @@ from actors.crl.roles import TRAVELLING
 from actors.names import CONTROL
 from peerkey.errors import PeerkeyError
 from peerkey_cli import logs
-from peerkey_cli.cluster import stores
+from peerkey_cli.cluster import custodian, stores
 from peerkey_cli.cluster.control import control
 from peerkey_cli.cluster.paths import paths
 from peerkey_cli.cluster.settings import ClusterSettings
@@ -69,7 +69,7 @@ async def incarnation(host: str, argument: str) -> int:
 def _registry() -> Registry:
     known = registry()
     known.add_module(instruments)
-    known.add(ActorAlarms)
+    known.add(ActorAlarms, custodian.SealedErrand, custodian.ErrandAnswer)
     known.add(*TRAVELLING)
     return known
 

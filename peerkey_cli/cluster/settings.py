@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from peerkey_cli.api.remote import RemoteSettings
 from peerkey_cli.syslog import SyslogAddress
 from runtime.cluster.placement import Placement
 
@@ -36,6 +37,21 @@ class RedisSettings(BaseModel):
     ca_file: Path | None = None
 
 
+class ApiSettings(BaseModel):
+    """Where each machine lets clients in over TCP, and the files that it has for that: its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: tuple[str, int]
+    certificate: Path
+    key: Path
+    tokens: Path
+
+    def remote(self) -> RemoteSettings:
+        """Return them as the admin API takes them."""
+        return RemoteSettings(self.address, self.certificate, self.key, self.tokens)
+
+
 class ClusterSettings(BaseModel):
     """See the module."""
 
@@ -56,6 +72,8 @@ class ClusterSettings(BaseModel):
     redis: RedisSettings | None = None
     #: Where each machine answers Prometheus, if anywhere.
     metrics: tuple[str, int] | None = None
+    #: Where each machine answers clients over TCP, if anywhere.
+    api: ApiSettings | None = None
     #: Where each host copies its audit log to, if anywhere.
     syslog: str | None = None
     #: Whether the cluster is one machine that the command has started itself.

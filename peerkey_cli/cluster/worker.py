@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -25,19 +26,26 @@ from actors.path_homes import beside_node
 from actors.router_node import Ports
 from peerkey.errors import PeerkeyError
 from peerkey_cli.alarm_file import AlarmFile
+from peerkey_cli.api.routes import Hands
 from peerkey_cli.api.server import serving
 from peerkey_cli.cluster.account import keep_account
+from peerkey_cli.cluster.custodian import CUSTODIAN, ClusterDesk, Custodian
+from peerkey_cli.cluster.door import MachineDoor
 from peerkey_cli.cluster.fleet import ClusterFleet
+from peerkey_cli.cluster.kept_totals import KeptTotals
 from peerkey_cli.cluster.seat import LOOK_EVERY, Seat
 from peerkey_cli.cluster.stores import opened, serve_tenure
 from peerkey_cli.compose import SshWhereWanted, revocation_ports
+from peerkey_cli.custody import Custody
 from peerkey_cli.daemon import measured
+from peerkey_cli.desk import LocalDesk
 from peerkey_cli.files import read_file
 from peerkey_cli.renewing import EstEnroller
 from peerkey_cli.state import StateDirectory
 from runtime.cluster.placement import Placement
 from runtime.cluster.wire import ClusterWire
 from runtime.errors import RuntimeFault
+from runtime.store.sealed import AesGcmSealer
 from runtime.supervision import PATIENT
 from runtime.wire.udp import UdpWire
 
@@ -61,7 +69,13 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         store = await stack.enter_async_context(opened(settings, host.name))
         serve_tenure(system, host, store)
         keystore = KeyStores(state.sealing_key)
-        account = keep_account(stack, system, host, settings, retry_keys=keystore.retry)
+        door = MachineDoor(None if settings.api is None else settings.api.remote())
+
+        def retry() -> None:
+            keystore.retry()
+            door.look_again()
+
+        account = keep_account(stack, system, host, settings, retry_keys=retry)
         journal = account.journal
         outside = UdpWire()
         stack.push_async_callback(outside.close)
@@ -103,13 +117,21 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         )
         seat = Seat(state.lock, host.name)
         stack.callback(seat.leave)
-        fleet = ClusterFleet(system, host, journal, account.place, account.shelf)
-        taking = asyncio.create_task(take_seat(seat, authority, fleet, settings), name="seat")
+        kept = KeptTotals(state.path / "totals.json")
+        fleet = ClusterFleet(system, host, journal, account.place, kept, account.shelf)
+        fleet.shut, fleet.door_alarms = lambda: door.fault, door.alarms
+        desk = await stack.enter_async_context(
+            LocalDesk(Custody(assigned.plans, keystore, state), fleet.record, fleet.reload)
+        )
+        sealer = AesGcmSealer(keystore.sealing_key().reveal(), os.urandom)
+        system.spawn(lambda: Custodian(desk, sealer, host.name), CUSTODIAN, supervision=PATIENT)
+        speaker = Speaker(fleet, settings, door, ClusterDesk(fleet.placement, system.ref, sealer))
+        taking = asyncio.create_task(take_seat(seat, authority, speaker), name="seat")
         stack.push_async_callback(_ended, taking)
         yield
 
 
-async def take_seat(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: ClusterSettings) -> None:
+async def take_seat(seat: Seat, authority: Ref, speaker: Speaker) -> None:
     """Tell the authority whom to follow, and speak for the machine once its seat is free.
 
     It is told again and again, until this is cancelled: an authority that has begun anew follows nobody. What
@@ -131,31 +153,50 @@ async def take_seat(seat: Seat, authority: Ref, fleet: ClusterFleet, settings: C
             if taken:
                 authority.offer(Lead())
                 if speaking is None:
-                    speaking = tasks.create_task(_speak(fleet, settings), name="speak for the machine")
+                    speaking = tasks.create_task(speaker.speak(), name="speak for the machine")
             elif seat.holder and not fault:
                 authority.offer(Follow(seat.holder))
             await asyncio.sleep(LOOK_EVERY)
 
 
-async def _speak(fleet: ClusterFleet, settings: ClusterSettings) -> None:
-    """Answer operators and Prometheus.
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Speaks for a machine, once its host has the seat."""
 
-    An address that is taken is tried again: another process may be ending there.
-    """
-    log = structlog.get_logger("peerkey")
-    state = StateDirectory(settings.state)
-    api = state.socket
-    told = ""
-    while True:
-        try:
-            async with serving(fleet, api, kept=AlarmFile(state.alarms)), measured(fleet, settings.metrics):
-                log.info("speaks for its machine", api=f"unix:{api}")
-                await asyncio.Event().wait()
-        except (PeerkeyError, RuntimeFault, OSError) as fault:
-            if str(fault) != told:
-                told = str(fault)
-                log.error("cannot speak for its machine", reason=told)  # noqa: TRY400 - an operator's matter
-        await asyncio.sleep(LOOK_EVERY)
+    fleet: ClusterFleet
+    settings: ClusterSettings
+    door: MachineDoor
+    desk: ClusterDesk
+
+    async def speak(self) -> None:
+        """Answer operators and Prometheus until this is cancelled.
+
+        An address that is taken is tried again: another process may be ending there.
+        """
+        log = structlog.get_logger("peerkey")
+        state = StateDirectory(self.settings.state)
+        told = ""
+        while True:
+            hands = Hands(reload=self.reload, desk=self.desk, tokens=self.door, state=state.path)
+            serve = serving(self.fleet, state.socket, hands=hands, kept=AlarmFile(state.alarms))
+            try:
+                async with serve as api, measured(self.fleet, self.settings.metrics):
+                    log.info("speaks for its machine", api=f"unix:{state.socket}")
+                    await self.door.keep_open(api)
+                    await asyncio.Event().wait()
+            except (PeerkeyError, RuntimeFault, OSError) as fault:
+                if str(fault) != told:
+                    told = str(fault)
+                    log.error("cannot speak for its machine", reason=told)  # noqa: TRY400 - an operator's matter
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def reload(self) -> tuple[str, ...]:
+        """Have everything read again; files of this machine's door that are faulty change nothing of all.
+
+        Every machine then looks at the files of its own door.
+        """
+        await asyncio.to_thread(self.door.check)
+        return await self.fleet.reload()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

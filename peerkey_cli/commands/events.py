@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from peerkey_cli.errors import Status, WrongUsage
-from peerkey_cli.options import Json, StateDir
+from peerkey_cli.options import Api, Json, StateDir, client
 
 
 def register(app: typer.Typer) -> None:
@@ -37,24 +37,31 @@ def verify(
     ] = None,
     json: Json = False,
     state_dir: StateDir = None,
+    api: Api = None,
 ) -> None:
-    """Check that no line of the audit log was changed, removed, inserted or moved. No system need run."""
+    """Check that no line of the audit log was changed, removed, inserted or moved. No system need run.
+
+    With --api the system that answers there reads its own.
+    """
     from peerkey.observe.audit_chain import Head
-    from peerkey_cli import layouts
+    from peerkey_cli import layouts, schemas
     from peerkey_cli.chain_verification import logs_of, verified
     from peerkey_cli.terminal import say, say_json
     from peerkey_cli.working import working
 
-    if file is not None and state_dir is not None:
-        message = "give either FILE or --state-dir"
+    if sum(each is not None for each in (file, state_dir, api)) > 1:
+        message = "give one of FILE, --state-dir and --api"
         raise WrongUsage(message)
     try:
         noted = None if head is None else Head.of_text(head)
     except ValueError as fault:
         message = f"--head {head}: {fault}"
         raise WrongUsage(message) from fault
-    with working("Verifying the audit log"):
-        document = verified(logs_of(file, state_dir), noted)
+    if api is not None:
+        document = client(None, api).get("events/verify", schemas.AuditVerified, head=head)
+    else:
+        with working("Verifying the audit log"):
+            document = verified(logs_of(file, state_dir), noted)
     if json:
         say_json(document)
     else:

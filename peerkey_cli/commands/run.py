@@ -119,14 +119,14 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
 
         asyncio.run(serve(plans, state, socket, scraped, copied, remote))
         return
-    if api is not None:
-        message = "--api: on a cluster the admin API is api.sock of the state directory of each machine"
+    if api is not None and remote is None:
+        message = "--api: on a cluster the Unix socket is api.sock of the state directory of each machine"
         raise WrongUsage(message)
     if detach and ray_address == "local":
         message = "--detach: a cluster that this command starts ends with it; name one with --ray-address"
         raise WrongUsage(message)
     from peerkey_cli.cluster import driver
-    from peerkey_cli.cluster.settings import ClusterSettings, RedisSettings
+    from peerkey_cli.cluster.settings import ApiSettings, ClusterSettings, RedisSettings
 
     settings = ClusterSettings(
         authority=plans()[0].authority,
@@ -143,6 +143,14 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
             ca_file=redis_ca and redis_ca.absolute(),
         ),
         metrics=scraped,
+        api=None
+        if remote is None
+        else ApiSettings(
+            address=remote.address,
+            certificate=remote.certificate.absolute(),
+            key=remote.key.absolute(),
+            tokens=remote.tokens.absolute(),
+        ),
         syslog=syslog,
         alone=ray_address == "local",
     )

@@ -8,7 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from actors.cluster.instruments import INSTRUMENTS, ClearStatistics, GetReadings, Instruments, Readings
+from actors.cluster.instruments import (
+    INSTRUMENTS,
+    ClearStatistics,
+    GetReadings,
+    HostProcess,
+    Instruments,
+    Readings,
+)
 from actors.crashes import CrashWatch
 from actors.journal import MemoryJournal
 from peerkey.observe.events import AlarmRaised, CsrFailed, StatisticsCleared
@@ -84,8 +91,7 @@ def test_an_alarm_that_every_machine_sees_is_recorded_by_one(machine: str, node:
 
 def instruments(journal: MemoryJournal) -> Instruments:
     return Instruments(
-        place="edge1:/state",
-        process="edge1:1",
+        process=HostProcess("edge1:/state", "edge1:1"),
         journal=journal,
         crashes=CrashWatch(journal, SystemClock()),
         retry_keys=lambda: None,

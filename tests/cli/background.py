@@ -15,11 +15,13 @@ import structlog
 
 from peerkey_cli.alarm_file import AlarmFile
 from peerkey_cli.api.remote import Remote, RemoteSettings
+from peerkey_cli.api.routes import Hands
 from peerkey_cli.api.server import serving
 from peerkey_cli.compose import composed
 from peerkey_cli.configuration_file import ConfigurationFile
 from peerkey_cli.custody import Custody
 from peerkey_cli.daemon import reloading
+from peerkey_cli.desk import LocalDesk
 from peerkey_cli.embedded import Running
 from peerkey_cli.plans import PlansReader
 from peerkey_cli.state import StateDirectory
@@ -60,13 +62,19 @@ def in_background(file: Path, state: Path, remote: RemoteSettings | None = None)
         door = None if remote is None else Remote(remote)
         async with (
             composed(plans, directory, plans_of=plans.of_text) as running,
+            LocalDesk(
+                Custody(lambda: plans.latest, running.keystore, directory), running.record, running.reload
+            ) as desk,
             serving(
                 running,
                 directory.socket,
                 remote=door,
-                reload=reloading(running, door),
-                custody=Custody(lambda: plans.latest, running.keystore, directory),
-                configuration=ConfigurationFile(plans),
+                hands=Hands(
+                    reload=reloading(running, door),
+                    desk=desk,
+                    configuration=ConfigurationFile(plans),
+                    state=directory.path,
+                ),
                 kept=AlarmFile(directory.alarms),
             ),
         ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,10 @@ _ALWAYS = Rate(burst=1_000_000, interval=timedelta(milliseconds=1))
 UNLIMITED = Allowances(requests=_ALWAYS, refusals=_ALWAYS, records=_ALWAYS)
 
 
+#: What every answer that is no holds.
+PROBLEM_KEYS = {"type", "title", "status", "detail", "error", "faults"}
+
+
 @dataclass
 class RemoteSystem:
     """The system, and one token of each role in a file of its own."""
@@ -47,6 +51,11 @@ class RemoteSystem:
     def token(self, role: str) -> str:
         """Return a token."""
         return self.files[role].read_text().strip()
+
+    def changes(self) -> list[str]:
+        """Return the types of the events that requests have caused, but for refusals."""
+        kinds = [entry.event.TYPE for entry in self.system.running.journal.recent()]
+        return [kind for kind in kinds if kind.startswith(("system.", "api.token", "configuration."))]
 
     def http(self, role: str | None = "write", **headers: str) -> httpx.Client:
         """Return a client with the token of a role, or with none."""
@@ -83,9 +92,12 @@ def certify_api(folder: Path, ca: TestCA, address: str = "127.0.0.1") -> None:
 
 @contextmanager
 def remote_system(
-    folder: Path, allowances: Allowances = UNLIMITED, routers: tuple[str, ...] = ("east", "west")
+    folder: Path,
+    allowances: Allowances = UNLIMITED,
+    routers: tuple[str, ...] = ("east", "west"),
+    more: Callable[[TwoRouters], Mapping[str, object]] = lambda _: {},
 ) -> Iterator[RemoteSystem]:
-    """Run these routers with their API at a free port while the block lasts."""
+    """Run these routers with their API at a free port while the block lasts; ``more`` is configured too."""
     made = two_routers(folder)
     certify_api(folder, made.ca)
     files = {}
@@ -96,5 +108,5 @@ def remote_system(
         files[role.value].write_bytes(token.reveal() + b"\n")
     address = ("127.0.0.1", free_port())
     settings = RemoteSettings(address, folder / "api.pem", folder / "api.key", folder / "tokens", allowances)
-    with in_background(made.write("both", *routers), folder / "state", settings) as system:
+    with in_background(made.write("both", *routers, **more(made)), folder / "state", settings) as system:
         yield RemoteSystem(made, system, settings, files)

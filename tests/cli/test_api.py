@@ -13,8 +13,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from peerkey_cli import probe
 from peerkey_cli.main import app
 from tests.cli.background import Background, in_background
+from tests.cli.remote_system import PROBLEM_KEYS
 from tests.cli.stored import files_of, found, stored_secrets
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
 from tests.support.hosts import wait_for
@@ -245,6 +247,35 @@ def test_the_api_describes_itself_and_says_that_it_is_well(keyed: Background) ->
     assert health["nodes"] == 2
 
 
+@pytest.mark.parametrize("question", ["health", "ready"])
+def test_a_probe_says_yes_where_a_system_runs_and_no_where_none_does(
+    keyed: Background, tmp_path: Path, capsys: pytest.CaptureFixture[str], question: str
+) -> None:
+    assert probe.main([question, "--state-dir", str(keyed.running.state.path)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert probe.main([question, "--state-dir", str(tmp_path), "--wait", "0.01"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_where_nobody_enters_over_tcp_there_are_no_tokens(keyed: Background) -> None:
+    with api(keyed) as http:
+        answers = [http.get("/v1/tokens"), http.delete("/v1/tokens/alice")]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert "no admin API over TCP" in answers[0].json()["detail"]
+
+
+def test_a_problem_is_one_of_rfc_9457(keyed: Background) -> None:
+    with api(keyed) as http:
+        answer = http.post("/v1/release-pin", json={"peer": "nobody"})
+
+    problem = answer.json()
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert (problem["type"], problem["title"], problem["status"]) == ("about:blank", "Not Found", 404)
+    assert problem["detail"] == problem["error"]
+    assert "there is no peer 'nobody'" in problem["detail"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"), [({"peer": 7}, 422), ({"pier": "west"}, 422), ({"peer": "x" * 10_000}, 422)]
 )
@@ -255,7 +286,7 @@ def test_a_malformed_request_is_answered_with_a_problem(
         answer = http.post("/v1/rekey", json=body)
 
     assert answer.status_code == status
-    assert set(answer.json()) == {"error", "faults"}
+    assert set(answer.json()) == PROBLEM_KEYS
     assert len(answer.content) < 2_000
 
 

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,8 +22,15 @@ from peerkey_cli.api.rates import Rate
 from peerkey_cli.api.remote import Remote
 from peerkey_cli.api.visitors import Allowances
 from tests.cli.commands import peerkey
-from tests.cli.remote_system import RemoteSystem, certify_api, remote_system
+from tests.cli.remote_system import PROBLEM_KEYS, RemoteSystem, certify_api, remote_system
 from tests.support.hosts import wait_for
+
+#: Routes that are asked with a method of their own and change nothing.
+ASKED = {("POST", "/v1/pki/verify")}
+ASKED_PATHS = {path for _, path in ASKED}
+#: What several of them take.
+BODY = {"peer": "west", "name": "base"}
+METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +133,7 @@ def test_without_a_token_that_is_known_nothing_is_told(
             answer = http.request(method, path, headers=headers)
             assert answer.status_code == 401
             assert answer.headers["WWW-Authenticate"] == challenge
-            assert set(answer.json()) == {"error", "faults"}
+            assert set(answer.json()) == PROBLEM_KEYS
 
 
 def test_two_tokens_in_one_request_are_none(remote: RemoteSystem) -> None:
@@ -140,26 +148,33 @@ def test_two_tokens_in_one_request_are_none(remote: RemoteSystem) -> None:
 
 
 def test_a_token_that_may_read_changes_nothing(remote: RemoteSystem) -> None:
-    before = state_of(remote)
+    """Walk every path of the description, with every method, as it is and as it may be written otherwise."""
+    before, events = snapshot(remote), len(remote.changes())
     with remote.http("read") as http:
-        described = http.get("/v1/openapi.json").json()
-        seen = 0
-        for path, operations in described["paths"].items():
-            real = path.replace("{router}", "east").replace("{node}", "node0")
-            for method in operations:
-                if method == "get" and not path.endswith("certificate-request"):
-                    continue
-                for prefix in ("", "/api"):
-                    answer = http.request(method, prefix + real, json={})
-                    assert (path, method, answer.status_code) == (path, method, 403)
-                    assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]
-                seen += 1
-        for method in ("PATCH", "DELETE", "TRACE", "ODD"):
-            assert http.request(method, "/v1/peers").status_code == 403
-        assert http.get("/v1/peers").status_code == 200
+        paths = http.get("/v1/openapi.json").json()["paths"]
+        assert len(paths) > 30
+        for path in paths:
+            if path == "/v1/events/stream":
+                continue
+            real = path.format(router="east", node="node0", name="writeer")
+            for method in METHODS:
+                answer = http.request(method, real, json=BODY)
+                reads = method == "GET" and not path.endswith("certificate-request")
+                if reads or (method, real) in ASKED:
+                    assert answer.status_code in {200, 404, 405, 422}, (method, real)
+                else:
+                    assert answer.status_code == 403, (method, real)
+            if real in ASKED_PATHS:
+                continue
+            written = f"/api{real}/".replace("-", "%2D").replace("v1", "%761")
+            assert http.post(written, json=BODY).status_code == 403, written
+        for method in ("TRACE", "PROPFIND", "get", "POST "):
+            assert http.request(method.strip(), "/v1/rekey").status_code in {403, 405}
+        for method in ("HEAD", "OPTIONS"):
+            assert http.request(method, "/v1/rekey").status_code == 405
 
-    assert seen >= 20
-    assert state_of(remote) == before
+    assert snapshot(remote) == before
+    assert len(remote.changes()) == events
 
 
 def test_a_refused_login_is_recorded_without_its_token(remote: RemoteSystem) -> None:
@@ -175,7 +190,11 @@ def test_a_refused_login_is_recorded_without_its_token(remote: RemoteSystem) -> 
     assert {("unknown token", ""), ("no token", ""), ("role", "reader")} <= told
     assert {entry.event.detail()["source"] for entry in recorded} == {"127.0.0.1"}
     log = remote.system.running.state.journal.read_text()
-    assert "api.login_refused" in log
+    lines = [json.loads(line) for line in log.splitlines() if "api.login_refused" in line]
+    assert {line["permitted"] for line in lines} == {False}
+    with remote.http("read") as http:
+        told_again = http.get("/v1/events", params={"type": "api.login_refused"}).json()["events"]
+    assert {event["permitted"] for event in told_again} == {False}
     for secret in ("a-wrong-one", remote.token("read"), remote.token("write")):
         assert secret not in log
 
@@ -212,7 +231,7 @@ def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Path) 
 
     assert statuses == [200] * 5 + [429]
     assert 1 <= int(late.headers["Retry-After"]) <= 100
-    assert set(late.json()) == {"error", "faults"}
+    assert set(late.json()) == PROBLEM_KEYS
     assert other.status_code == 200
 
 
@@ -237,14 +256,16 @@ def test_a_request_for_another_system_is_refused(remote: RemoteSystem, host: str
 def test_every_answer_keeps_browsers_out(remote: RemoteSystem) -> None:
     origin = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     with remote.http("write") as http, remote.http(None) as stranger:
-        answers = [
+        from_a_page = [
             http.get("/v1/health", headers=origin),
-            http.get("/v1/none", headers=origin),
+            http.post("/v1/rekey", headers={**origin, "Content-Type": "text/plain"}, content=b"{}"),
             http.options("/v1/rekey", headers=origin),
             stranger.options("/v1/rekey", headers=origin),
         ]
+        others = [http.get("/v1/health"), http.get("/v1/none"), stranger.get("/v1/health")]
 
-    for answer in answers:
+    assert {answer.status_code for answer in from_a_page} == {403}
+    for answer in from_a_page + others:
         for name, value in SECURITY_HEADERS:
             assert answer.headers[name.decode()] == value.decode()
         assert "Strict-Transport-Security" in answer.headers
@@ -279,7 +300,7 @@ def test_what_is_not_there_is_not_found(remote: RemoteSystem, method: str, path:
 
     assert answer.status_code == status
     if status != 200 and method != "HEAD":
-        assert set(answer.json()) == {"error", "faults"}
+        assert set(answer.json()) == PROBLEM_KEYS
 
 
 @pytest.mark.parametrize(
@@ -294,7 +315,7 @@ def test_what_is_no_request_is_refused(remote: RemoteSystem, body: bytes) -> Non
         answer = http.post("/v1/release-pin", content=body, headers={"Content-Type": "application/json"})
 
     assert answer.status_code in {400, 404, 422}
-    assert set(answer.json()) == {"error", "faults"}
+    assert set(answer.json()) == PROBLEM_KEYS
     assert len(answer.content) < 2_000
 
 
@@ -429,14 +450,17 @@ def is_answered(remote: RemoteSystem) -> bool:
         return False
 
 
-def state_of(remote: RemoteSystem) -> dict[str, bytes]:
-    """Return every file of keys and certificates."""
-    return {
+def snapshot(remote: RemoteSystem) -> dict[str, Any]:
+    """Return every file that a request could change, and what keys are in use."""
+    folder = remote.routers.folder
+    files = {
         str(path): path.read_bytes()
-        for pattern in ("*.key", "*.pem", "*.yaml", "state/pki/**/*")
-        for path in remote.routers.folder.glob(pattern)
+        for pattern in ("*", "state/pki/**/*")
+        for path in folder.glob(pattern)
         if path.is_file()
     }
+    shown = json.loads(peerkey("show", "peers", "security", "--json", "--state-dir", folder / "state").stdout)
+    return {**files, "keys": [each["key_index"] for each in shown["peers"]]}
 
 
 def head(remote: RemoteSystem, method: str, path: str, *more: str) -> bytes:

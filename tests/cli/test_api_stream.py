@@ -15,7 +15,7 @@ from peerkey.observe.events import CsrFailed
 from peerkey_cli.api import stream
 from peerkey_cli.api.stream import EventFeed
 from peerkey_cli.embedded import Running
-from tests.cli.remote_system import RemoteSystem, remote_system
+from tests.cli.remote_system import PROBLEM_KEYS, RemoteSystem, remote_system
 from tests.support.hosts import wait_for
 
 
@@ -111,7 +111,7 @@ def test_streams_are_counted_and_given_back(remote: RemoteSystem) -> None:
         wait_for(lambda: again(http), 30)
     assert one_more.status_code == 503
     assert one_more.headers["Retry-After"] == "10"
-    assert set(one_more.json()) == {"error", "faults"}
+    assert set(one_more.json()) == PROBLEM_KEYS
 
 
 def test_a_system_that_stops_does_not_wait_for_its_listeners(

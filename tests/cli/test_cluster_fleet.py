@@ -6,17 +6,19 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
 import pytest
 
 from actors.cluster.foretelling import Foretell, unpacked_untrusted
-from actors.cluster.instruments import INSTRUMENTS, Readings
+from actors.cluster.instruments import INSTRUMENTS, Counted, Readings
 from actors.cluster.messages import GetPlacement, HostPlace, PlacementStatus
 from actors.crl.status import RevocationStatus
 from actors.journal import Entry, MemoryJournal
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from metrics.catalogue import CSRS
 from peerkey.config.reload_plan import Deployment, RestartNeeded, foretell
 from peerkey.errors import Unavailable
 from peerkey.observe.alarm_history import alarm_id
@@ -26,6 +28,7 @@ from peerkey.observe.shelving import Shelving
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api.routes import application
 from peerkey_cli.cluster.fleet import ClusterFleet
+from peerkey_cli.cluster.kept_totals import KeptTotals
 from runtime.clock import SystemClock
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault, Undeliverable
@@ -137,6 +140,29 @@ def test_what_is_shelved_on_another_machine_is_shelved_here_and_counted_all_the_
     assert fleet.shelf.every() == (shelving,)
     ((node, alarm),) = ((each.node, alarm) for each in measured.noticing for alarm in each.alarms)
     assert measured.shelved == {alarm_id(node, alarm)}
+
+
+def test_who_takes_over_for_a_machine_goes_on_with_its_counters(tmp_path: Path) -> None:
+    def tell(process: str, value: float) -> dict[str, object]:
+        host = HostPlace("edge-0", "edge", 1, 1, 0, answers=True, since_seconds=1, nodes=0, complete=True)
+        counted = (Counted(CSRS.name, ("hub/node0", "success"), value),)
+        return {
+            on_host(CONTROL, COORDINATOR): replace(PLACED, hosts=(host,)),
+            on_host("edge-0", INSTRUMENTS): Readings("here", process, (), counted),
+            AUTHORITY: RevocationStatus(),
+        }
+
+    def told(process: str, value: float) -> float:
+        kept = KeptTotals(tmp_path / "totals.json")
+        fleet = ClusterFleet(
+            cast("Any", FakeActors(tell(process, value))), cast("Any", None), MEMORY, "here", kept
+        )
+        tally = asyncio.run(fleet.measured()).tally
+        return tally.get(CSRS, {}).get(("hub/node0", "success"), 0)
+
+    assert [told("edge:1", 5), told("edge:2", 0), told("edge:2", 1), told("edge:2", 1)] == [5, 5, 6, 6]
+    (tmp_path / "totals.json").write_bytes(b"torn")
+    assert told("edge:2", 1) == 1
 
 
 def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:

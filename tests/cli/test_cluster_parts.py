@@ -114,21 +114,21 @@ class Told:
         return True
 
 
+class Silent:
+    """Speaks for its machine, and has nothing to say."""
+
+    async def speak(self) -> None:
+        await asyncio.Event().wait()
+
+
 def test_a_disk_that_refuses_the_seat_for_a_while_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seat, told = Seat(tmp_path / "missing" / "lock", "east-0"), Told()
     monkeypatch.setattr(worker, "LOOK_EVERY", 0.01)
 
-    async def speak(*_: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(worker, "_speak", speak)
-
     async def scenario() -> None:
-        taking = asyncio.create_task(
-            worker.take_seat(seat, cast("Any", told), cast("Any", None), settings(tmp_path))
-        )
+        taking = asyncio.create_task(worker.take_seat(seat, cast("Any", told), cast("Any", Silent())))
         await asyncio.sleep(0.05)
         (tmp_path / "missing").mkdir()
         async with asyncio.timeout(30):
@@ -191,7 +191,7 @@ def test_each_process_of_a_host_has_a_greater_number(tmp_path: Path) -> None:
         (["--redis", "127.0.0.1:6379"], "--redis: these go with --runtime ray"),
         (["--detach"], "--detach: these go with --runtime ray"),
         (["--runtime", "ray", "--detach"], "a cluster that this command starts ends with it"),
-        (["--runtime", "ray", "--api", "unix:/tmp/x"], "on a cluster the admin API is api.sock"),
+        (["--runtime", "ray", "--api", "unix:/tmp/x"], "on a cluster the Unix socket is api.sock"),
         (["--runtime", "ray", "--ray-address", "nonsense"], "is no address of a cluster"),
         (["--runtime", "ray", "--ray-address", "127.0.0.1:9"], "no cluster at 127.0.0.1:9"),
         (["--runtime", "ray", "--redis", "redis://:word@127.0.0.1"], "password in it"),

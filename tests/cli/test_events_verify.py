@@ -154,7 +154,7 @@ def test_a_log_can_be_verified_while_it_is_being_written(tmp_path: Path) -> None
     ("words", "status", "text"),
     [
         (("--state-dir", "{}"), 1, "there is no audit log"),
-        (("{}/events.jsonl", "--state-dir", "{}"), 2, "give either FILE or --state-dir"),
+        (("{}/events.jsonl", "--state-dir", "{}"), 2, "give one of FILE, --state-dir and --api"),
         (("--head", "7"), 2, "a head is SEQUENCE:HASH"),
     ],
 )

@@ -11,25 +11,33 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import psutil
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from peerkey.protocol.suites.algorithm import Algorithm
+from peerkey.testing.ca import TestCA
+from peerkey_cli.api.roles import Role
+from peerkey_cli.api.tokens import add_token
 from peerkey_cli.demo.authority import DemoAuthority, lay_out
 from peerkey_cli.demo.pair_facts import keys_in_use, paths_in_service
 from peerkey_cli.schemas import PeersSecurity
 from runtime.backends.ray.settings import SETTINGS
 from tests.cli.commands import document, peerkey
+from tests.cli.remote_system import certify_api
 from tests.support.nginx import free_port
 from tests.support.redis_server import Redis, redis_server
 
@@ -39,6 +47,8 @@ pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(300)]
 #: Whatever has to happen happens within so many seconds, on a machine that is busy with other things.
 SOON: Final = 90.0
 ON_CLUSTER: Final = ("router1/node0", "router2/node0", "router3/node0")
+#: The counter of peers that were accepted or refused, which is of the machine.
+AUTHENTICATIONS: Final = "peerkey_peer_authentications_total"
 OUTSIDE: Final = "router4/node0"
 
 
@@ -54,6 +64,8 @@ class World:
     environment: dict[str, str]
     #: Where the machine answers Prometheus.
     metrics: str
+    #: Where it answers clients over TCP, in the words of a command line.
+    api: str
 
     @property
     def state(self) -> Path:
@@ -63,7 +75,9 @@ class World:
     def command(self, *more: str, nodes: tuple[str, ...] = ON_CLUSTER) -> list[str]:
         words = [sys.executable, "-m", "peerkey_cli.main", "run", str(self.authority.file)]
         words += ["--runtime", "ray", "--ray-address", self.address, "--state-dir", str(self.state)]
-        words += ["--redis", f"unix://{self.redis.socket}", "--metrics", self.metrics]
+        words += ["--redis", f"unix://{self.redis.socket}", "--metrics", self.metrics, "--api", self.api]
+        for option, file in (("certificate", "api.pem"), ("key", "api.key"), ("tokens", "tokens")):
+            words += [f"--api-{option}", str(self.folder / file)]
         return [*words, *(word for node in nodes for word in ("--node", node)), *more]
 
     def run(self, *more: str, nodes: tuple[str, ...] = ON_CLUSTER) -> subprocess.CompletedProcess[str]:
@@ -77,19 +91,41 @@ class World:
             env=self.environment,
         )
 
+    def token(self, name: str, role: Role) -> str:
+        """Make a token; it counts once the machine has read it."""
+        return add_token(self.folder / "tokens", name, role, datetime.now(UTC)).reveal().decode()
+
+    def http(self, token: str) -> httpx.Client:
+        """Return a client with a token."""
+        context = ssl.create_default_context(cafile=self.folder / "api-ca.pem")
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=self.api, verify=context, headers=headers, trust_env=False, timeout=SOON)
+
     def show(self, *words: str) -> Any:  # noqa: ANN401 - JSON
         return document("show", *words, "--state-dir", self.state)
+
+    def get(self, resource: str) -> Any:  # noqa: ANN401 - JSON
+        """Ask at the Unix socket."""
+        transport = httpx.HTTPTransport(uds=str(self.state / "api.sock"))
+        with httpx.Client(transport=transport, base_url="http://peerkey", timeout=SOON) as http:
+            return http.get(f"/v1/{resource}").json()
 
     def series(self) -> frozenset[str]:
         """Return the gauges of the page that the machine shows to Prometheus; no series is there twice.
 
-        Counters begin anew where the host that speaks for the machine is the one that died.
+        Those that count what a process does begin anew with it.
         """
         page = httpx.get(f"http://{self.metrics}/metrics", timeout=SOON).text
         lines = [line.rpartition(" ")[0] for line in page.splitlines() if line and not line.startswith("#")]
         assert len(lines) == len(set(lines))
         passing = ("peerkey_alarms", "peerkey_actors")
         return frozenset(line for line in lines if "_total" not in line and not line.startswith(passing))
+
+    def authentications(self) -> float:
+        """Return how often peers were authenticated on this machine, as Prometheus is told."""
+        page = httpx.get(f"http://{self.metrics}/metrics", timeout=SOON).text
+        counted = [line.split() for line in page.splitlines() if line.startswith(AUTHENTICATIONS)]
+        return sum(float(words[-1]) for words in counted)
 
     def keyed(self, peerings: int) -> dict[frozenset[str], str]:
         """Return the keys in use within the cluster, once there are so many and all paths serve."""
@@ -119,8 +155,11 @@ def world() -> Iterator[World]:
             head = subprocess.Popen(words, stdout=log, stderr=log, env=environment, start_new_session=True)
         try:
             until(lambda: listens(port), "Ray's head listens")
-            metrics = f"127.0.0.1:{free_port()}"
-            yield World(authority, redis, f"127.0.0.1:{port}", folder, environment, metrics)
+            metrics, api = f"127.0.0.1:{free_port()}", f"https://127.0.0.1:{free_port()}"
+            ca = TestCA(now=datetime.now(UTC).replace(microsecond=0))
+            certify_api(folder, ca)
+            (folder / "api-ca.pem").write_bytes(ca.root.certificate.public_bytes(Encoding.PEM))
+            yield World(authority, redis, f"127.0.0.1:{port}", folder, environment, metrics, api)
         finally:
             whole = [*psutil.Process(head.pid).children(recursive=True), psutil.Process(head.pid)]
             head.terminate()
@@ -202,9 +241,12 @@ def test_a_faulty_configuration_changes_nothing_and_every_fault_is_told(fleet: W
 def test_a_host_that_is_killed_comes_back_with_its_keys(fleet: World) -> None:
     keys = fleet.keyed(3)
     series = fleet.series()
-    host = max(fleet.show("hosts")["hosts"], key=lambda each: each["nodes"])
+    counted = fleet.authentications()
+    # The one that speaks for the machine: another takes its seat.
+    speaker = number_of(fleet.get("health"))
+    host = next(each for each in fleet.show("hosts")["hosts"] if number_of(each) == speaker)
 
-    os.kill(int(host["process"].rpartition(":")[2]), signal.SIGKILL)
+    os.kill(speaker, signal.SIGKILL)
 
     def back() -> bool:
         hosts = fleet.show("hosts")
@@ -214,8 +256,72 @@ def test_a_host_that_is_killed_comes_back_with_its_keys(fleet: World) -> None:
     until(back, "Ray has started it again")
     assert fleet.keyed(3) == keys
     until(lambda: fleet.series() >= series, "Prometheus is told the same series again")
+    assert number_of(fleet.get("health")) != speaker
+    assert fleet.authentications() >= counted > 0
     events = document("show", "events", "--type", "key.accepted", "--state-dir", fleet.state)["events"]
     assert len(events) <= 2 * 6, "each of six peerings was keyed once, and each end told it once"
+
+
+def test_the_outer_door_opens_once_its_files_are_there_and_follows_its_tokens(fleet: World) -> None:
+    alarms = {each["message"] for each in fleet.show("alarms")["alarms"]}
+    assert any("the admin API over TCP is shut on edge" in each and "tokens" in each for each in alarms)
+
+    write, read = fleet.token("alice", Role.WRITE), fleet.token("prometheus", Role.READ)
+    with fleet.http(write) as writer, fleet.http(read) as reader:
+        until(lambda: answers(writer), "the door is open")
+        until(lambda: not fleet.show("alarms")["alarms"], "nothing is wrong any more")
+        assert {each["node"] for each in reader.get("/v1/peers").json()["peers"]} == set(ON_CLUSTER)
+        assert reader.post("/v1/rekey", json={}).status_code == 403
+        assert reader.get("/v1/ready").json()["nodes"] == len(ON_CLUSTER)
+        assert {each["name"] for each in reader.get("/v1/tokens").json()["tokens"]} == {"alice", "prometheus"}
+        assert writer.delete("/v1/tokens/prometheus").status_code == 200
+        assert reader.get("/v1/peers").status_code == 401
+        late = fleet.token("late", Role.READ)
+        assert writer.post("/v1/reload").status_code == 200
+        with fleet.http(late) as other:
+            until(lambda: answers(other), "the new token counts")
+    events = document("show", "events", "--type", "api", "--state-dir", fleet.state)["events"]
+    assert {(each["type"], each["permitted"]) for each in events} == {
+        ("api.login_refused", False),
+        ("api.token_revoked", True),
+    }
+
+
+def test_keys_of_a_node_are_made_where_it_runs_whoever_is_asked(fleet: World) -> None:
+    token = fleet.token("keys", Role.WRITE)
+    assert peerkey("reload", "--state-dir", fleet.state).exit_code == 0
+    brought = ec.generate_private_key(ec.SECP256R1())
+    pem = brought.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with fleet.http(token) as http:
+        until(lambda: answers(http), "the token counts")
+        for node in ON_CLUSTER:
+            router, _, name = node.partition("/")
+            base = f"/v1/router/{router}/node/{name}"
+            made = http.post(f"{base}/private-key", json={"name": "next"})
+            assert (made.status_code, made.json()["node"]) == (201, node), made.text
+            (file,) = (fleet.state / "pki" / made.json()["node_uuid"]).glob("next.key")
+            assert file.stat().st_mode & 0o777 == 0o600
+            assert http.post(f"{base}/private-key", json={"name": "next"}).status_code == 409
+            taken = http.put(f"{base}/private-key", json={"name": "brought", "private_key": pem})
+            assert taken.status_code == 200
+            assert (
+                "BEGIN CERTIFICATE REQUEST" in http.post(f"{base}/certificate-request", json={}).json()["csr"]
+            )
+            assert http.get(f"{base}/certificate").json()["configured"] is True
+            assert http.get(f"{base}/trusted-ca-certificate").json()["node"] == node
+            assert http.delete(f"{base}/private-key", params={"name": "next"}).status_code == 200
+        assert http.get("/v1/router/router9/node/node0/private-key").status_code == 404
+        assert http.get("/v1/private-key").status_code == 404
+        assert http.get("/v1/router/router1/node/node0/enrollment").status_code == 404
+        whole = http.get("/v1/events/verify").json()
+    assert whole["valid"] is True
+    assert {log["file"].split("/")[-2] for log in whole["logs"]} >= {"control"}
+    kinds = {each["type"] for each in fleet.show("events", "--type", "system")["events"]}
+    assert {"system.create_private_key", "system.import_private_key", "system.generate_csr"} <= kinds
+    secret = pem.splitlines()[1]
+    logs = [path for path in fleet.folder.rglob("*") if path.suffix in {".log", ".err", ".out", ".jsonl"}]
+    assert len(logs) > 3
+    assert [path for path in logs if path.is_file() and secret in path.read_text(errors="replace")] == []
 
 
 def test_other_settings_are_refused_while_the_fleet_runs(fleet: World) -> None:
@@ -267,6 +373,17 @@ def attached(world: World) -> Iterator[subprocess.Popen[bytes]]:
         if driver.poll() is None:
             driver.kill()
         driver.wait(SOON)
+
+
+def number_of(process: dict[str, Any]) -> int:
+    """Return what the operating system calls a process by."""
+    return int(process["process"].rpartition(":")[2])
+
+
+def answers(http: httpx.Client) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return http.get("/v1/health").status_code == 200
+    return False
 
 
 def is_host(process: psutil.Process, world: World) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from actors.cluster.instruments import INSTRUMENTS, MAX_CRASHES, GetReadings, Instruments
+from actors.cluster.instruments import INSTRUMENTS, MAX_CRASHES, GetReadings, HostProcess, Instruments
 from actors.crashes import LOOP_CRASHES, ActorAlarms, CrashWatch
 from actors.journal import MemoryJournal
 from peerkey.observe.own_alarms import audit_log_unwritable
@@ -35,8 +35,7 @@ def test_a_host_tells_what_is_shelved_and_what_is_wrong_with_itself() -> None:
             crashes = CrashWatch(journal, system.clock)
             system.spawn(
                 lambda: Instruments(
-                    place="here",
-                    process="one:1",
+                    process=HostProcess("here", "one:1"),
                     journal=journal,
                     crashes=crashes,
                     own=lambda: (own,),
@@ -61,7 +60,11 @@ def test_a_host_where_everything_crashes_still_tells_of_it() -> None:
                 for _ in range(LOOP_CRASHES):
                     crashes.observe(crash(NAME.format(number // 10, number % 10)))
             system.spawn(
-                lambda: Instruments(place="here", process="one:1", journal=MemoryJournal(), crashes=crashes),
+                lambda: Instruments(
+                    process=HostProcess("here", "one:1"),
+                    journal=MemoryJournal(),
+                    crashes=crashes,
+                ),
                 INSTRUMENTS,
             )
             readings = await system.ref(INSTRUMENTS).ask(GetReadings(), timedelta(seconds=30))

@@ -1,0 +1,58 @@
+"""What a machine has counted, in a file of its state directory: who takes the seat next goes on from there.
+
+It is written before Prometheus is told, so that no number is ever told that a successor does not know, and
+only one process writes it: the one that holds the seat. A file that cannot be read means that counting begins
+anew, which Prometheus takes for a reset and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from actors.cluster.totals import Totals
+from actors.whole_files import write_whole
+from peerkey_cli.files import read_bounded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: A thousand hosts with a hundred series each.
+MAXIMUM_BYTES: Final = 16 * 1024 * 1024
+
+_log = structlog.get_logger("metrics")
+
+
+class KeptTotals:
+    """See the module. Everything here blocks."""
+
+    def __init__(self, path: Path) -> None:
+        """Keep them in ``path``."""
+        self._path = path
+        self._written: bytes | None = None
+        self._told = ""
+
+    def load(self) -> Totals:
+        """Return what was kept, or nothing where that cannot be read."""
+        try:
+            self._written = read_bounded(self._path, MAXIMUM_BYTES)
+            return Totals.read(self._written)
+        except FileNotFoundError:
+            return Totals()
+        except (OSError, ValueError) as fault:
+            _log.warning("counters begin anew", file=str(self._path), reason=str(fault))
+            return Totals()
+
+    def keep(self, written: bytes) -> None:
+        """Keep what :meth:`Totals.written` has returned; tell of a disk that refuses."""
+        if written == self._written:
+            return
+        try:
+            write_whole(self._path, (written,), 0o600)
+        except OSError as fault:
+            if str(fault) != self._told:
+                self._told = str(fault)
+                _log.warning("counters are not kept", file=str(self._path), reason=fault.strerror)
+            return
+        self._written, self._told = written, ""
