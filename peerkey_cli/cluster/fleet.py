@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from actors.cluster.messages import HostsDrained, HostStatus, NodePlace, PlacementStatus
     from actors.journal import Entry, FileJournal
     from peerkey.config.reload_plan import Foretold, RestartNeeded
+    from peerkey.observe.alarms import Alarm
     from peerkey.observe.condensing import Noticing
     from peerkey.observe.events import AlarmUnshelved, Event
     from peerkey_cli.cluster.kept_totals import KeptTotals
