@@ -95,7 +95,7 @@ def application(
     )
     renderer = Renderer(workers.documents)
     app.include_router(_shows(fleet, renderer), prefix="/v1", tags=["shows"])
-    app.include_router(alarm_shows(fleet, times), prefix="/v1", tags=["shows"])
+    app.include_router(alarm_shows(fleet, times, renderer), prefix="/v1", tags=["shows"])
     app.include_router(alarm_acts(fleet, times), prefix="/v1", tags=["acts"])
     app.include_router(_shows_processes(fleet, renderer), prefix="/v1", tags=["shows"])
     app.include_router(_streams(feed or EventFeed(fleet)), prefix="/v1", tags=["shows"])

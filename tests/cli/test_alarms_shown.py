@@ -213,10 +213,13 @@ def test_times_and_the_shelf_outlast_a_restart_and_nothing_is_raised_twice(tmp_p
         (shelving,) = document("show", "alarms", "--shelved", "--state-dir", state)["shelvings"]
         (again,) = shelving["alarms"]
         raised = document("show", "events", "--type", "alarm.raised", "--state-dir", state)["events"]
+        one = document("show", "alarms", "id", alarm["id"], "--state-dir", state)
 
     assert (again["id"], again["time"], again["times"]) == (alarm["id"], alarm["time"], 1)
     assert shelving["reason"] == "known"
     assert len(raised) == 1
+    # Of the process before, from the log.
+    assert [event["type"] for event in one["events"]][:2] == ["alarm.raised", "alarm.shelved"]
 
 
 def test_a_node_with_a_wrong_clock_has_one_alarm_that_says_so_and_what_to_do(tmp_path: Path) -> None:
