@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
-from fastapi import APIRouter, FastAPI, Header, Query, Request, Response, Security
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response, Security
 from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator
 
@@ -91,7 +91,7 @@ def application(
         redoc_url=None,
         # A redirection would send a client, and its token, to wherever its own request says.
         redirect_slashes=False,
-        dependencies=[Security(_BEARER)],
+        dependencies=[Security(_BEARER), Depends(_each_once)],
     )
     renderer = Renderer(workers.documents)
     app.include_router(_shows(fleet, renderer), prefix="/v1", tags=["shows"])
@@ -110,6 +110,16 @@ def application(
 _BEARER: Final = HTTPBearer(
     scheme_name="token", description="Over TCP, from `peerkey create api-token`.", auto_error=False
 )
+
+
+async def _each_once(request: Request) -> None:
+    """Refuse a parameter that is given twice: nobody can tell which of the two counts.
+
+    :raises Denied: there is one.
+    """
+    given = [name for name, _ in request.query_params.multi_items()]
+    if len(given) != len(set(given)):
+        raise Denied(422, "a parameter is given twice")
 
 
 def _shows(fleet: Fleet, renderer: Renderer) -> APIRouter:

@@ -175,6 +175,14 @@ def test_what_cannot_be_is_refused_in_one_line(lonely: Lonely, words: list[str],
     assert (done.exit_code, len(done.stderr.splitlines()), done.stdout) == (status, 1, "")
 
 
+def test_a_parameter_that_is_given_twice_is_refused(lonely: Lonely) -> None:
+    transport = httpx.HTTPTransport(uds=str(lonely.system.running.state.socket))
+    with httpx.Client(transport=transport, base_url="http://peerkey", timeout=30) as http:
+        answer = http.get("/v1/alarms?type=clock&type=node")
+
+    assert (answer.status_code, answer.json()["error"]) == (422, "a parameter is given twice")
+
+
 def test_events_are_followed_from_before_on_and_none_is_told_twice(lonely: Lonely) -> None:
     client = Client(lonely.system.running.state.socket)
     query = EventQuery(kind="alarm")
