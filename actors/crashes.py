@@ -115,7 +115,9 @@ class CrashWatch:
                 found.setdefault(node, []).append(actor_failed(node, name, record.error))
             elif record.looping(now) and record.error == StoreUnavailable.__name__:
                 # Every write that fails ends its actor: what is wrong is not the actor.
-                found.setdefault(node, []).append(store_failing(node, "it cannot be read or written"))
+                found.setdefault(node, []).append(
+                    store_failing(node, "actors crash again and again without it")
+                )
             elif record.looping(now):
                 found.setdefault(node, []).append(actor_crashing(node, name, record.error))
         return tuple(ActorAlarms(node, tuple(alarms)) for node, alarms in sorted(found.items()))

@@ -34,7 +34,7 @@ def explained(document: schemas.AlarmExplained, colours: bool) -> list[str]:
         ("Node", alarm.node),
         ("Type", alarm.type),
         ("Present", alarm.present),
-        ("Raised", f"{len(times)} times within a day: {', '.join(times[-_SHOWN_TIMES:])}"),
+        ("Raised", f"{_often(len(times))} within a day: {', '.join(times[-_SHOWN_TIMES:])}"),
         ("Shelved", "no" if shelving is None else _shelved(shelving)),
         ("Documentation", document.page),
     )
@@ -76,6 +76,10 @@ def shelvings(document: schemas.Shelvings, colours: bool) -> list[str]:
         lines += ["", *block(f"Shelved: {title}", fields, colours=colours)]
         lines += [printable(f" {alarm.id} {alarm.severity} {alarm.message}") for alarm in each.alarms]
     return lines if document.shelvings else [*lines, "", " Nothing is shelved."]
+
+
+def _often(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"
 
 
 def _shelved(shelving: schemas.Shelving) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from actors.names import AUTHORITY
 from peerkey.errors import Unavailable
 from peerkey.observe.alarm_history import AlarmHistory, Cleared, Raised, Standing
 from peerkey.observe.events import AlarmCleared, AlarmRaised, AlarmUnshelved
@@ -80,7 +81,7 @@ class AlarmTimes:
             for change in changes:
                 tell(change.standing.node, _told(change))
             for each in ended:
-                node = each.node or each.alarm.rpartition(":")[0]
+                node = each.node or each.alarm.rpartition(":")[0] or AUTHORITY
                 tell(node, AlarmUnshelved(each.alarm, each.kind, each.node, ""))
         return self._history.standing
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from peerkey.errors import PeerkeyError
@@ -170,7 +171,7 @@ class Shelf:
         :raises ValueError: it is none.
         """
         try:
-            return cls(_read(each) for each in document)
+            return cls(islice(map(_read, document), 2 * MOST))
         except (KeyError, TypeError, AttributeError) as fault:
             message = f"it is no shelf of alarms: {type(fault).__name__}"
             raise ValueError(message) from fault

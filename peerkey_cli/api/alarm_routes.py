@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
+from actors.journal import REMEMBERED_EVENTS
 from actors.names import AUTHORITY
 from peerkey.observe.alarm_kinds import ALARM_KINDS
 from peerkey.observe.events import AlarmShelved, AlarmUnshelved
@@ -19,7 +20,9 @@ from peerkey_cli import alarm_documents, documents, schemas
 from peerkey_cli.alarm_documents import Filter
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api.problems import problems
+from peerkey_cli.api.rendering import Renderer
 from peerkey_cli.errors import NotFound, Refused
+from peerkey_cli.event_log import EventQuery, page
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,7 +36,7 @@ _Category: TypeAlias = Literal["peer", "system", "platform"] | None
 _LOCAL: Final = "local"
 
 
-def alarm_shows(fleet: Fleet, times: AlarmTimes) -> APIRouter:
+def alarm_shows(fleet: Fleet, times: AlarmTimes, renderer: Renderer) -> APIRouter:
     """Return the resources that show alarms."""
     router = APIRouter(responses=problems())
 
@@ -65,18 +68,28 @@ def alarm_shows(fleet: Fleet, times: AlarmTimes) -> APIRouter:
         wanted = Filter(severity, category, kind, node, source)
         return alarm_documents.cleared_alarms(times.cleared, wanted, now)
 
-    @router.get("/alarms/explained", responses=problems(404))
+    @router.get("/alarms/explained", response_model=schemas.AlarmExplained, responses=problems(404))
     async def explained(
         name: Annotated[str, Query(alias="id", max_length=schemas.MAXIMUM_NAME_CHARACTERS)],
-    ) -> schemas.AlarmExplained:
+    ) -> Response:
         """Return one alarm that is there, with what it means, what to do, and what happened around it."""
         now = await _look(fleet, times)
-        for each in times.standing:
-            if each.id == name:
-                events = documents.events(await fleet.events(), now).events
-                return alarm_documents.explained(each, times.shelving(each, now), events, now)
-        message = f"there is no alarm {name!r} now; `peerkey show alarms` lists them"
-        raise NotFound(message)
+        standing = next((each for each in times.standing if each.id == name), None)
+        if standing is None:
+            message = f"there is no alarm {name!r} now; `peerkey show alarms` lists them"
+            raise NotFound(message)
+        shelving, logs = times.shelving(standing, now), fleet.logs()
+        remembered = () if logs else await fleet.events()
+
+        def document() -> schemas.AlarmExplained:
+            latest = (
+                page(logs, EventQuery(), now, limit=REMEMBERED_EVENTS)
+                if logs
+                else documents.events(remembered, now)
+            )
+            return alarm_documents.explained(standing, shelving, latest.events, now)
+
+        return await renderer.rendered(document)
 
     @router.get("/alarms/shelvings")
     async def shelvings() -> schemas.Shelvings:

@@ -11,7 +11,7 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
-from fastapi import APIRouter, FastAPI, Header, Query, Request, Response, Security
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response, Security
 from fastapi.security import HTTPBearer
 
 from actors.journal import REMEMBERED_EVENTS
@@ -103,11 +103,11 @@ def application(
         redoc_url=None,
         # A redirection would send a client, and its token, to wherever its own request says.
         redirect_slashes=False,
-        dependencies=[Security(_BEARER)],
+        dependencies=[Security(_BEARER), Depends(_each_once)],
     )
     renderer = Renderer(workers.documents)
     app.include_router(_shows(fleet, renderer), prefix="/v1", tags=["shows"])
-    app.include_router(alarm_shows(fleet, times), prefix="/v1", tags=["shows"])
+    app.include_router(alarm_shows(fleet, times, renderer), prefix="/v1", tags=["shows"])
     app.include_router(alarm_acts(fleet, times), prefix="/v1", tags=["acts"])
     app.include_router(_shows_processes(fleet, renderer), prefix="/v1", tags=["shows"])
     app.include_router(_streams(feed or EventFeed(fleet)), prefix="/v1", tags=["shows"])
@@ -130,6 +130,16 @@ def application(
 _BEARER: Final = HTTPBearer(
     scheme_name="token", description="Over TCP, from `peerkey create api-token`.", auto_error=False
 )
+
+
+async def _each_once(request: Request) -> None:
+    """Refuse a parameter that is given twice: nobody can tell which of the two counts.
+
+    :raises Denied: there is one.
+    """
+    given = [name for name, _ in request.query_params.multi_items()]
+    if len(given) != len(set(given)):
+        raise Denied(422, "a parameter is given twice")
 
 
 def _shows(fleet: Fleet, renderer: Renderer) -> APIRouter:

@@ -116,7 +116,7 @@ def test_a_store_that_fails_is_one_alarm_of_the_node_however_many_of_its_actors_
     found, _ = condensed(watch.alarms(), "authority")
 
     assert [alarm.message for each in found for alarm in each.alarms] == [
-        "The store of `hub/node0` fails: it cannot be read or written."
+        "The store of `hub/node0` fails: actors crash again and again without it."
     ]
 
 

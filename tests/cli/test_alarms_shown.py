@@ -175,6 +175,14 @@ def test_what_cannot_be_is_refused_in_one_line(lonely: Lonely, words: list[str],
     assert (done.exit_code, len(done.stderr.splitlines()), done.stdout) == (status, 1, "")
 
 
+def test_a_parameter_that_is_given_twice_is_refused(lonely: Lonely) -> None:
+    transport = httpx.HTTPTransport(uds=str(lonely.system.running.state.socket))
+    with httpx.Client(transport=transport, base_url="http://peerkey", timeout=30) as http:
+        answer = http.get("/v1/alarms?type=clock&type=node")
+
+    assert (answer.status_code, answer.json()["error"]) == (422, "a parameter is given twice")
+
+
 def test_events_are_followed_from_before_on_and_none_is_told_twice(lonely: Lonely) -> None:
     client = Client(lonely.system.running.state.socket)
     query = EventQuery(kind="alarm")
@@ -213,10 +221,13 @@ def test_times_and_the_shelf_outlast_a_restart_and_nothing_is_raised_twice(tmp_p
         (shelving,) = document("show", "alarms", "--shelved", "--state-dir", state)["shelvings"]
         (again,) = shelving["alarms"]
         raised = document("show", "events", "--type", "alarm.raised", "--state-dir", state)["events"]
+        one = document("show", "alarms", "id", alarm["id"], "--state-dir", state)
 
     assert (again["id"], again["time"], again["times"]) == (alarm["id"], alarm["time"], 1)
     assert shelving["reason"] == "known"
     assert len(raised) == 1
+    # Of the process before, from the log.
+    assert [event["type"] for event in one["events"]][:2] == ["alarm.raised", "alarm.shelved"]
 
 
 def test_a_node_with_a_wrong_clock_has_one_alarm_that_says_so_and_what_to_do(tmp_path: Path) -> None:

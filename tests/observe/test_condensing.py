@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from actors.crl.status import SourceStatus, Trouble, alarms_of
 from peerkey.observe.alarm_kinds.kind import TOGETHER_FROM
 from peerkey.observe.alarms import (
+    NAMED_IN_ONE,
     Alarm,
     Severity,
     actor_crashing,
@@ -17,6 +21,8 @@ from peerkey.observe.alarms import (
     peer_unreachable,
 )
 from peerkey.observe.condensing import MOST_OF_A_KIND, Noticed, condensed
+from peerkey.pki.crl_polling import PollState
+from peerkey.pki.list_subscriptions import Origin
 
 TOP = "authority"
 
@@ -70,6 +76,24 @@ def test_a_lost_process_with_all_its_nodes_is_one_alarm() -> None:
     (alarm,) = shown(*(Noticed(f"r{n}/a", (node_not_running(f"r{n}/a", "gone"),)) for n in range(200)))
 
     assert alarm.message.startswith("200 nodes are not running: ")
+
+
+def test_fifty_lists_that_cannot_be_fetched_are_one_alarm_that_names_the_first_of_them() -> None:
+    sources = [
+        SourceStatus(
+            f"http://crl{number:02}.example/list.crl",
+            Origin.CONFIGURED,
+            PollState.RETRYING,
+            trouble=Trouble.UNREACHABLE,
+            last_error="connection refused",
+        )
+        for number in range(50)
+    ]
+
+    (alarm,) = shown(Noticed(TOP, tuple(alarms_of(sources, (), datetime(2030, 6, 15, tzinfo=UTC)))))
+
+    assert alarm.message.count("connection refused") == NAMED_IN_ONE
+    assert alarm.message.endswith(", and 42 more`.")
 
 
 def test_few_are_shown_each_by_itself() -> None:

@@ -130,13 +130,13 @@ KINDS: Final = (
             "`timedatectl` or `chronyc tracking`: is the clock set from the network, and by whom?",
             (
                 "Set it right (`chronyc makestep`). Nothing has to be restarted: certificates are "
-                "judged again "
-                "within a minute, and keys do not depend on this clock."
+                "judged again within a minute, and keys do not depend on this clock."
             ),
             (
                 "The clock is right: then the certificates begin too late. `peerkey show certificate detail` "
                 "shows `Not Before`; ask the CA."
             ),
+            "A machine that was suspended, or a virtual one that was paused, looks the same.",
             (
                 "Clock set back on purpose: the alarm goes when the time of the newest line of the audit log "
                 "has come."
