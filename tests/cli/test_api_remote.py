@@ -149,6 +149,9 @@ def test_a_token_that_may_read_changes_nothing(remote: RemoteSystem) -> None:
             for method in operations:
                 if method == "get" and not path.endswith("certificate-request"):
                     continue
+                if path in {"/v1/config/check", "/v1/config/diff"}:
+                    # They are asked with a text, and change nothing: test_configuration.py.
+                    continue
                 for prefix in ("", "/api"):
                     answer = http.request(method, prefix + real, json={})
                     assert (path, method, answer.status_code) == (path, method, 403)
