@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
@@ -62,6 +63,7 @@ _LONGEST_ID: Final = 64
 Reload: TypeAlias = "Callable[[], Awaitable[tuple[str, ...]]]"
 
 
+@dataclass(frozen=True, slots=True)
 class Hands:
     """What the API acts with beside the fleet. What there is not, it has no resources for."""
 

@@ -26,7 +26,7 @@ from tests.cli.remote_system import PROBLEM_KEYS, RemoteSystem, certify_api, rem
 from tests.support.hosts import wait_for
 
 #: Routes that are asked with a method of their own and change nothing.
-ASKED = {("POST", "/v1/pki/verify")}
+ASKED = {("POST", f"/v1/{name}") for name in ("pki/verify", "config/check", "config/diff")}
 ASKED_PATHS = {path for _, path in ASKED}
 #: What several of them take.
 BODY = {"peer": "west", "name": "base"}

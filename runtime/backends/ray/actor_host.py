@@ -67,6 +67,8 @@ class About:
     trouble: str = ""
     #: Whether that was an error of the program, which time does not mend.
     broken: bool = False
+    #: Ray's id of the actor, which stays when its process is started again.
+    creation: str = ""
 
 
 class ActorHost:
@@ -85,6 +87,7 @@ class ActorHost:
             os.getpid(),
             context.get_node_id(),
             f"ray {ray.__version__}, python {platform.python_version()}",
+            creation=context.get_actor_id() or "",
         )
         self._namespace = namespace
         self._hosts = hosts
@@ -92,8 +95,6 @@ class ActorHost:
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(Threads("asyncio", _THREADS))
         self._transport: RayTransport | None = None
-        # Ray's id of the actor stays when its process is started again.
-        self._creation = str(context.get_actor_id() or "")
         self._stop = asyncio.Event()
         self._deadline = timedelta(0)
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -159,7 +160,7 @@ class ActorHost:
             incarnation = await self._incarnation(program)
         transport = RayTransport(about.host, incarnation, self._namespace, self._loop)
         async with LocalSystem() as system, contextlib.AsyncExitStack() as opened:
-            host = Host(system, transport, program.registry, times=program.times, creation=self._creation)
+            host = Host(system, transport, program.registry, times=program.times, creation=about.creation)
             # What was opened for the actors is closed after them.
             try:
                 async with asyncio.timeout(_STARTED_WITHIN):

@@ -147,6 +147,8 @@ def test_a_host_whose_store_is_away_waits_for_it_and_is_ready_when_it_is_back(tm
     assert again.pid != about.pid
     # The epoch of its store, whatever the clock says.
     assert again.incarnation == 2
+    # Another process of the same host, which nobody has ended and made anew.
+    assert again.creation == about.creation != ""
     stop_host("north", "patient", seconds=5)
     # What was opened for the actors has been closed, after they had ended.
     assert (folder / "log").read_text().split() == ["opened", "opened", "stopped", "closed"]
@@ -300,6 +302,7 @@ def test_a_machine_that_is_lost_is_noticed_and_its_host_is_started_on_another() 
             discard_host("west", cluster.namespace)
             cluster.start("west", here)
             assert cluster.abouts["west"].incarnation > first.incarnation
+            assert cluster.abouts["west"].creation not in {"", first.creation}
             await until(cluster, lambda: answers(cluster, "east", "site.west"), NOTICED)
             assert await cluster.ask("west", "site.east", Echoed(3)) == 3
 
