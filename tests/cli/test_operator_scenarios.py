@@ -215,7 +215,7 @@ class Fleet:
         return router
 
     def _peer(self, name: str) -> dict[str, Any]:
-        path = {"node": "node0", "network-interface": "wan0", "peer-node": "node0"}
+        path: dict[str, Any] = {"node": "node0", "network-interface": "wan0", "peer-node": "node0"}
         path |= {"peer-address": "127.0.0.1", "peer-port": self.ports[name]}
         return {"name": name, "node": [{"name": "node0", "uuid": str(UUIDS[name])}], "path": [path]}
 

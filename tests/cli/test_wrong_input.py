@@ -1,8 +1,8 @@
 """Every command with everything that a stranger may hand it: one line that says what is wrong, no traceback.
 
-Each file and directory that a command takes is given as one that is missing, a directory, a loop of links, empty,
-binary, text that is no UTF-8, JSON, YAML that is none, and PEM of nothing. Streams are closed, full or left before
-their end. Whoever is root may read and write everything, so permissions are tried elsewhere.
+Each file and directory that a command takes is given as one that is missing, a directory, a loop of links,
+empty, binary, text that is no UTF-8, JSON, YAML that is none, and PEM of nothing. Streams are closed, full or
+left before their end. Whoever is root may read and write everything, so permissions are tried elsewhere.
 """
 
 from __future__ import annotations
