@@ -12,7 +12,7 @@ from runtime.clock import SystemClock
 def main(wrong: timedelta) -> None:
     """Run the command line with a wall clock that is so far ahead, or behind."""
 
-    def wall(_: SystemClock) -> datetime:
+    def wall(self: SystemClock) -> datetime:
         return datetime.now(UTC) + wrong
 
     SystemClock.wall = wall  # type: ignore[method-assign]
