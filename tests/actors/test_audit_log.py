@@ -170,7 +170,7 @@ def test_the_log_of_a_killed_process_is_intact_to_the_last_acknowledged_event(
     path: Path, file_bytes: int
 ) -> None:
     counted = sequence = 0
-    for life in range(4):
+    for life in range(6):
         promised = killed(path, file_bytes, after=150 + 60 * life)
         assert promised[0] > sequence
         there = {line["sequence"]: line["hash"] for line in documents(path, torn=True)}

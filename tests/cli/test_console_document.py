@@ -70,6 +70,15 @@ def test_every_command_has_a_section_and_every_section_a_command() -> None:
     assert described == set(command_names(get_command(app), "peerkey")) | MORE
 
 
+@pytest.mark.parametrize("title", sorted(title for title in SECTIONS if title.startswith("peerkey ")))
+def test_every_command_has_an_example_of_what_it_prints(title: str) -> None:
+    usage, *examples = re.findall(r"(?:(?<=\n\n)|^\n)((?: {4}.*\n(?:\n(?= {4}))?)+)", SECTIONS[title])
+
+    # An example stands behind the line of the command itself, after an empty one.
+    assert usage.startswith(f"    {title}")
+    assert examples or "\n\n    " in usage
+
+
 def test_every_option_is_named_where_its_command_is_described() -> None:
     # Those that are described once for all.
     common = {"--help", "--api-token-file", "--api-ca"}

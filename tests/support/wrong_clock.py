@@ -11,7 +11,11 @@ from runtime.clock import SystemClock
 
 def main(wrong: timedelta) -> None:
     """Run the command line with a wall clock that is so far ahead, or behind."""
-    SystemClock.wall = lambda _: datetime.now(UTC) + wrong  # type: ignore[method-assign,assignment]
+
+    def wall(self: SystemClock) -> datetime:
+        return datetime.now(UTC) + wrong
+
+    SystemClock.wall = wall  # type: ignore[method-assign]
     app(prog_name="peerkey")
 
 
