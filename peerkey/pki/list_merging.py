@@ -78,8 +78,8 @@ def sections_of(lists: Iterable[tuple[Held, tuple[Held, ...]]]) -> Iterator[Sect
 def union(*lists: MasterList) -> Iterator[bytes]:
     """Yield the bytes of a master list that names whatever any of ``lists`` names.
 
-    Of two that say something of one certificate the first counts. No list stands behind it: it holds until
-    the lists themselves are read again.
+    Of two that name one certificate the first counts. No list stands behind it: it holds until the lists
+    themselves are read again.
     """
     sections: list[Section] = []
     for key in dict.fromkeys(chain(*(each.tables for each in lists))):
@@ -93,7 +93,9 @@ def union(*lists: MasterList) -> Iterator[bytes]:
         for table in found:
             content = bytes(table.records())
             for at in range(0, len(content), full):
-                records.setdefault(content[at : at + width], content[at : at + full])
+                record = content[at : at + full]
+                if record[width + 1] & 15 != REMOVE_FROM_CRL:
+                    records.setdefault(record[:width], record)
         sections.append(Section(speaker, issuer, build(width, b"".join(records.values()))))
     return write(sections, max(each.generation for each in lists) + 1)
 

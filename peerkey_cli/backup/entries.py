@@ -132,8 +132,8 @@ def encoded(entries: Iterable[Entry]) -> Iterator[bytes]:
 
 def _exactly(entry: FileEntry) -> Iterator[bytes]:
     """Yield the body of a file, as long as its head says: it may have grown or been cut meanwhile."""
-    left = entry.size
-    for piece in entry.pieces:
+    left, pieces = entry.size, iter(entry.pieces)
+    while left and (piece := next(pieces, b"")):
         yield piece[:left]
         left -= min(left, len(piece))
     if left:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -23,7 +24,7 @@ from actors.keystores.stores import KeyStores, home_of
 from actors.restored import OF_MATE, OF_NODE, kept
 from peerkey.config.key_names import is_file
 from peerkey.errors import Misconfigured
-from peerkey.observe.audit_chain import MAXIMUM_LINE_BYTES
+from peerkey.observe.audit_chain import MAXIMUM_LINE_BYTES, Broken, read_line_untrusted
 from peerkey_cli.backup.entries import (
     OUTSIDE,
     PLACES,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from actors.restored import Owned
     from peerkey.config.plan import CertificateSource, NodePlan
+    from peerkey.observe.audit_chain import Head
     from peerkey_cli.state import StateDirectory
 
 #: A configuration, a bundle of certificates or a key that is larger is none.
@@ -184,8 +186,12 @@ class _Source:
                 with file:
                     yield FileEntry(self.place, self.original, 0o600, size, _pieces(file))
                 return
-            with self.path.open("rb") as file:
+            # What is no file, a pipe say, must not be waited for.
+            with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
                 found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    message = f"{self.path}: is no file that could be backed up"
+                    raise Misconfigured(message)
                 if self.most is not None and found.st_size > self.most:
                     message = (
                         f"{self.path}: larger than {self.most >> 20} MiB, so it is none of a node's files"
@@ -246,7 +252,7 @@ def _outside(wanted: Wanted) -> Iterator[Path]:
 
 
 def _audit(files: AuditFiles, *, logs: bool) -> tuple[list[_Source], str]:
-    """Open the files of the audit log, so that a log goes on from them; say where it ends, by its checkpoint.
+    """Open the files of the audit log, so that a log goes on from them; say where it ends.
 
     The writer may begin a new file between two looks: then it is looked at again.
     """
@@ -267,8 +273,9 @@ def _audit(files: AuditFiles, *, logs: bool) -> tuple[list[_Source], str]:
         if files.full() == full:
             noted = BytesIO(checkpoint.encode())
             place = files.checkpoint.name
+            head = _head(found[-1]) or checkpoint.head
             found.append(_Source(place, files.checkpoint, opened=(noted, len(noted.getvalue()))))
-            return found, f"{checkpoint.head.sequence}:{checkpoint.head.digest.hex()}"
+            return found, f"{head.sequence}:{head.digest.hex()}"
         for each in found:
             if each.opened is not None:
                 each.opened[0].close()
@@ -284,6 +291,21 @@ def _opened(path: Path) -> _Source:
     whole = begin + file.read(size - begin).rfind(b"\n") + 1
     file.seek(0)
     return _Source(path.name, path, opened=(file, whole))
+
+
+def _head(source: _Source) -> Head | None:
+    """Return the head that the last line of an open log is; ``None`` where it has none that can be read."""
+    if source.opened is None:  # pragma: no cover - a log is
+        return None
+    file, size = source.opened
+    begin = max(0, size - MAXIMUM_LINE_BYTES - 1)
+    file.seek(begin)
+    last = file.read(size - begin).rstrip(b"\n").rpartition(b"\n")[2]
+    file.seek(0)
+    try:
+        return read_line_untrusted(last).head
+    except Broken:
+        return None
 
 
 def names_of(plans: Iterable[NodePlan]) -> tuple[NodeName, ...]:

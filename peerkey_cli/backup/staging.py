@@ -31,7 +31,7 @@ from actors.keystores.stores import KeyStores
 from actors.master_list_file import MasterListFile
 from actors.restored import OF_MATE, OF_NODE, Owned, restored
 from actors.whole_files import sync_directory
-from peerkey.errors import Misconfigured
+from peerkey.errors import Misconfigured, Unavailable
 from peerkey.observe.events import NodeRestored
 from peerkey.observe.security_stats import Counter
 from peerkey.pki.list_merging import union
@@ -46,6 +46,7 @@ from runtime.store.sealed import AesGcmSealer, SealedStore
 from runtime.store.whole import fill, snapshot
 
 if TYPE_CHECKING:
+    from peerkey.pki.master_list import MasterList
     from peerkey_cli.backup.entries import Entry
 
 #: What a restored directory gets anew, or belongs to a process.
@@ -101,6 +102,7 @@ def _staged(
 ) -> Staged:
     if there is not None:
         shutil.copytree(there.path, fresh.path, symlinks=True, dirs_exist_ok=True, ignore=_left)
+        _require_no_links(fresh)
     manifest = next(entries)
     if not isinstance(manifest, Manifest):
         message = "a backup begins with its manifest"
@@ -116,6 +118,17 @@ def _staged(
     fill(fresh.store, _filled(taken, there, store, least, entropy))
     _audit(there, fresh, found, now)
     return found
+
+
+def _require_no_links(fresh: StateDirectory) -> None:
+    """See that nothing that is written below the directory goes elsewhere.
+
+    :raises Misconfigured: a directory below it is a link.
+    """
+    for each in fresh.path.rglob("*"):
+        if each.is_symlink() and each.is_dir():
+            message = f"{each.name} in the state directory is a link that leads out of it; remove it first"
+            raise Misconfigured(message)
 
 
 def _left(directory: str, names: list[str]) -> set[str]:
@@ -246,11 +259,20 @@ def _merge_master(target: Path, entry: FileEntry) -> None:
     """Let the master list name whatever either of the two names."""
     other = target.with_name("master.of-backup")
     _write(other, entry.pieces, 0o644)
-    mine, theirs = (MasterListFile(path).read() for path in (target, other))
-    lists = [each for each in (mine, theirs) if each is not None]
-    if len(lists) > 1:
-        MasterListFile(target).publish(union(*lists))
-    other.unlink()
+    mine, theirs = _readable(target), _readable(other)
+    if mine is not None and theirs is not None:
+        MasterListFile(target).publish(union(mine, theirs))
+    elif theirs is not None:
+        other.replace(target)
+    other.unlink(missing_ok=True)
+
+
+def _readable(path: Path) -> MasterList | None:
+    """Return a master list; none where what is there cannot be read, so that nothing is lost with it."""
+    try:
+        return MasterListFile(path).read()
+    except Unavailable:
+        return None
 
 
 def _merge_list(target: Path, entry: FileEntry) -> None:

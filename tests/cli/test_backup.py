@@ -13,9 +13,17 @@ from typing import Any
 import pytest
 
 from actors.audit_log import AuditLog
+from actors.crl.kept_lists import KeptFiles
+from actors.crl.port import KeptLists
 from actors.journal import FileJournal
+from actors.master_list_file import MasterListFile
 from peerkey.observe.events import CsrGenerated
 from peerkey.observe.security_stats import Counter
+from peerkey.pki.crl_polling import Validators
+from peerkey.pki.master_list import Section, write
+from peerkey.pki.revocation_table import width_of
+from peerkey.pki.table_building import build
+from peerkey.pki.when import NO_REASON, when_of
 from peerkey.protocol.restoring import BackupFromLater, floor
 from peerkey.protocol.state import PeeringState, decode_state
 from peerkey.secret import Secret
@@ -103,6 +111,7 @@ def test_a_backup_of_a_running_system_says_what_is_in_it(story: Story) -> None:
 
     assert story.made["nodes"] == [{"node": "east/node0", "uuid": str(UUIDS["east"])}]
     assert {"events.jsonl", "events.checkpoint"} <= places
+    assert int(story.made["audit_head"].partition(":")[0]) > 0
     assert f"outside{story.folder}/east.key" in places
     assert f"outside{story.folder}/east.yaml" in places
     assert story.made["records"] == 1
@@ -170,6 +179,21 @@ def test_what_cannot_be_backed_up_is_one_line(words: tuple[str, ...], status: in
     assert done.exit_code == status
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("what", ["/dev/zero", "pipe", "nothing"])
+def test_what_is_no_file_is_not_waited_for_and_no_half_backup_is_left(
+    story: Story, tmp_path: Path, what: str
+) -> None:
+    state, out = copied(story.east, tmp_path), tmp_path / "b"
+    os.mkfifo(tmp_path / "pipe")
+    words = ("--state-dir", state, "--passphrase-file", story.passphrase)
+
+    done = peerkey("backup", "--out", out, "--include", tmp_path / what, *words)
+
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert {each.name for each in tmp_path.iterdir()} == {"state", "pipe"}
 
 
 def test_a_node_that_is_not_there_is_named_with_those_that_are(story: Story, tmp_path: Path) -> None:
@@ -280,6 +304,43 @@ def test_counters_that_only_the_backup_has_come_back_once(story: Story, tmp_path
     assert log.statistics.counted().totals()[Counter.CSR_SUCCESS] == 3
 
 
+def test_revocations_of_both_sides_are_known_and_of_two_lists_the_later_stays(
+    story: Story, tmp_path: Path
+) -> None:
+    there, then = StateDirectory(copied(story.east, tmp_path)), tmp_path / "then"
+    then.mkdir()
+    backed_up = StateDirectory(copied(story.east, then))
+    url = "http://ca.test/list"
+    for state, serial, fetched in ((backed_up, 5, OLDER), (there, 600, NEWER)):
+        MasterListFile(state.master_list).publish(write([named(serial)], 1))
+        KeptFiles(state.revocation).save(KeptLists(url, (b"%d" % serial,), Validators(), fetched, None, ()))
+    KeptFiles(backed_up.revocation).save(KeptLists(url + "2", (b"only",), Validators(), OLDER, None, ()))
+    out, words = tmp_path / "b", ("--passphrase-file", story.passphrase)
+    document("backup", "--out", out, "--state-dir", backed_up.path, *words)
+
+    document(*restoring_by_force(out, there, story))
+
+    master = MasterListFile(there.master_list).read()
+    assert master is not None
+    assert [serial for serial in (5, 6, 600) if master.lookup(b"issuer", serial)] == [5, 600]
+    kept = KeptFiles(there.revocation)
+    assert dict(kept.fetched()) == {url: NEWER, url + "2": OLDER}
+
+
+def test_a_link_that_leads_out_of_the_state_directory_is_not_followed(story: Story, tmp_path: Path) -> None:
+    state = StateDirectory(copied(story.east, tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (state.path / "outside").symlink_to(elsewhere)
+
+    done = peerkey(*restoring_by_force(story.backup, state, story))
+
+    assert done.exit_code == 1
+    assert "a link that leads out" in done.stderr
+    assert list(elsewhere.iterdir()) == []
+    assert memory(state).ring
+
+
 def test_a_running_system_is_never_restored_over(story: Story, tmp_path: Path) -> None:
     state = StateDirectory(copied(story.east, tmp_path))
     with state.held():
@@ -378,6 +439,14 @@ def test_nobody_is_asked_where_nobody_is(story: Story, tmp_path: Path) -> None:
 
 
 # --- helpers ----------------------------------------------------------------------------------------
+
+
+OLDER, NEWER = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def named(serial: int) -> Section:
+    number = serial.to_bytes(width_of(serial), "big")
+    return Section(b"issuer", b"issuer", build(len(number), number + when_of(OLDER, NO_REASON)))
 
 
 class Killed(BaseException):

@@ -11,6 +11,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peerkey.pki.list_merging import union
 from peerkey.pki.master_list import ForeignList, MasterList, Section, write
 from peerkey.pki.revocation import Revocation
 from peerkey.pki.revocation_table import PIECE, width_of
@@ -115,6 +116,15 @@ def test_a_large_list_takes_less_than_24_bytes_an_entry() -> None:
     assert MasterList(content).total == 300_000
 
     assert len(content) / 300_000 < 24
+
+
+def test_what_either_of_two_master_lists_names_their_union_names_and_what_was_released_it_does_not() -> None:
+    one, other = listed({5: 1, 7: REMOVE_FROM_CRL}, generation=4), listed({600: 1, 7: 1}, generation=9)
+
+    both = MasterList(b"".join(union(one, other)))
+
+    assert [serial for serial in (4, 5, 7, 600) if both.lookup(HERE, serial)] == [5, 7, 600]
+    assert both.generation == 10
 
 
 # --- helpers --------------------------------------------------------------------------------------
