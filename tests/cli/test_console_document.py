@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from peerkey.observe.events import Event
 from peerkey_cli import schemas
+from peerkey_cli.laboratory import documents
 from peerkey_cli.main import app
 from peerkey_cli.simulation.report import Simulation
 
@@ -38,6 +39,10 @@ DOCUMENTS = {
     "peerkey release-pin": schemas.PinReleased,
     "peerkey reload": schemas.Reloaded,
     "peerkey simulate": Simulation,
+    "peerkey pki init-ca": documents.AuthorityMade,
+    "peerkey pki issue": documents.CertificatesIssued,
+    "peerkey pki revoke": documents.CertificateRevoked,
+    "peerkey pki publish-crl": documents.ListPublished,
     "peerkey pki verify": schemas.Verified,
     "peerkey pki crl": schemas.Crls,
     "peerkey import certificate": schemas.Imported,
