@@ -65,6 +65,7 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     from peerkey_cli.state import StateDirectory, default_directory
     from peerkey_cli.terminal import say, say_json
     from peerkey_cli.whose import Whose
+    from peerkey_cli.working import working
 
     whose = Whose(config, node, uuid, alias, key, out, trust or ())
     target = whose.target(whose.plans())
@@ -75,15 +76,16 @@ def certificate(  # noqa: PLR0913, PLR0917 - the options of the command
     audit.check(target.node)
     now = datetime.now(UTC)
     try:
-        imported = judged(
-            content,
-            source,
-            target,
-            KeyStores(state.sealing_key),
-            known=known_revoked(state),
-            crls=crl or [],
-            at=now,
-        )
+        with working("Checking the certificate"):
+            imported = judged(
+                content,
+                source,
+                target,
+                KeyStores(state.sealing_key),
+                known=known_revoked(state),
+                crls=crl or [],
+                at=now,
+            )
         install(target, imported)
     except ImportRefused as fault:
         audit.record(target.node, CertificateRefused(target.name, fault.check.value, fault.reason))

@@ -15,7 +15,10 @@ from peerkey_cli.key_types import KeyType
 from peerkey_cli.options import Json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from peerkey_cli.laboratory.directory import Issued, Laboratory
+    from peerkey_cli.laboratory.fleet import Outcome
 
 #: The root of a laboratory outlives what is tested with it; leaves are replaced once a year.
 _CA_DAYS = 3_650
@@ -49,20 +52,26 @@ def init_ca(
         int, typer.Option("--days", min=1, max=_MOST_DAYS, help="How long it is valid.")
     ] = _CA_DAYS,
     force: _Force = False,
+    as_json: Json = False,
 ) -> None:
     """Make a certificate authority: DIR/ca.pem, which a configuration trusts, and DIR/ca.key.
 
     For laboratories only: whoever can read DIR/ca.key can be any router.
     """
-    from datetime import timedelta
+    from datetime import UTC, timedelta
 
     from peerkey_cli.laboratory.directory import init
+    from peerkey_cli.laboratory.documents import AuthorityMade
+    from peerkey_cli.terminal import say_json
     from peerkey_cli.working import working
 
     _check_common_name(name)
     lifetime = timedelta(days=days)
     with working(f"Making an authority, {key_type}"):
         written = init(directory, name, key_type, lifetime=lifetime, intermediate=intermediate, force=force)
+    if as_json:
+        say_json(AuthorityMade(time=datetime.now(UTC), files=tuple(map(str, written))))
+        return
     for path in written:
         typer.echo(f"wrote {path}")
 
@@ -103,6 +112,7 @@ def issue(  # noqa: PLR0913, PLR0917 - the options of the command
     ] = None,
     key_type: _KeyType = KeyType.EC_P256,
     force: _Force = False,
+    as_json: Json = False,
 ) -> None:
     """Make a private key and a certificate for one node (--uuid) or for those of a configuration (--config).
 
@@ -118,11 +128,13 @@ def issue(  # noqa: PLR0913, PLR0917 - the options of the command
         )
     laboratory = opened(ca)
     end = _end(days, not_after, laboratory)
+    outcomes: Sequence[Outcome] = ()
     if config is not None:
-        _issue_for_fleet(laboratory, config, key_type, end, force=force)
+        outcomes = _issue_for_fleet(laboratory, config, key_type, end, force=force)
     elif uuid is not None:
         stem = _stem(out, name, default=ca / str(uuid))
-        _issue_for_node(laboratory, uuid, alias, stem, key_type, end, force=force)
+        outcomes = [_issue_for_node(laboratory, uuid, alias, stem, key_type, end, force=force)]
+    _tell_issued(outcomes, as_json=as_json)
 
 
 @_group.command()
@@ -214,18 +226,13 @@ def crl(
 
 def _issue_for_fleet(
     laboratory: Laboratory, config: Path, kind: KeyType, end: datetime, *, force: bool
-) -> None:
+) -> Sequence[Outcome]:
     from peerkey_cli.laboratory.fleet import issue_for_fleet
     from peerkey_cli.plans import PlansReader
     from peerkey_cli.working import working
 
     with working(f"Making keys and certificates, {kind}"):
-        outcomes = issue_for_fleet(laboratory, PlansReader(config)(), kind, not_after=end, force=force)
-    for outcome in outcomes:
-        if outcome.issued is None:
-            typer.echo(f"{outcome.node}: kept, {outcome.kept}")
-        else:
-            typer.echo(f"{outcome.node}: {_described(outcome.issued)}")
+        return issue_for_fleet(laboratory, PlansReader(config)(), kind, not_after=end, force=force)
 
 
 def _issue_for_node(
@@ -237,8 +244,9 @@ def _issue_for_node(
     end: datetime,
     *,
     force: bool,
-) -> None:
+) -> Outcome:
     from peerkey.pki.identity import PeerIdentity
+    from peerkey_cli.laboratory.fleet import Outcome
     from peerkey_cli.working import working
 
     if alias is not None:
@@ -247,7 +255,30 @@ def _issue_for_node(
     identity = PeerIdentity(uuid, alias)
     with working(f"Making a key and a certificate, {kind}"):
         issued = laboratory.issue(identity, kind, certificate, key, not_after=end, force=force)
-    typer.echo(f"{uuid}: {_described(issued)}")
+    return Outcome(str(uuid), issued, "")
+
+
+def _tell_issued(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    from datetime import UTC
+
+    from peerkey_cli.laboratory.documents import CertificatesIssued, IssuedTo
+    from peerkey_cli.terminal import say_json
+
+    if as_json:
+        nodes = [
+            IssuedTo(
+                node=each.node,
+                certificate=None if each.issued is None else str(each.issued.certificate),
+                key=None if each.issued is None else str(each.issued.key),
+                not_after=None if each.issued is None else each.issued.not_after,
+                kept=each.kept,
+            )
+            for each in outcomes
+        ]
+        say_json(CertificatesIssued(time=datetime.now(UTC), nodes=tuple(nodes)))
+        return
+    for each in outcomes:
+        typer.echo(f"{each.node}: {f'kept, {each.kept}' if each.issued is None else _described(each.issued)}")
 
 
 def _stem(out: Path | None, name: str | None, *, default: Path) -> Path:

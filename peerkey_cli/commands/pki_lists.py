@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from peerkey_cli.options import Json
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -69,6 +71,7 @@ def revoke(
         str | None,
         typer.Option("--since", metavar="TIME", help="Since when (ISO 8601, or `2h`).", show_default="now"),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Revoke a certificate of a laboratory's authority. Nobody knows before the next `pki publish-crl`."""
     from datetime import UTC, datetime
@@ -77,7 +80,9 @@ def revoke(
 
     from peerkey_cli.errors import WrongUsage
     from peerkey_cli.laboratory.directory import opened
+    from peerkey_cli.laboratory.documents import CertificateRevoked
     from peerkey_cli.laboratory.register import changed
+    from peerkey_cli.terminal import say_json
     from peerkey_cli.times import instant
 
     if (certificate is None) is (serial is None):
@@ -90,8 +95,12 @@ def revoke(
     if when > now or when.year < _EARLIEST_YEAR:
         message = f"--since {since}: a certificate was revoked between {_EARLIEST_YEAR} and now"
         raise WrongUsage(message)
+    when = when.replace(microsecond=0)
     with changed(ca) as (former, write):
-        write(former.revoke(number, when.replace(microsecond=0), ReasonFlags(reason.value)))
+        write(former.revoke(number, when, ReasonFlags(reason.value)))
+    if as_json:
+        say_json(CertificateRevoked(time=now, serial=f"{number:x}", since=when, reason=reason.value))
+        return
     done = "is on hold no more" if reason is Reason.REMOVE_FROM_CRL else f"is revoked ({reason})"
     typer.echo(f"serial {number:x} {done}; `peerkey pki publish-crl --ca {ca}` tells of it")
 
@@ -122,6 +131,7 @@ def publish_crl(
     delta: Annotated[
         bool, typer.Option("--delta", help="Only what has changed since the last complete list.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Sign the list of what a laboratory's authority has revoked, and write it, whole or not at all.
 
@@ -133,8 +143,10 @@ def publish_crl(
 
     from peerkey.pki.laboratory import Validity, list_of
     from peerkey_cli.laboratory.directory import ENDED_CERTIFICATE_LIFE, opened
+    from peerkey_cli.laboratory.documents import ListPublished
     from peerkey_cli.laboratory.register import changed
     from peerkey_cli.laboratory.writing import PUBLIC, write
+    from peerkey_cli.terminal import say_json
 
     laboratory = opened(ca)
     now = datetime.now(UTC).replace(microsecond=0)
@@ -150,6 +162,19 @@ def publish_crl(
         keep(after)
         encoding = Encoding.DER if form is Form.DER else Encoding.PEM
         write(path, made.public_bytes(encoding), PUBLIC, force=True)
+    if as_json:
+        say_json(
+            ListPublished(
+                time=now,
+                file=str(path),
+                number=after.number,
+                delta_base=base,
+                entries=len(entries),
+                this_update=validity.not_before,
+                next_update=validity.not_after,
+            )
+        )
+        return
     kind = f"a delta to {base}" if delta else "complete"
     typer.echo(
         f"wrote {path}: number {after.number}, {kind}, {len(entries)} "

@@ -56,7 +56,9 @@ _peerkey_completion() {
     # Where no file is wanted none is offered.
     [[ $files ]] || compopt +o default +o bashdefault 2>/dev/null
 }
-complete -o default -o bashdefault -o nosort -F _peerkey_completion peerkey
+# An older bash sorts by itself.
+complete -o default -o bashdefault -o nosort -F _peerkey_completion peerkey 2>/dev/null ||
+    complete -o default -o bashdefault -F _peerkey_completion peerkey
 """,
     Shell.ZSH: """\
 #compdef peerkey

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from peerkey.errors import PeerkeyError
 from peerkey_cli.errors import Status, WrongUsage
+from peerkey_cli.options import is_remote
 from peerkey_cli.shell.candidates import Names, help_lines, is_help
 from peerkey_cli.shell.grammar import Command, Place, walked
 from peerkey_cli.shell.lines import LONGEST_LINE, Line, read
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 #: Commands that go on by themselves: their output is not held up by a full screen.
 _LIVE: Final = frozenset({"bench", "demo", "run", "simulate"})
 _FOLLOWS: Final = "--follow"
-#: The command whose ``--api`` says where to listen, not whom to ask.
+#: The command whose ``--api`` says where to listen: at a socket of this machine it may be the same, and at an
+#: address of TCP it takes more than an address.
 _LISTENS: Final = "run"
 _SHELL: Final = "shell"
 _LEAVES: Final = frozenset({"exit", "quit"})
@@ -153,12 +155,15 @@ class Executor:
     def _arguments(self, place: Place) -> list[str]:
         """Return the words with what the shell was told of the system that is asked."""
         words = list(place.words)
-        asks = any("--api" in each.names for each in place.command.options) and place.path[0] != _LISTENS
+        api = self._system.api
+        takes = any("--api" in each.names for each in place.command.options)
         said = "--api" in place.values or "--state-dir" in place.values
-        if self._system.api is None or not asks or said or place.waiting is not None:
+        if api is None or not takes or said or place.waiting is not None:
+            return words
+        if place.path[0] == _LISTENS and is_remote(api):
             return words
         end = words.index("--") if place.only_arguments else len(words)
-        return [*words[:end], "--api", self._system.api, *words[end:]]
+        return [*words[:end], "--api", api, *words[end:]]
 
     def _printed(self, out: Printed, arguments: list[str]) -> int:
         under, sys.stdout = sys.stdout, out
@@ -221,7 +226,9 @@ def _as_it_was() -> Iterator[None]:
         yield
     finally:
         for each, handler in handlers.items():
-            signal.signal(each, handler)
+            # What was not installed by Python cannot be put back by it.
+            if handler is not None:
+                signal.signal(each, handler)
         root.handlers[:] = logs
         root.setLevel(level)
         if (structlog := sys.modules.get("structlog")) is not None:

@@ -14,6 +14,7 @@ from peerkey.observe.events import Event
 from peerkey_cli import schemas
 from peerkey_cli.check import ConfigCheck
 from peerkey_cli.configuration_documents import ConfigDiff, ConfigurationReplaced
+from peerkey_cli.laboratory import documents
 from peerkey_cli.main import app
 from peerkey_cli.simulation.report import Simulation
 
@@ -47,6 +48,10 @@ DOCUMENTS = {
     "peerkey backup": schemas.BackupShown,
     "peerkey restore": schemas.BackupRestored,
     "peerkey simulate": Simulation,
+    "peerkey pki init-ca": documents.AuthorityMade,
+    "peerkey pki issue": documents.CertificatesIssued,
+    "peerkey pki revoke": documents.CertificateRevoked,
+    "peerkey pki publish-crl": documents.ListPublished,
     "peerkey pki verify": schemas.Verified,
     "peerkey pki crl": schemas.Crls,
     "peerkey import certificate": schemas.Imported,

@@ -253,6 +253,27 @@ def test_a_delta_and_the_list_that_it_builds_on_say_what_a_complete_list_would(
     assert numbers == sorted(set(numbers))
 
 
+def test_every_command_of_the_authority_has_its_document(tmp_path: Path) -> None:
+    ca, out = tmp_path / "pki", tmp_path / "pki" / "east"
+
+    init = document("pki", "init-ca", ca)
+    issued = document("pki", "issue", "--ca", ca, "--uuid", NODE, "--out", out)
+    revoked = document("pki", "revoke", "--ca", ca, f"{out}.pem", "--reason", "superseded")
+    published = document("pki", "publish-crl", "--ca", ca)
+
+    assert init["files"] == [f"{ca}/ca.pem", f"{ca}/ca.key"]
+    assert issued["nodes"][0] | {"not_after": ""} == {
+        "node": str(NODE),
+        "certificate": f"{out}.pem",
+        "key": f"{out}.key",
+        "not_after": "",
+        "kept": "",
+    }
+    shown = document("pki", "crl", ca / "ca.crl")["lists"][0]["entries"]
+    assert (revoked["serial"], revoked["reason"]) == (shown[0]["serial"], "superseded")
+    assert (published["number"], published["delta_base"], published["entries"]) == (1, None, 1)
+
+
 # --- helpers --------------------------------------------------------------------------------------
 
 

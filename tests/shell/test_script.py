@@ -128,6 +128,7 @@ def test_the_system_of_the_shell_is_asked_by_every_command_that_asks_one(
     run = executor(Addressed(api="unix:/s")).run
     for line in ("ask", "ask --api unix:/other", "ask --state-dir /d", "ask -- --x", "words", "run"):
         run(line)
+    executor(Addressed(api="https://hub:1")).run("run")
 
     assert capsys.readouterr().out.splitlines() == [
         "ask unix:/s None []",
@@ -135,6 +136,8 @@ def test_the_system_of_the_shell_is_asked_by_every_command_that_asks_one(
         "ask None /d []",
         "ask unix:/s None ['--x']",
         "words",
+        "run unix:/s",
+        # It cannot listen where another machine does.
         "run None",
     ]
 
