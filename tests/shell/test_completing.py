@@ -145,9 +145,10 @@ def walk_through(terminal: Terminal, fleet: Path, folder: Path) -> None:
     terminal.until(lambda screen: screen.rstrip("\n") == "> ", "a prompt on a screen that was cleared")
     for keys, line in (
         ("peerkey sho\t", "peerkey show "),
-        ("al\t", "peerkey show alarms "),
-        ("\x15peerkey create private-key --alg\t", "peerkey create private-key --algorithm "),
-        ("rsa-4\t", "peerkey create private-key --algorithm rsa-4096 "),
+        (
+            "\x15peerkey create private-key --algorithm rsa-4\t",
+            "peerkey create private-key --algorithm rsa-4096 ",
+        ),
         (
             f"\x15peerkey rekey --state-dir {fleet} --peer west/\t",
             f"peerkey rekey --state-dir {fleet} --peer west/node0 ",
