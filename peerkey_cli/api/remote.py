@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,6 +26,7 @@ from peerkey.pki import expiry
 from peerkey.pki.certificate import read_bundle
 from peerkey_cli.api.tokens import Tokens, read_tokens, remove_token
 from peerkey_cli.api.visitors import Allowances, Pass
+from peerkey_cli.errors import NotFound
 from peerkey_cli.files import read_file
 
 if TYPE_CHECKING:
@@ -74,6 +76,9 @@ class Remote:
         :raises Misconfigured: a file cannot be read, others can read it, or the key is not the certificate's.
         """
         self.settings = settings
+        #: Tokens that were taken back here: a reload may have read the file before their lines were gone.
+        self._revoked: set[bytes] = set()
+        self._turn = threading.Lock()
         self._now = self.read()
 
     def tls(self) -> ssl.SSLContext:
@@ -111,16 +116,34 @@ class Remote:
         return self._now.admitted.tokens.tokens
 
     def revoke(self, name: str) -> None:
-        """See :class:`peerkey_cli.api.token_routes.TokenHolder`."""
-        remove_token(self.settings.tokens, name)
-        admitted = self._now.admitted
-        left = tuple(each for each in admitted.tokens.tokens if each.name != name)
-        # What else is new in the files waits for a reload.
-        self._now = replace(self._now, admitted=replace(admitted, tokens=Tokens(left)))
+        """See :class:`peerkey_cli.api.token_routes.TokenHolder`.
+
+        It counts no more in this process, also where its line cannot be taken out of the file.
+        """
+        counted = {each.digest for each in self.known() if each.name == name}
+        self._refuse(counted)
+        try:
+            self._refuse({remove_token(self.settings.tokens, name).digest})
+        except NotFound:
+            # Somebody has removed the line, and not reloaded yet.
+            if not counted:
+                raise
+
+    def _refuse(self, digests: set[bytes]) -> None:
+        with self._turn:
+            self._revoked |= digests
+            # What else is new in the files waits for a reload.
+            self._now = self._without_revoked(self._now)
 
     def take(self, read: _Read) -> None:
-        """Go by what :meth:`read` has returned."""
-        self._now = read
+        """Go by what :meth:`read` has returned, but for what was taken back meanwhile."""
+        with self._turn:
+            self._now = self._without_revoked(read)
+
+    def _without_revoked(self, read: _Read) -> _Read:
+        admitted = read.admitted
+        left = tuple(each for each in admitted.tokens.tokens if each.digest not in self._revoked)
+        return replace(read, admitted=replace(admitted, tokens=Tokens(left)))
 
 
 def _context(settings: RemoteSettings) -> ssl.SSLContext:

@@ -124,20 +124,22 @@ def add_token(path: Path, name: str, role: Role, now: datetime) -> Secret:
     return Secret(token.encode())
 
 
-def remove_token(path: Path, name: str) -> None:
-    """Take the line of a token out of the file.
+def remove_token(path: Path, name: str) -> Token:
+    """Take the line of a token out of the file; return what it was.
 
     :raises NotFound: there is none of this name.
     :raises Misconfigured: the file cannot be used.
     :raises Unavailable: the file cannot be written.
     """
     with alone_in(path.absolute().parent):
-        if all(each.name != name for each in read_tokens(path).tokens):
+        found = next((each for each in read_tokens(path).tokens if each.name == name), None)
+        if found is None:
             message = f"there is no token {ascii(name)[1:-1]!r}; `GET /v1/tokens` lists them"
             raise NotFound(message)
         lines = _text(path).splitlines(keepends=True)
         left = "".join(line for line in lines if line.startswith("#") or line.split()[:1] != [name])
         write_private(path, left.encode(), replace=True)
+    return found
 
 
 def presented_in(path: Path) -> Secret:

@@ -18,8 +18,10 @@ from peerkey.errors import Misconfigured
 from peerkey.testing.ca import TestCA
 from peerkey_cli.api import judging_routes
 from peerkey_cli.api.judging_routes import Spent
+from peerkey_cli.api.remote import Remote
 from peerkey_cli.api.roles import Role
 from peerkey_cli.api.tokens import add_token
+from peerkey_cli.errors import NotFound
 from tests.cli.commands import peerkey
 from tests.cli.remote_system import RemoteSystem, remote_system
 from tests.cli.two_routers import UUIDS, TwoRouters
@@ -339,6 +341,40 @@ def test_a_token_that_is_revoked_counts_no_more_and_its_streams_end(remote: Remo
         assert thief.get("/v1/peers").status_code == 401
     assert "thief" not in tokens.read_text()
     assert told(remote, "api.token_revoked")[-1] == {"token": "thief", "by": "writeer"}
+
+
+def test_a_reload_that_began_before_does_not_bring_a_revoked_token_back(remote: RemoteSystem) -> None:
+    tokens = remote.routers.folder / "tokens"
+    add_token(tokens, "gone", Role.WRITE, datetime.now(UTC))
+    door = Remote(remote.settings)
+
+    read = door.read()
+    door.revoke("gone")
+    door.take(read)
+    assert "gone" not in {each.name for each in door.known()}
+
+    add_token(tokens, "gone", Role.READ, datetime.now(UTC))
+    door.take(door.read())
+    assert "gone" in {each.name for each in door.known()}
+    door.revoke("gone")
+
+
+def test_a_token_is_revoked_also_where_its_file_does_not_let_it(remote: RemoteSystem) -> None:
+    tokens = remote.routers.folder / "tokens"
+    good = tokens.read_text()
+    for name, spoilt in (("line-gone", good), ("file-faulty", "nonsense\n")):
+        add_token(tokens, name, Role.WRITE, datetime.now(UTC))
+        door = Remote(remote.settings)
+        tokens.write_text(spoilt)
+        if spoilt == good:
+            door.revoke(name)
+        else:
+            with pytest.raises(Misconfigured, match="line 1 is no token"):
+                door.revoke(name)
+        assert name not in {each.name for each in door.known()}
+        tokens.write_text(good)
+        with pytest.raises(NotFound):
+            door.revoke(name)
 
 
 def test_a_stream_ends_when_a_reload_finds_its_token_gone_or_changed(remote: RemoteSystem) -> None:
