@@ -19,6 +19,8 @@ _NO_HOSTNAME: Final = "unavailable"
 ENTRIES_SHOWN: Final = 20
 #: Peers of which the same is wrong that are named; of more it is said how many there are.
 PEERS_NAMED: Final = 4
+#: Different things that are told below a table: a page of them.
+ADVICE_SHOWN: Final = 12
 
 
 def peers(document: schemas.Peers, colours: bool) -> list[str]:
@@ -39,11 +41,12 @@ def _advised(document: schemas.Peers) -> list[str]:
         if peer.fault or peer.advice:
             found.setdefault((peer.fault, peer.advice), []).append(f"{peer.peer} (from {peer.node})")
     lines = []
-    for (fault, advice), peers_ in found.items():
+    for (fault, advice), peers_ in list(found.items())[:ADVICE_SHOWN]:
         more = f", and {len(peers_) - PEERS_NAMED} more" if len(peers_) > PEERS_NAMED else ""
         lines += ["", *prose(f"{', '.join(peers_[:PEERS_NAMED])}{more}: {fault or 'in order, for now'}")]
         lines += prose(f"-> {advice}", indent=3) if advice else []
-    return lines
+    left = sum(len(each) for each in list(found.values())[ADVICE_SHOWN:])
+    return [*lines, "", f" And {left} more that are not in order; --json tells of all."] if left else lines
 
 
 def peers_security(document: schemas.PeersSecurity, colours: bool) -> list[str]:

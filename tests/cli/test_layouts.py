@@ -62,6 +62,28 @@ def test_show_peers_has_a_row_for_each_path() -> None:
     )
 
 
+def test_a_thousand_peers_of_which_something_is_wrong_fill_no_more_than_a_page() -> None:
+    def down(number: int, fault: str) -> schemas.Peer:
+        return schemas.Peer(
+            node="east/node0",
+            peer=f"branch{number}/node0",
+            peer_uuid="u",
+            status="down",
+            fault=fault,
+            advice="look",
+            paths=(),
+        )
+
+    same = schemas.Peers(time=NOW, peers=tuple(down(number, "silence") for number in range(1_000)))
+    each = schemas.Peers(time=NOW, peers=tuple(down(number, f"silence {number}") for number in range(1_000)))
+
+    together = shown(layouts.peers(same, colours=False))
+    assert "branch3/node0 (from east/node0), and 996 more: silence" in " ".join(together.split())
+    assert shown(layouts.peers(each, colours=False)).endswith(
+        " And 988 more that are not in order; --json tells of all.\n"
+    )
+
+
 def test_show_peers_security_has_a_block_for_each_path() -> None:
     document = documents.peers_security([node(paths=1)], NOW)
 
