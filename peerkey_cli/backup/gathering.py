@@ -136,8 +136,8 @@ def _owners(wanted: Wanted) -> list[Owned]:
     if not state.store.exists():
         if (state.path / "hosts").is_dir():
             message = (
-                f"{state.path}: the store of this cluster is its Redis, which is backed up there: "
-                "keep its append-only file, and the sealing key of this directory"
+                f"{state.path}: the store of this cluster is its Redis, which must never go back; keep the "
+                "sealing key, the configuration, certificates and private keys (docs/guides/cluster.md)"
             )
             raise Misconfigured(message)
         message = f"{state.store}: is not there; name the directory of a node that has run with --state-dir"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -25,10 +26,11 @@ from peerkey.pki.revocation_table import width_of
 from peerkey.pki.table_building import build
 from peerkey.pki.when import NO_REASON, when_of
 from peerkey.protocol.restoring import BackupFromLater, floor
-from peerkey.protocol.state import PeeringState, decode_state
+from peerkey.protocol.state import PeeringState, decode_state, encode_state
 from peerkey.secret import Secret
 from peerkey_cli.backup import restoring
-from peerkey_cli.backup.sealing import opened_untrusted
+from peerkey_cli.backup.entries import FileEntry, Manifest, NodeName, OwnerEntry, RecordEntry, encoded
+from peerkey_cli.backup.sealing import opened_untrusted, sealed
 from peerkey_cli.state import StateDirectory
 from runtime.store.memory import MemoryStore
 from runtime.store.sealed import AesGcmSealer, SealedStore
@@ -341,6 +343,33 @@ def test_a_link_that_leads_out_of_the_state_directory_is_not_followed(story: Sto
     assert memory(state).ring
 
 
+def test_one_node_of_a_backup_is_restored_beside_another_that_stays_as_it_is(
+    story: Story, tmp_path: Path
+) -> None:
+    north = f"node:{UUID(int=9)}"
+    record = RecordEntry(f"peering:{UUID(int=8)}", encode_state(PeeringState(3, b"")))
+    entries = [
+        Manifest(datetime.now(UTC), "1", "lab", (NodeName("north/node0", str(UUID(int=9))), EAST)),
+        OwnerEntry(north, 4),
+        record,
+        OwnerEntry(f"node:{UUIDS['east']}", 1),
+        FileEntry("identity", "", 0o600, 5, (b"north",)),
+    ]
+    backup = tmp_path / "b"
+    backup.write_bytes(b"".join(sealed(encoded(entries), Secret(PASSPHRASE.encode()), os.urandom)))
+    state = StateDirectory(copied(story.east, tmp_path))
+    before = {owner: (epoch, records) for owner, epoch, records in snapshot(state.store)}
+
+    done = document(*restoring_by_force(backup, state, story), "--node", "north/node0")
+
+    after = {owner: (epoch, records) for owner, epoch, records in snapshot(state.store)}
+    assert done["nodes"] == ["north/node0"]
+    assert {owner: after[owner] for owner in before} == before
+    assert after[north][0] > 4
+    assert memory(state).ring
+    assert (state.path / "identity").read_bytes() == b"north"
+
+
 def test_a_running_system_is_never_restored_over(story: Story, tmp_path: Path) -> None:
     state = StateDirectory(copied(story.east, tmp_path))
     with state.held():
@@ -447,6 +476,9 @@ OLDER, NEWER = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC
 def named(serial: int) -> Section:
     number = serial.to_bytes(width_of(serial), "big")
     return Section(b"issuer", b"issuer", build(len(number), number + when_of(OLDER, NO_REASON)))
+
+
+EAST = NodeName("east/node0", str(UUIDS["east"]))
 
 
 class Killed(BaseException):
