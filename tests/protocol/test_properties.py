@@ -191,11 +191,12 @@ class TurmoilOfAPairMachine(TurmoilMachine):
         self.turmoil.mates[end].ready = ready
 
 
-TestTurmoilOfAPair = TurmoilOfAPairMachine.TestCase
-TestTurmoil = TurmoilMachine.TestCase
+# A limit that strikes in the middle of a step leaves a world that never was, which hypothesis would report.
+TestTurmoilOfAPair = pytest.mark.timeout(600)(TurmoilOfAPairMachine.TestCase)
+TestTurmoil = pytest.mark.timeout(600)(TurmoilMachine.TestCase)
 if settings.get_current_profile_name() != "long":
     #: The same draws in every run of the suite; only ``make fuzz`` looks for new ones.
-    TestTurmoil.settings = settings(derandomize=True, max_examples=100, stateful_step_count=40)
+    TestTurmoil.settings = settings(derandomize=True, max_examples=60, stateful_step_count=40)
     TestTurmoilOfAPair.settings = settings(derandomize=True, max_examples=15, stateful_step_count=40)
 
 
