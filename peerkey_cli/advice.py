@@ -77,6 +77,10 @@ def of_certificate(node: NodeStatus, now: datetime) -> str:
 def of_peering(node: NodeStatus, peer: PeerStatus, now: datetime) -> Advice:
     """Return what is wrong with a peering of ``node``, and what to do; nothing where it is in order."""
     own, security = node.certificate, peer.security
+    if node.drained is not None:
+        # A drained node is as one whose key management is off; what the configuration says is another matter.
+        fault = f"this node is {node.drained.state}"
+        return Advice(fault, f"`peerkey drain --undo --node {node.node}` brings it back to work")
     if not node.enabled:
         step = "set enhanced-security-key-management to true, then restart the authority"
         return Advice("key management is disabled here", step)

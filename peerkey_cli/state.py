@@ -117,6 +117,7 @@ class StateDirectory:
         try:
             try:
                 self._lock(descriptor)
+                self._require_still_here(descriptor)
             except OSError as fault:
                 raise self._unusable(fault) from fault
             yield
@@ -154,6 +155,16 @@ class StateDirectory:
             raise DirectoryInUse(message) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def _require_still_here(self, descriptor: int) -> None:
+        """See that the lock is that of the directory which has the name now: a restore exchanges directories.
+
+        :raises DirectoryInUse: another directory is there since the file was opened.
+        :raises OSError: it cannot be looked at.
+        """
+        if not os.path.samestat(os.fstat(descriptor), self.lock.stat()):
+            message = f"{self.path}: another directory was put in its place just now; try again"
+            raise DirectoryInUse(message)
 
 
 def default_directory() -> Path:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
@@ -227,4 +227,8 @@ def _time(text: str) -> datetime:
     if time.tzinfo is None:
         message = f"a time without a zone: {text}"
         raise ValueError(message)
-    return time
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        message = f"a time that there is not: {text}"
+        raise ValueError(message) from None

@@ -17,9 +17,12 @@ def clock_wrong(node: str, severity: Severity, detail: str) -> Alarm:
 
 
 def api_certificate_bad(node: str, severity: Severity, file: str, how: str) -> Alarm:
-    """The certificate of the admin API ends soon, or does not count now, as ``how`` says."""
+    """The certificate of the admin API ends soon, or does not count now, as ``how`` says.
+
+    Each severity is an alarm of its own: who has shelved that it ends soon is told when it has ended.
+    """
     return Alarm(
-        "api-certificate",
+        f"api-certificate:{severity.value}",
         severity,
         node,
         Category.SYSTEM,

@@ -137,7 +137,7 @@ class Shelf:
         for each in others:
             former = self._shelvings.get(each.what)
             later = former is None or (each.at, each.lifted) > (former.at, former.lifted)
-            if later and now < each.until <= each.at + LONGEST:
+            if later and now < each.until and each.until - each.at <= LONGEST:
                 self._shelvings[each.what] = each
                 news = True
         if len(self._shelvings) > 2 * MOST:

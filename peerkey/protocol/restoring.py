@@ -75,8 +75,8 @@ def restored(
     """Return the memory with which a restored node starts.
 
     ``there`` is what this machine remembers of the same peering, if anything: of two pins its own is taken,
-    and no number falls below its own. ``least`` is :func:`floor`; ``challenge`` is fresh, so that no frame of
-    before is answered.
+    one that it has released stays released, and no number falls below its own. ``least`` is :func:`floor`;
+    ``challenge`` is fresh, so that no frame of before is answered.
     """
     kept = without_keys(backed_up)
     if there is not None:
@@ -85,7 +85,8 @@ def restored(
             kept,
             announcement_number=max(kept.announcement_number, here.announcement_number),
             highest_index=max(kept.highest_index, here.highest_index),
-            peer=here.peer or kept.peer,
+            # Who has had keys has had a certificate: where none is left, an operator has released its pin.
+            peer=here.peer if here.peer is not None or here.key_changes else kept.peer,
             removed=here.removed,
             key_changes=max(kept.key_changes, here.key_changes),
         )

@@ -198,14 +198,15 @@ def _manifest(head: dict[str, Any]) -> Manifest:
         raise NoBackup(message)
     try:
         made = datetime.fromisoformat(_text(head, "made", _LONGEST_NAME))
+        if made.tzinfo is None:
+            raise _unsound("its manifest has a time without a zone")
+        made = made.astimezone(UTC)
         nodes = tuple(NodeName(*(str(part) for part in each)) for each in head["nodes"])
         hardware = tuple(str(each) for each in head["in_hardware"])
-    except (ValueError, TypeError, KeyError) as fault:
+    except (ValueError, TypeError, KeyError, OverflowError) as fault:
         raise _unsound("its manifest is none") from fault
-    if made.tzinfo is None:
-        raise _unsound("its manifest has a time without a zone")
     return Manifest(
-        made.astimezone(UTC),
+        made,
         _text(head, "software", _LONGEST_NAME),
         _text(head, "machine", _LONGEST_NAME),
         nodes,

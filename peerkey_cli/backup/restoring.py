@@ -111,9 +111,10 @@ def restore(
     new = not state.path.exists()
     path = state.path.resolve()
     fresh = StateDirectory(path.with_name(f".{path.name}.restore-{os.urandom(_DRAFT_BYTES).hex()}"))
-    exchanged = False
+    held = exchanged = False
     try:
         with state.held():
+            held = True
             there = None if _is_bare(state) else state
             if there is not None and not force:
                 raise StateThere(_what_is_there(there))
@@ -128,11 +129,13 @@ def restore(
             exchanged = True
             step("exchanged")
             return Restored(found, _set_aside(fresh.path, path, now, keep=there is not None))
-    except Exception:
-        # After the exchange the other name is that of the old state.
+    except (Exception, KeyboardInterrupt):
+        # Also where an operator interrupts it: private keys are in the draft. After the exchange the other
+        # name is that of the old state.
         if not exchanged:
             shutil.rmtree(fresh.path, ignore_errors=True)
-        if new and not exchanged:
+        # What somebody else has made meanwhile, and holds, is theirs.
+        if new and held and not exchanged:
             shutil.rmtree(state.path, ignore_errors=True)
         raise
 

@@ -86,9 +86,16 @@ def staged(
     """
     try:
         return _staged(entries, there, fresh, node=node, now=now, entropy=entropy)
+    except shutil.Error as fault:
+        # One for each file: its name, that of the copy, and why.
+        name, _, why = fault.args[0][0]
+        message = f"{name}: cannot be brought along: {why}"
+        raise Misconfigured(message) from fault
     except OSError as fault:
         message = f"{fresh.path}: cannot be written: {fault.strerror}"
         raise Misconfigured(message) from fault
+    except RuntimeFault as fault:
+        raise Misconfigured(str(fault)) from fault
 
 
 def _staged(
@@ -123,10 +130,10 @@ def _staged(
 def _require_no_links(fresh: StateDirectory) -> None:
     """See that nothing that is written below the directory goes elsewhere.
 
-    :raises Misconfigured: a directory below it is a link.
+    :raises Misconfigured: a directory below it is a link, or the audit log, to which is appended.
     """
     for each in fresh.path.rglob("*"):
-        if each.is_symlink() and each.is_dir():
+        if each.is_symlink() and (each.is_dir() or each == fresh.journal):
             message = f"{each.name} in the state directory is a link that leads out of it; remove it first"
             raise Misconfigured(message)
 
@@ -290,7 +297,13 @@ def _merge_list(target: Path, entry: FileEntry) -> None:
 
 
 def _has_log(state: StateDirectory) -> bool:
-    return state.journal.exists() and state.journal.stat().st_size > 0
+    """Tell whether there is anything of a log: whoever was killed as a file was full has begun no line."""
+    files = AuditFiles(state.journal)
+    return (
+        bool(files.full())
+        or files.checkpoint.exists()
+        or (state.journal.exists() and state.journal.stat().st_size > 0)
+    )
 
 
 def _audit(there: StateDirectory | None, fresh: StateDirectory, found: Staged, now: datetime) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from actors.messages import CertificateStatus, NodeStatus, PathStatus, PeerStatus
+from actors.messages import CertificateStatus, DrainedNode, NodeStatus, PathStatus, PeerStatus
 from peerkey.pki.faults import Fault
 from peerkey.protocol.messages import Reason
 from peerkey.protocol.peering import PeeringStatus
@@ -28,6 +28,15 @@ def test_key_management_that_is_off_is_the_first_cause() -> None:
     found = advice.of_peering(replace(node(), enabled=False), peer(error="pinned: x", up=False), NOW)
 
     assert found.fault == "key management is disabled here"
+
+
+def test_of_a_drained_node_the_configuration_is_not_blamed() -> None:
+    out = DrainedNode("east/node0", "drained", "2030-06-15T11:00:00.000Z")
+
+    found = advice.of_peering(replace(node(), enabled=False, drained=out), peer(up=False), NOW)
+
+    assert found.fault == "this node is drained"
+    assert "`peerkey drain --undo --node east/node0`" in found.step
 
 
 def test_the_own_certificate_comes_before_the_peers() -> None:

@@ -195,7 +195,21 @@ def test_the_certificate_of_the_admin_api_has_an_alarm_of_its_own(
         if said is None
         else [(said[0], f"The certificate of the admin API is {said[1]}: `{door.settings.certificate}`.")]
     )
-    assert {each.identity for each in found} <= {"api-certificate"}
+    assert {each.kind for each in found} <= {"api-certificate"}
+
+
+def test_who_has_shelved_that_a_certificate_ends_soon_is_told_when_it_has_ended(door: Remote) -> None:
+    ends, times = ENDS[door.settings.certificate], AlarmTimes()
+    look(times, ends - timedelta(days=29), *door.alarms(ends - timedelta(days=29)))
+    (soon,) = times.standing
+    times.shelf.put(replace(SHELVED, alarm=soon.id, kind="", node="", at=soon.since, until=ends + HOUR))
+
+    after = ends + timedelta(seconds=1)
+    told = look(times, after, *door.alarms(after))
+
+    (ended,) = times.standing
+    assert times.shelving(ended, after) is None
+    assert [each.severity for each in told if isinstance(each, AlarmRaised)] == ["critical"]
 
 
 # --- helpers --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 from actors.audit_log import AuditLog
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.port import KeptLists
+from actors.draining import RECORD as DRAINED
 from actors.journal import FileJournal
 from actors.master_list_file import MasterListFile
 from peerkey.observe.events import CsrGenerated
@@ -31,10 +32,11 @@ from peerkey.secret import Secret
 from peerkey_cli.backup import restoring
 from peerkey_cli.backup.entries import FileEntry, Manifest, NodeName, OwnerEntry, RecordEntry, encoded
 from peerkey_cli.backup.sealing import opened_untrusted, sealed
-from peerkey_cli.state import StateDirectory
+from peerkey_cli.state import DirectoryInUse, StateDirectory
 from runtime.store.memory import MemoryStore
+from runtime.store.port import Record
 from runtime.store.sealed import AesGcmSealer, SealedStore
-from runtime.store.whole import snapshot
+from runtime.store.whole import fill, snapshot
 from tests.cli.background import in_background
 from tests.cli.commands import document, peerkey
 from tests.cli.stored import found, stored_secrets
@@ -368,6 +370,106 @@ def test_one_node_of_a_backup_is_restored_beside_another_that_stays_as_it_is(
     assert after[north][0] > 4
     assert memory(state).ring
     assert (state.path / "identity").read_bytes() == b"north"
+
+
+def test_a_log_that_is_a_link_is_not_written_through(story: Story, tmp_path: Path) -> None:
+    state = StateDirectory(copied(story.east, tmp_path))
+    elsewhere = state.journal.rename(tmp_path / "elsewhere.jsonl")
+    state.journal.symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+
+    done = peerkey(*restoring_by_force(story.backup, state, story))
+
+    assert done.exit_code == 1
+    assert "events.jsonl in the state directory is a link" in done.stderr
+    assert elsewhere.read_bytes() == before
+
+
+@pytest.mark.parametrize("left", ["an empty file", "no file"])
+def test_a_log_whose_writer_was_killed_as_a_file_was_full_goes_on_too(
+    story: Story, tmp_path: Path, left: str
+) -> None:
+    state = StateDirectory(copied(story.east, tmp_path))
+    full = state.journal.rename(state.journal.with_name("events.000000000001.jsonl"))
+    if left == "an empty file":
+        state.journal.touch()
+    before = full.read_bytes()
+
+    document(*restoring_by_force(story.backup, state, story))
+
+    assert full.read_bytes() == before
+    assert (state.path / "outside" / "audit" / "events.jsonl").exists()
+    assert peerkey("events", "verify", state.journal).exit_code == 0
+    first = json.loads(state.journal.read_text().splitlines()[0])
+    assert first["sequence"] == before.count(b"\n") + 1
+
+
+def test_who_was_drained_stays_drained_until_an_operator_undoes_it(story: Story, tmp_path: Path) -> None:
+    state = StateDirectory(copied(story.east, tmp_path))
+    owner, since = f"node:{UUIDS['east']}", b"2026-06-01T00:00:00+00:00"
+    sealer = SealedStore(MemoryStore(), AesGcmSealer(state.sealing_key.read_bytes(), os.urandom))
+    there = [*snapshot(state.store)]
+    state.store.unlink()
+    drained = sealer.sealed(owner, Record(DRAINED, 1, 1, since))
+    fill(state.store, [(o, e, (*r, drained) if o == owner else r) for o, e, r in there])
+
+    document(*restoring_by_force(story.backup, state, story))
+
+    records = {o: {each.name: each for each in r} for o, _, r in snapshot(state.store)}[owner]
+    assert sealer.opened(owner, records[DRAINED]).value == since
+
+
+def test_who_interrupts_a_restore_leaves_no_private_keys_about(story: Story, tmp_path: Path) -> None:
+    def interrupt(step: str) -> None:
+        if step == "staged":
+            raise KeyboardInterrupt
+
+    with story.backup.open("rb") as file, pytest.raises(KeyboardInterrupt):
+        restoring.restore(
+            file,
+            Secret(PASSPHRASE.encode()),
+            StateDirectory(tmp_path / "state"),
+            node=None,
+            force=False,
+            now=datetime.now(UTC),
+            step=interrupt,
+        )
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_another_process_made_meanwhile_is_left_to_it(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateDirectory(tmp_path / "state")
+
+    def overtaken(_: StateDirectory, __: int) -> None:
+        (state.path / "store.sqlite").write_bytes(b"theirs")
+        message = "process 7 uses this state directory"
+        raise DirectoryInUse(message)
+
+    monkeypatch.setattr(StateDirectory, "_lock", overtaken)
+    done = peerkey(*restoring_by_force(story.backup, state, story))
+
+    assert done.exit_code == 1
+    assert (state.path / "store.sqlite").read_bytes() == b"theirs"
+
+
+def test_who_waited_for_a_lock_that_a_restore_has_exchanged_does_not_run_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateDirectory(tmp_path / "state")
+    other = StateDirectory(tmp_path / "other")
+    other.prepare()
+    other.lock.touch()
+
+    def exchanged(_: StateDirectory, __: int) -> None:
+        state.path.rename(tmp_path / "aside")
+        other.path.rename(state.path)
+
+    monkeypatch.setattr(StateDirectory, "_lock", exchanged)
+    with pytest.raises(DirectoryInUse, match="try again"), state.held():
+        pass
 
 
 def test_a_running_system_is_never_restored_over(story: Story, tmp_path: Path) -> None:

@@ -8,13 +8,17 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from uuid import UUID
 
 import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.desk import record_name
+from actors.restored import Owned, restored
 from peerkey.errors import Misconfigured
+from peerkey.protocol.state import PeeringState, encode_state
 from peerkey.secret import Secret
 from peerkey_cli.backup.entries import (
     Entry,
@@ -43,6 +47,17 @@ CHEAP = Effort(iterations=1, lanes=1, memory_kib=64)
 PASSPHRASE = Secret(b"a passphrase of the tests")
 MADE = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HEADER = 77
+
+
+PEERING = record_name(UUID(int=7))
+
+
+def spoiled(place: int, value: object) -> bytes:
+    """Return the record of a peering with another value in one place."""
+    fields = list(msgpack.unpackb(encode_state(PeeringState(1, b"c"))))
+    fields[place] = value
+    packed: bytes = msgpack.packb(fields)
+    return packed
 
 
 # --- the stream -------------------------------------------------------------------------------------
@@ -223,6 +238,38 @@ def test_whatever_an_authentic_backup_holds_is_read_or_refused(content: bytes) -
         list(decoded_untrusted(iter([content])))
 
 
+@pytest.mark.parametrize("made", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-06-01", 7])
+def test_a_time_that_there_is_not_is_refused(made: object) -> None:
+    whole = {**manifest(), "made": made}
+    packed = msgpack.packb(whole)
+
+    with pytest.raises(NoBackup, match="is not what a backup holds"):
+        list(decoded_untrusted(iter([len(packed).to_bytes(4, "big") + packed])))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "value"),
+    [
+        ("node:x", PEERING, b""),
+        ("node:x", PEERING, msgpack.packb(7)),
+        ("node:x", PEERING, msgpack.packb({})),
+        ("node:x", PEERING, msgpack.packb([1] + [None] * 15)),
+        ("node:x", PEERING, spoiled(1, -1)),
+        ("node:x", PEERING, spoiled(4, 2**64 - 1)),
+        ("node:x", PEERING, spoiled(4, "9")),
+        ("node:x", PEERING, spoiled(11, [[7], b"f", 1, b"d", [1], ["a"], True, True])),
+        ("node:x", PEERING, spoiled(12, 7)),
+        ("node:x", "drained", b"2026-06-01T00:00:00+00:00"),
+        ("mate:x", "term", b"\xff" * 100),
+        ("mate:x", PEERING, spoiled(1, 1)),
+        ("cluster", PEERING, spoiled(1, 1)),
+    ],
+)
+def test_a_record_that_no_node_has_written_is_not_restored(owner: str, name: str, value: bytes) -> None:
+    with pytest.raises(Misconfigured):
+        restored(Owned(owner, 1, ((name, value),)), None, 8, bytes)
+
+
 def test_contents_of_a_newer_format_say_so() -> None:
     packed = msgpack.packb({"kind": "manifest", "format": 2})
 
@@ -281,6 +328,13 @@ def entries() -> Iterator[Entry]:
 
 
 VECTOR_ENTRIES = entries
+
+
+def manifest() -> dict[str, object]:
+    """Return the head of a manifest."""
+    (first, *_) = encoded([MANIFEST])
+    found: dict[str, object] = msgpack.unpackb(first[4:])
+    return found
 
 
 def read(*given_: Entry) -> None:

@@ -128,6 +128,16 @@ def test_a_clock_that_is_set_back_makes_no_time_negative_and_holds_nothing_for_e
     assert len(look(history, -86_400)) == 1
 
 
+def test_a_time_that_no_clock_shows_is_none() -> None:
+    history = AlarmHistory()
+    look(history, 0, DOWN)
+    document = history.document()
+    document["standing"][0]["since"] = "0001-01-01T00:00:00+23:59"
+
+    with pytest.raises(ValueError, match="a time that there is not"):
+        AlarmHistory.of_document_untrusted(document, at(0))
+
+
 def test_the_history_of_what_has_gone_is_bounded() -> None:
     history = AlarmHistory()
     for number in range(MOST_CLEARED + 10):

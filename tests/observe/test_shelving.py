@@ -77,6 +77,12 @@ def test_what_has_ended_is_not_taken_in_again() -> None:
     assert shelf.every() == ()
 
 
+def test_the_last_days_of_all_time_are_no_trouble() -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+
+    assert Shelf().merge([replace(ONE, at=last - HOUR, until=last)], NOW)
+
+
 def test_a_shelf_is_bounded() -> None:
     shelf = Shelf(replace(ONE, alarm=f"a:{n}") for n in range(MOST))
 

@@ -83,9 +83,15 @@ def test_the_pin_that_is_there_stays_and_no_number_goes_below_its_own() -> None:
 
 
 def test_a_pin_that_only_the_backup_has_comes_back() -> None:
-    found = restored(state(), replace(state(), peer=None), 0, FRESH)
+    found = restored(state(), replace(state(), peer=None, key_changes=0), 0, FRESH)
 
     assert found.peer == pin(b"old")
+
+
+def test_a_pin_that_was_released_since_the_backup_was_made_stays_released() -> None:
+    found = restored(state(), replace(state(), peer=None), 0, FRESH)
+
+    assert found.peer is None
 
 
 # --- helpers ----------------------------------------------------------------------------------------
