@@ -109,6 +109,8 @@ class Desk:
         self.examiner = examiner
         #: The last status, for the moments in which the machine is on the executor.
         self.status = status
+        #: Why there is no key, of the same moment.
+        self.key_fault: tuple[str, str] | None = None
         self.closing = False
         self._store = store
         self._owner = owner

@@ -297,6 +297,8 @@ class NodeStatus:
     peers: tuple[PeerStatus, ...]
     alarms: tuple[Alarm, ...]
     rekey_interval_hours: float | None
+    #: How often peers are asked whether they are there; ``None``: never.
+    probe_interval_seconds: float | None = None
     #: ``None`` where the node has no mate.
     ha: HaStatus | None = None
     #: ``None`` where nobody has drained it.

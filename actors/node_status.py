@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.messages import NodePage, NodeStatus, PathStatus, PeerStatus
 from peerkey.observe import alarms
+from peerkey.pki.faults import Fault
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -60,7 +61,7 @@ def node_status(
     plan: NodePlan, certificates: NodeCertificates, peerings: Collection[Described], now: Moment
 ) -> NodeStatus:
     """Return what an operator is shown of the node of ``plan``."""
-    interval = plan.policy.rekey_interval
+    interval, probe = plan.policy.rekey_interval, plan.policy.probe_interval
     found = [*certificates.alarms(now.wall), *(alarm for peering in peerings for alarm in peering.alarms)]
     return NodeStatus(
         node=plan.name,
@@ -70,6 +71,7 @@ def node_status(
         peers=tuple(peering.status for peering in peerings),
         alarms=tuple(found) if plan.enabled else (),
         rekey_interval_hours=None if interval is None else interval / timedelta(hours=1),
+        probe_interval_seconds=None if probe is None else probe.total_seconds(),
     )
 
 
@@ -135,8 +137,10 @@ def _peer_status(desk: Desk, now: Moment) -> PeerStatus:
 
 
 def _alarms(desk: Desk, now: Moment) -> Iterator[alarms.Alarm]:
-    """Compute what is wrong from what is so."""
+    """Compute what is wrong from what is so: without a key no path is in service, and why says it all."""
     name = desk.peer_name
+    if desk.idle:
+        desk.key_fault = desk.peering.key_fault
     fault = desk.peering.peer_fault
     if fault is not None:
         yield alarms.peer_certificate_invalid(name, fault.state, fault.detail)
@@ -144,8 +148,17 @@ def _alarms(desk: Desk, now: Moment) -> Iterator[alarms.Alarm]:
         yield alarms.peer_identity_shared(name)
     reports = [line.report for line in desk.paths if line.report is not None]
     down = [report.path for report in reports if report.state != "in-service"]
-    if down and len(down) == len(reports):
+    if not down or len(down) < len(reports):
+        yield from (alarms.path_down(name, path) for path in down)
+    elif fault is None and desk.key_fault is not None:
+        yield _key_invalid(name, *desk.key_fault)
+    elif fault is None or desk.status.key_index is not None:
         interfaces = dict.fromkeys(path.partition(">")[0] for path in down)
         yield alarms.peer_unreachable(name, ", ".join(interfaces))
-    else:
-        yield from (alarms.path_down(name, path) for path in down)
+
+
+def _key_invalid(peer: str, reason: str, detail: str) -> alarms.Alarm:
+    """Say why no key is agreed; what is said of a certificate is what the peer says of this node's."""
+    if reason in set(Fault):
+        detail = f"the peer refuses the certificate of this node: {detail}"
+    return alarms.peer_key_invalid(peer, reason, detail)

@@ -22,6 +22,7 @@ from peerkey.protocol.messages import Reason
 
 if TYPE_CHECKING:
     from actors.messages import NodeStatus, PathStatus, PeerStatus
+    from peerkey.protocol.peering import PeeringStatus
 
 #: As many peers of one node show other certificates at once; a look at one takes some fifty microseconds.
 _ENDS_REMEMBERED: Final = 4_096
@@ -93,7 +94,7 @@ def of_peering(node: NodeStatus, peer: PeerStatus, now: datetime) -> Advice:
         fault = f"certificate of the peer: {security.peer_certificate_fault}"
         return Advice(fault, _certificate_step(security.peer_certificate_fault, "the peer", now))
     down = [path for path in peer.paths if path.state != "in-service"]
-    if down and (told := _failed(security.last_error, peer.peer, now)) is not None:
+    if down and (told := _failed(security, peer.peer, now)) is not None:
         return told
     if down:
         return _silent(down[0])
@@ -105,12 +106,16 @@ def of_list(state: str) -> str:
     return _LISTS.get(state, "")
 
 
-def _failed(error: str, peer: str, now: datetime) -> Advice | None:
+def _failed(security: PeeringStatus, peer: str, now: datetime) -> Advice | None:
     """Explain why no key was agreed; ``None`` where that passes by itself.
 
     What is said of a certificate here is what the peer says of this node's.
     """
+    error = security.last_error
     word = error.partition(":")[0]
+    if word == Reason.ALGORITHM_MISMATCH and security.key_index is not None:
+        # The key of before stays in use: it is not this that took the paths out of service.
+        return None
     if word in _STEPS:
         return Advice(error, _STEPS[Reason(word)].replace("PEER", peer))
     if word in set(Fault):

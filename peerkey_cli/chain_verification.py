@@ -78,13 +78,14 @@ class _Reading:
     fault: schemas.ChainFault | None = None
     remarks: list[str] = field(default_factory=list)
     noted: bool = False
+    #: The latest end of a file that is no whole line.
+    torn: FileLine | None = None
 
     def take(self, line: FileLine, noted: Head | None) -> None:
         """Look at one line."""
         self.seen.add(line.file)
         if not line.whole:
-            torn = f"{line.file.name} ends with {len(line.content)} bytes of a line that nobody was promised"
-            self.remarks.append(f"{torn}; they are taken out, and told of, when the log is opened next")
+            self._take_torn(line)
             return
         self.lines += 1
         try:
@@ -92,18 +93,29 @@ class _Reading:
             require_next(found, self.head)
             self._require_noted(found.head)
         except Broken as fault:
-            sequence = sequence_untrusted(line.content)
-            self.fault = schemas.ChainFault(
-                file=str(line.file), line=line.number, sequence=sequence, reason=str(fault)
-            )
+            self._broken(line, str(fault))
             return
         if self.first is None:
             self.first = found.head.sequence
         self.head = found.head
         self.noted = self.noted or found.head == noted
 
+    def _take_torn(self, line: FileLine) -> None:
+        """Remember the end of a file that is no whole line. Only one piece can be such an end."""
+        if self.torn is not None and self.torn.file == line.file:
+            self._broken(line, "it is longer than a line may be")
+            return
+        self.torn = line
+        torn = f"{line.file.name} ends with {len(line.content)} bytes of a line that nobody was promised"
+        self.remarks.append(
+            f"its last line is torn: {torn}; they are taken out, and told of, when the log is opened next"
+        )
+
     def ended(self) -> None:
         """See that the end is there."""
+        if self.checkpoint is None and self.head is None and self.torn is not None:
+            self._broken(self.torn, "no line of it is whole: it is no audit log, or its first line is torn")
+            return
         checkpoint, last = self.checkpoint, self.head.sequence if self.head else 0
         if checkpoint is None:
             self.remarks.append("there is no checkpoint beside it: an end that was cut off does not show")
@@ -136,6 +148,12 @@ class _Reading:
         if known is not None and head.sequence == known.head.sequence and head != known.head:
             message = "it is another than the one that the checkpoint has noted"
             raise Broken(message)
+
+    def _broken(self, line: FileLine, reason: str) -> None:
+        sequence = sequence_untrusted(line.content)
+        self.fault = schemas.ChainFault(
+            file=str(line.file), line=line.number, sequence=sequence, reason=reason
+        )
 
     def _missing(self, reason: str) -> None:
         self.fault = schemas.ChainFault(file=str(self.files.active), line=None, sequence=None, reason=reason)

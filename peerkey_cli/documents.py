@@ -232,6 +232,7 @@ def _peer(node: NodeStatus, peer: PeerStatus, now: datetime) -> schemas.Peer:
         status="down" if not up else "up" if up == len(peer.paths) else "degraded",
         fault=found.fault,
         advice=found.step,
+        probe_interval_seconds=node.probe_interval_seconds,
         paths=tuple(_path(path) for path in peer.paths),
     )
 

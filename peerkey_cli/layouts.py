@@ -31,7 +31,21 @@ def peers(document: schemas.Peers, colours: bool) -> list[str]:
         for peer in document.peers
         for path in peer.paths
     ]
-    return ["✔ Retrieving peer paths...", "", *table(titles, rows, colours=colours), *_advised(document)]
+    return [
+        "✔ Retrieving peer paths...",
+        "",
+        *table(titles, rows, colours=colours),
+        *_advised(document),
+        *_unprobed(document),
+    ]
+
+
+def _unprobed(document: schemas.Peers) -> list[str]:
+    """Say below the table what the status of a peer is worth that is never asked whether it is there."""
+    if all(peer.status != "up" or peer.probe_interval_seconds is not None for peer in document.peers):
+        return []
+    told = "path-probe-interval is 0: a peer that has died stays up here until its next key is due."
+    return ["", *prose(told)]
 
 
 def _advised(document: schemas.Peers) -> list[str]:

@@ -57,6 +57,8 @@ class Peer(Document):
     #: What is wrong with it, and what to do next; empty where nothing is.
     fault: str = ""
     advice: str = ""
+    #: How often it is asked whether it is there; ``None``: never, so that it stays ``up`` when it dies.
+    probe_interval_seconds: float | None = None
     paths: tuple[Path, ...]
 
 

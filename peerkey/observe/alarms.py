@@ -63,6 +63,18 @@ def peer_certificate_invalid(peer: str, state: str, detail: str) -> Alarm:
     )
 
 
+def peer_key_invalid(peer: str, state: str, detail: str) -> Alarm:
+    """No key can be agreed with a peer until somebody changes something; ``state`` says why in a word."""
+    return Alarm(
+        f"peer-key:{peer}",
+        Severity.CRITICAL,
+        peer,
+        Category.PEER,
+        f"Peer `{peer}` metadata-key is invalid: `{state}` - `{detail}`.",
+        state,
+    )
+
+
 def peer_unreachable(peer: str, interfaces: str = "") -> Alarm:
     """No path to a peer is in service. ``interfaces`` names those that the paths go by."""
     return Alarm(

@@ -17,6 +17,7 @@ from peerkey.errors import PeerFault
 from peerkey.moment import Instant, Moment
 from peerkey.observe.events import Event, PeerIdentityShared, PeeringFailed
 from peerkey.pki.examination import Examination
+from peerkey.pki.faults import Fault
 from peerkey.protocol import schedule
 from peerkey.protocol.constants import (
     CHALLENGE_BYTES,
@@ -41,6 +42,20 @@ Entropy = Callable[[int], bytes]
 _REMEMBERED_CAUSES: Final = 16
 #: Lost keys that are remembered; two nodes of one identity take turns within as many rekeys.
 _REMEMBERED_LOSSES: Final = 8
+#: Behind a cause that was told in a frame without a proof.
+_UNPROVED: Final = " (told without proof)"
+#: Causes that somebody must remove before a key can be agreed. Others pass by themselves.
+_LASTING: Final = frozenset(
+    {
+        *Fault,
+        Reason.ALGORITHM_MISMATCH,
+        Reason.UNSUPPORTED_VERSION,
+        Reason.CERTIFICATE_INVALID,
+        Reason.PINNED,
+        Reason.WRONG_SENDER,
+        Reason.WRONG_RECEIVER,
+    }
+)
 
 
 class Ignored(PeerFault):
@@ -218,7 +233,11 @@ class Core:
             if "hint" in self._told:
                 return
             self._told["hint"] = ""
-        if self.note(reason, f"{detail} (told without proof)" if told_by == "hint" else detail):
+            # What nobody proved may be so long that nothing fits behind it.
+            said = detail[: MAXIMUM_DETAIL_CHARACTERS - len(_UNPROVED)] + _UNPROVED
+        else:
+            said = detail
+        if self.note(reason, said):
             self.emit(
                 PeeringFailed(self.config.peer_name, reason, detail[:MAXIMUM_DETAIL_CHARACTERS], told_by)
             )
@@ -245,6 +264,27 @@ class Core:
     def last_failure(self) -> str:
         """The latest cause that was told and has not been overcome."""
         return next((_said(reason, detail) for reason, detail in reversed(self._told.items())), "")
+
+    @property
+    def key_fault(self) -> tuple[str, str] | None:
+        """Why no key can be agreed until somebody changes something: reason and detail.
+
+        The latest such cause that was noticed here or proved by the peer. What is only claimed, and what
+        passes by itself, is none.
+        """
+        causes = reversed(self._told.items())
+        return next(
+            (
+                (reason, told)
+                for reason, told in causes
+                if reason in _LASTING and not told.endswith(_UNPROVED)
+            ),
+            None,
+        )
+
+    def algorithm_changed(self) -> None:
+        """Forget that the two ends differ: whether they still do shows in the next exchange."""
+        self._told.pop(Reason.ALGORITHM_MISMATCH, None)
 
     def heard_summary(self, summary: tuple[SummaryEntry, ...], now: Moment) -> None:
         """Look at what a peer says, freshly and with proof, that it can open.

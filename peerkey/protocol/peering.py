@@ -225,6 +225,7 @@ class Peering:
         core.config, core.agreement, core.examiner = config, agreement, examiner
         if before.algorithm != config.algorithm:
             self._exchange.abort()
+            core.algorithm_changed()
         if before.rekey_interval != config.rekey_interval or before.preferred != config.preferred:
             self._rotation.schedule_rekey(now)
         self._judge(now)
@@ -284,6 +285,11 @@ class Peering:
     def peer_fault(self) -> CertificateFault | None:
         """What is wrong with the peer's certificate: accepted and gone bad, or refused; ``None``: nothing."""
         return self._core.peer_fault
+
+    @property
+    def key_fault(self) -> tuple[str, str] | None:
+        """Why there is no key, and will be none before somebody changes something; see ``Core.key_fault``."""
+        return None if self._core.state.ring.current is not None else self._core.key_fault
 
     @property
     def laborious(self) -> bool:

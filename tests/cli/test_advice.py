@@ -87,6 +87,14 @@ def test_an_error_that_is_overcome_is_no_cause_while_the_paths_are_in_service() 
     assert advice.of_peering(node(), peer(error="algorithm-mismatch: a and b"), NOW) == NOTHING
 
 
+def test_another_algorithm_does_not_take_a_path_out_of_service_whose_key_is_in_use() -> None:
+    differs = peer(error="algorithm-mismatch: a and b", up=False)
+    keyed = replace(differs, security=replace(differs.security, key_index=7))
+
+    assert advice.of_peering(node(), differs, NOW).fault == "algorithm-mismatch: a and b"
+    assert advice.of_peering(node(), keyed, NOW).fault.startswith("path by wan0: ")
+
+
 def test_a_pin_is_released_by_the_name_of_the_peer() -> None:
     found = advice.of_peering(node(), peer(error="pinned: another", up=False), NOW)
 

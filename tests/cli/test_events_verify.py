@@ -15,7 +15,15 @@ from typer.testing import CliRunner, Result
 
 from actors.audit_files import AuditFiles
 from actors.journal import FileJournal
-from peerkey.observe.audit_chain import BEGINNING, Broken, Head, chained, read_line_untrusted, require_next
+from peerkey.observe.audit_chain import (
+    BEGINNING,
+    MAXIMUM_LINE_BYTES,
+    Broken,
+    Head,
+    chained,
+    read_line_untrusted,
+    require_next,
+)
 from peerkey.observe.events import CsrFailed
 from peerkey_cli.main import app
 
@@ -41,6 +49,25 @@ def test_a_log_that_is_as_it_was_written_is_valid(tmp_path: Path) -> None:
             "remarks": [],
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        (b"hello", 1, "no line of it is whole: it is no audit log, or its first line is torn"),
+        (b"x" * (2 * MAXIMUM_LINE_BYTES + 5), 2, "it is longer than a line may be"),
+    ],
+)
+def test_a_file_without_a_whole_line_is_not_valid(
+    tmp_path: Path, content: bytes, line: int, reason: str
+) -> None:
+    (tmp_path / "odd").write_bytes(content)
+
+    done = verify(str(tmp_path / "odd"))
+
+    assert done.exit_code == 1
+    assert f"odd, line {line}: {reason}" in " ".join(done.stdout.split())
+    assert "Remark:  its last line is torn: odd ends with" in done.stdout
 
 
 @pytest.mark.parametrize(

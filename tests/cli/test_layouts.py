@@ -62,6 +62,18 @@ def test_show_peers_has_a_row_for_each_path() -> None:
     )
 
 
+def test_a_peer_that_is_never_asked_whether_it_is_there_is_up_with_a_warning() -> None:
+    unasked = node(paths=1)
+
+    told = shown(layouts.peers(documents.peers([unasked], NOW), colours=False))
+    asked = shown(
+        layouts.peers(documents.peers([replace(unasked, probe_interval_seconds=5.0)], NOW), colours=False)
+    )
+
+    assert "path-probe-interval is 0: a peer that has died stays up here" in told
+    assert "path-probe-interval" not in asked
+
+
 def test_a_thousand_peers_of_which_something_is_wrong_fill_no_more_than_a_page() -> None:
     def down(number: int, fault: str) -> schemas.Peer:
         return schemas.Peer(

@@ -79,11 +79,10 @@ def test_a_certificate_about_to_expire_is_named_with_its_end_at_both_ends(fleet:
 
 
 def test_a_revoked_peer_is_named_with_since_when_at_both_ends(fleet: Fleet) -> None:
-    alarm, unreachable = sorted(fleet.alarms(HUB, "revoked/node0"))
+    (alarm,) = fleet.alarms(HUB, "revoked/node0")
     (own,) = fleet.alarms("together", "revoked/node0")
 
     assert alarm.startswith("Peer `revoked/node0` certificate is invalid: `revoked` - `revoked: ")
-    assert unreachable == "Peer `revoked/node0` is not reachable."
     assert "certificate of the peer: revoked: the certificate is revoked since" in fleet.peer(HUB, "revoked")
     assert "get the peer a new one (`peerkey enroll` there); if not, ask the CA" in fleet.peer(HUB, "revoked")
     assert own == "The following certificates are revoked: `revoked/node0`."
@@ -103,7 +102,14 @@ def test_a_crl_server_that_is_down_is_named_with_why_at_both_ends(fleet: Fleet, 
 
 
 def test_a_peer_with_another_algorithm_is_named_with_both_at_both_ends(fleet: Fleet) -> None:
-    assert fleet.alarms(HUB, "algorithm/node0") == ["Peer `algorithm/node0` is not reachable."]
+    for end, peer, theirs, ours in (
+        (HUB, "algorithm/node0", "diffie-hellman-2048", "ml-kem-768"),
+        ("together", f"{HUB}/node0", "ml-kem-768", "diffie-hellman-2048"),
+    ):
+        assert (
+            f"Peer `{peer}` metadata-key is invalid: `algorithm-mismatch` - "
+            f"`the peer is configured for {theirs}, this node for {ours}`."
+        ) in fleet.alarms(end, peer)
     assert "`peerkey show peers` says of each peer why" in fleet.show(HUB, "alarms")
     for seen, theirs, ours in (
         (fleet.peer(HUB, "algorithm"), "diffie-hellman-2048", "ml-kem-768"),
@@ -124,6 +130,11 @@ def test_a_wrong_clock_is_named_with_what_it_says_at_both_ends(fleet: Fleet) -> 
     assert fleet.hub_from("clock").startswith("certificate of this node: not-yet-valid: ")
     assert f"-> {wrong}" in fleet.hub_from("clock")
     assert f"Next Step: {wrong}" in fleet.show("clock", "certificate")
+    (refused,) = fleet.alarms(HUB, "clock/node0")
+    assert refused.startswith(
+        "Peer `clock/node0` metadata-key is invalid: `not-yet-valid` - "
+        "`the peer refuses the certificate of this node: "
+    )
     seen = fleet.peer(HUB, "clock")
     assert seen.startswith("the peer refuses the certificate of this node: not-yet-valid: the certificate")
     assert "-> compare the clocks: that of the peer, and the one here, which says 20" in seen

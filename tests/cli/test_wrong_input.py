@@ -7,6 +7,7 @@ left before their end. Whoever is root may read and write everything, so permiss
 
 from __future__ import annotations
 
+import asyncio
 import re
 import resource
 import shlex
@@ -20,7 +21,10 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from actors.restored import OF_NODE
 from peerkey_cli.main import app
+from peerkey_cli.state import StateDirectory
+from runtime.store.sqlite import SqliteStore
 from tests.cli.commands import peerkey
 from tests.cli.two_routers import UUIDS, two_routers
 
@@ -33,6 +37,7 @@ SHORT = {
     "TRUST": "--trust GOOD/ca.pem",
     "OUT": "--out NEW/o",
     "KEY": "--key GOOD/east.key",
+    "PASSPHRASE": "--passphrase-file GOOD/password",
     "USER": "--user u --password-file GOOD/password",
     "ENROLL": "enroll --url https://127.0.0.1:1 --uuid UUID",
 }
@@ -110,10 +115,29 @@ pki crl GOOD/ca.pem --issuer BAD
 * events verify BAD
 events verify --state-dir BAD
 clear stats --state-dir BAD
+drain --state-dir BAD
+shelve alarm --type clock --for 1h --reason x --state-dir BAD
+unshelve alarm --type clock --state-dir BAD
+* config diff GOOD/both.yaml BAD
+config diff BAD GOOD/both.yaml
+config diff GOOD/both.yaml --state-dir BAD
+backup --out BAD/o PASSPHRASE --state-dir GOOD/state
+backup OUT --config BAD PASSPHRASE --state-dir GOOD/state
+backup OUT --include BAD PASSPHRASE --state-dir GOOD/state
+backup OUT --passphrase-file BAD --state-dir GOOD/state
+backup OUT PASSPHRASE --state-dir BAD
+* backup --check BAD PASSPHRASE
+restore BAD PASSPHRASE HERE
+restore GOOD/both.yaml --passphrase-file BAD HERE
+pki revoke --ca BAD --serial 0A
+* pki revoke --ca GOOD/lab BAD
+pki publish-crl --ca BAD
+pki publish-crl --ca GOOD/lab --out BAD/o
+bench --checkout BAD
 """.strip().splitlines()
 )
-#: Command lines that take no file.
-PLAIN = {"config schema"}
+#: Command lines that take no file. What the shell reads are lines.
+PLAIN = {"completion", "config schema", "shell"}
 
 KINDS = {
     "missing": None,
@@ -143,7 +167,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert peerkey("pki", "init-ca", folder / "lab").exit_code == 0
     (folder / "tokens").touch(mode=0o600)
     (folder / "password").touch(mode=0o600)
-    (folder / "password").write_text("secret\n")
+    (folder / "password").write_text("a passphrase of many words\n")
+    # A backup needs no more than a store to fail at what comes next.
+    state = StateDirectory(folder / "state")
+    state.prepare()
+    asyncio.run(made(state))
     return folder
 
 
@@ -238,6 +266,13 @@ def test_every_command_and_every_file_that_one_takes_is_tried() -> None:
 # --- helpers --------------------------------------------------------------------------------------
 
 
+async def made(state: StateDirectory) -> None:
+    """Make the store of a node that has run, and let it go."""
+    store = await SqliteStore.open(state.store)
+    await store.activate(f"{OF_NODE}{UUIDS['east']}")
+    await store.close()
+
+
 def spelled(line: str, good: Path, wrong: Path, new: Path) -> list[str]:
     """Return the words of a line with everything put in."""
     places = {"GOOD": str(good), "BAD": str(wrong), "NEW": str(new), "UUID": str(UUIDS["east"])}
@@ -282,8 +317,7 @@ def harmless(line: str) -> set[str]:
     if "--tokens BAD" in line:
         return {"missing", "empty", "blank"}
     if line == "* events verify BAD":
-        # Without an end of line it is a line that nobody acknowledged.
-        return {kind for kind, content in KINDS.items() if content is not None and b"\n" not in content}
+        return {"empty"}
     return set()
 
 

@@ -587,10 +587,15 @@ def test_another_algorithm_than_the_configured_one_is_refused_on_both_sides_with
     for end in pair.ends:
         assert len(end.failures()) == len(set(failures_in_full(end)))
     assert pair.low.current is pair.high.current is None
+    assert [fault and fault[0] for fault in (pair.low.peering.key_fault, pair.high.peering.key_fault)] == [
+        "algorithm-mismatch"
+    ] * 2
 
     pair.high.options.algorithm = "ml-kem-768"
     pair.high.reconfigure()
+    assert pair.high.peering.key_fault is None
     assert pair.run(seconds=65, until=pair.keyed)
+    assert pair.low.peering.key_fault is None
 
 
 def test_a_request_that_names_another_certificate_than_the_one_in_force_is_refused() -> None:

@@ -508,6 +508,21 @@ def test_a_refusal_that_is_not_signed_by_the_peer_is_at_most_a_hint(auth: bytes)
     assert len(told(pair.high)) <= 1
 
 
+@pytest.mark.parametrize("detail", ["", "x" * 256])
+def test_what_nobody_proved_is_shown_as_that_and_is_no_fault_of_the_key(detail: str) -> None:
+    wire = Wire()
+    wire.lose(Kind.KEY_RESPONSE)
+    pair = Pair(network=wire)
+    pair.run(seconds=1)
+    forged = Refusal(last_sent(pair.high, Kind.KEY_REQUEST).digest, "algorithm-mismatch", detail, bytes(32))
+    hand(pair.high, Frame(Kind.REFUSAL, LOWER.bytes, HIGHER.bytes, encode_body(forged)))
+
+    status = pair.high.peering.status(pair.now)
+    assert status.last_error.startswith("algorithm-mismatch: ")
+    assert status.last_error.endswith(" (told without proof)")
+    assert pair.high.peering.key_fault is None
+
+
 def test_a_signed_refusal_of_nothing_that_is_in_flight_is_counted() -> None:
     pair = keyed_pair()
     before = traces(pair.high)

@@ -48,6 +48,40 @@ KINDS: Final = (
         many="The certificates of {count} peers are invalid",
     ),
     AlarmKind(
+        name="peer-key",
+        severities=(Severity.CRITICAL,),
+        category=Category.PEER,
+        texts=("Peer `{peer}` metadata-key is invalid: `{state}` - `{detail}`.",),
+        origin=Origin.PRODUCT,
+        means="The peer answers, and no key can be agreed with it before somebody changes something: the "
+        "state is the reason in a word, the detail says it in full. There is no key, so no path to the "
+        "peer is in service; it has no alarm of its own about that.",
+        todo=(
+            "`peerkey show peers` says below its table what is wrong, and what to do next.",
+            (
+                "`algorithm-mismatch`: the detail names what either end is configured for. Set the same "
+                "`key-exchange-algorithm` and sizes on both, or an override for this peering; then "
+                "`peerkey reload` on the one that was changed."
+            ),
+            (
+                "A reason about certificates, as `not-yet-valid` or `untrusted`: the peer refuses the "
+                "certificate of *this* node, which is good here. Dates: compare `date -u` on both. "
+                "`untrusted`: compare `trusted-ca-certificate` of both. `peerkey show alarms` on the peer "
+                "says what it misses."
+            ),
+            (
+                "`pinned`: the peer shows another certificate than the one that was taken first. If it was "
+                "meant to, `peerkey release-pin --peer PEER`; if not, find out who shows it."
+            ),
+            (
+                "`wrong-sender`, `wrong-receiver`: another node answers at this address. Compare addresses "
+                "and UUIDs in the two configurations."
+            ),
+        ),
+        events=("peering",),
+        many="No key can be agreed with {count} peers",
+    ),
+    AlarmKind(
         name="peer-identity",
         severities=(Severity.MAJOR,),
         category=Category.PEER,
@@ -76,7 +110,9 @@ KINDS: Final = (
         category=Category.PEER,
         texts=("Peer `{peer}` is not reachable.",),
         origin=Origin.PRODUCT,
-        means="All paths to a peer are out of service: no traffic reaches it by this node.",
+        means="All paths to a peer are out of service: no traffic reaches it by this node. Where that is "
+        "so because its certificate is refused, or because no key can be agreed, the alarm about that stands "
+        "alone.",
         todo=(
             "`peerkey show peers` shows each path with its interface, both addresses and why it is down.",
             "Many peers by one interface: look at that interface first (`ip address`, `ip route`).",
