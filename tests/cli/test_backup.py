@@ -350,7 +350,7 @@ def test_one_node_of_a_backup_is_restored_beside_another_that_stays_as_it_is(
 ) -> None:
     north = f"node:{UUID(int=9)}"
     record = RecordEntry(f"peering:{UUID(int=8)}", encode_state(PeeringState(3, b"")))
-    entries = [
+    entries: list[Manifest | OwnerEntry | RecordEntry | FileEntry] = [
         Manifest(datetime.now(UTC), "1", "lab", (NodeName("north/node0", str(UUID(int=9))), EAST)),
         OwnerEntry(north, 4),
         record,
