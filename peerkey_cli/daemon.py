@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from metrics.detail import WantedDetail
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli.api.remote import Remote
@@ -97,16 +98,23 @@ def reloading(fleet: Fleet, door: Remote | None) -> Callable[[], Awaitable[tuple
 
 
 @asynccontextmanager
-async def measured(fleet: Fleet, address: tuple[str, int] | None) -> AsyncIterator[None]:
-    """Let Prometheus ask at this address."""
+async def measured(
+    fleet: Fleet, address: tuple[str, int] | None, detail: WantedDetail = WantedDetail.AUTO
+) -> AsyncIterator[None]:
+    """Let Prometheus ask at this address, and be answered in this detail."""
     if address is None:
         yield
         return
-    from peerkey_cli.scrape import application
+    from metrics.detail import Chooser
+    from peerkey_cli.scrape import Scraper, application
 
-    with listening_tcp(address) as listener:
-        async with served(application(fleet), listener):
-            yield
+    scraper = Scraper(fleet, Chooser(detail))
+    try:
+        with listening_tcp(address) as listener:
+            async with served(application(fleet, scraper), listener):
+                yield
+    finally:
+        scraper.end()
 
 
 class Reloads:

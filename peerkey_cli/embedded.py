@@ -12,6 +12,7 @@ from actors.cluster.messages import HostPlace, NodePlace, PlacementStatus
 from actors.crl.status import GetRevocation, RevocationStatus
 from actors.messages import FetchLists, GetFleet, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
+from actors.process_counts import counts_of
 from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
 from runtime.errors import RuntimeFault
 
@@ -115,7 +116,9 @@ class Running:
             revocation=revocation,
             hosts=(self._host(),),
             noticing=(*nodes, revocation, *self.crashes.alarms()),
-            tally=self.journal.tally.samples(),
+            tally=counts_of(self.journal.tally, self.system.info()),
+            since=self.since,
+            exemplars=self.journal.tally.exemplars(),
         )
 
     async def rekey(self, peer: str | None = None) -> int:

@@ -6,7 +6,7 @@ The admin API, the metrics and the demonstration speak to a :class:`Fleet`. It m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.crl.status import RevocationStatus
     from actors.journal import Entry
     from actors.messages import NodeStatus
-    from metrics.exporter import Samples
+    from metrics.exporter import Exemplars, Samples
     from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
     from peerkey.observe.security_stats import Counted
     from peerkey_cli.documents import Noticing
@@ -52,8 +52,13 @@ class Measured:
     revocation: RevocationStatus
     hosts: Sequence[HostActors]
     noticing: Sequence[Noticing]
-    #: What the audit events of this machine have counted.
+    #: What the processes of this machine have counted, and since when.
     tally: Samples
+    since: datetime | None = None
+    #: The keys that are named beside it.
+    exemplars: Exemplars = field(default_factory=dict)
+    #: How many of the alarms an operator has shelved.
+    shelved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

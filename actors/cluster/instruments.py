@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.crashes import ActorAlarms
 from actors.names import AUTHORITY
+from actors.process_counts import Counted, counts_of, told
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited
 from peerkey.observe.security_stats import Counted as SecurityCounted
@@ -31,15 +32,6 @@ INSTRUMENTS: Final = "instruments"
 #: Alarms of crashes in one answer, a third of what a message may hold: where everything crashes, these do
 #: for all.
 MAX_CRASHES: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """One number that was counted: the name of its metric, its labels, and how much."""
-
-    metric: str
-    labels: tuple[str, ...]
-    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +77,19 @@ class Instruments(Actor):
         crashes: CrashWatch,
         retry_keys: Callable[[], None] = lambda: None,
         system: ActorSystem | None = None,
+        shows_actors: bool = False,
     ) -> None:
-        """Tell what ``journal`` and ``crashes`` have seen, and of the actors of ``system`` if it is given."""
+        """Tell what ``journal`` and ``crashes`` have seen, and what has become of the actors of ``system``.
+
+        Where no agent does, it ``shows_actors`` too, one by one.
+        """
         self._place = place
         self._process = process
         self._journal = journal
         self._crashes = crashes
         self._retry_keys = retry_keys
         self._system = system
+        self._shown = system if shows_actors else None
 
     def receive(self, message: object) -> None:
         """Answer, and pass on."""
@@ -115,19 +112,16 @@ class Instruments(Actor):
         return True
 
     def _read(self) -> Readings:
-        samples = self._journal.tally.samples()
+        tally = self._journal.tally
+        system = None if self._system is None else self._system.info()
         return Readings(
             place=self._place,
             process=self._process,
             statistics=self._journal.counted(),
             crashes=_first(self._crashes.alarms(), MAX_CRASHES),
-            counted=tuple(
-                Counted(metric.name, labels, float(value))
-                for metric, counts in samples.items()
-                for labels, value in counts.items()
-            ),
-            actors=() if self._system is None else tuple(self._system.actors()),
-            totals=None if self._system is None else self._system.info(),
+            counted=told(counts_of(tally, system), tally.exemplars()),
+            actors=() if self._shown is None else tuple(self._shown.actors()),
+            totals=None if self._shown is None else system,
         )
 
 

@@ -13,22 +13,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from metrics.catalogue import CATALOGUE
+from metrics.catalogue import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.cluster.instruments import Readings
-    from metrics.exporter import Samples
+    from metrics.exporter import Exemplar, Exemplars, Samples
 
 #: Hosts that are remembered. Beyond it the one that was heard of first is forgotten.
 MAX_HOSTS: Final = 1_000
 
 #: A metric by its name, and the labels of one series of it.
 Series: TypeAlias = "tuple[str, tuple[str, ...]]"
-
-#: The metrics by their names, which is how they travel.
-_BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}
 
 
 @dataclass(slots=True)
@@ -39,6 +36,7 @@ class _Host:
     #: By all its former processes, and by the latest.
     before: dict[Series, float] = field(default_factory=dict)
     now: dict[Series, float] = field(default_factory=dict)
+    keys: dict[Series, Exemplar] = field(default_factory=dict)
 
 
 class Totals:
@@ -59,6 +57,11 @@ class Totals:
             _add(known.before, known.now.items())
             known.process = readings.process
         known.now = {(each.metric, each.labels): each.value for each in readings.counted}
+        known.keys.update(
+            ((each.metric, each.labels), each.exemplar)
+            for each in readings.counted
+            if each.exemplar is not None
+        )
 
     def samples(self) -> Samples:
         """Return the sums."""
@@ -69,7 +72,17 @@ class Totals:
         found: dict[str, dict[tuple[str, ...], float]] = {}
         for (metric, labels), value in sums.items():
             found.setdefault(metric, {})[labels] = value
-        return {_BY_NAME[name]: counts for name, counts in found.items() if name in _BY_NAME}
+        return {BY_NAME[name]: counts for name, counts in found.items() if name in BY_NAME}
+
+    def exemplars(self) -> Exemplars:
+        """Return the latest key of each number that counts keys."""
+        latest: dict[str, dict[tuple[str, ...], Exemplar]] = {}
+        for host in self._hosts.values():
+            for (metric, labels), key in host.keys.items():
+                known = latest.setdefault(metric, {})
+                if labels not in known or known[labels].time < key.time:
+                    known[labels] = key
+        return {BY_NAME[name]: keys for name, keys in latest.items() if name in BY_NAME}
 
 
 def _add(sums: dict[Series, float], more: Iterable[tuple[Series, float]]) -> None:

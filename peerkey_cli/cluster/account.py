@@ -13,6 +13,7 @@ from actors.crashes import CrashWatch
 from peerkey.errors import PeerkeyError
 from peerkey_cli.cluster.stores import host_directory
 from peerkey_cli.compose import journal_at
+from peerkey_cli.loop_watch import LoopWatch
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def keep_account(
     crashes = CrashWatch(journal, system.clock)
     stack.callback(crashes.close)
     system.observe(crashes.observe, speakable=(PeerkeyError,))
+    stack.callback(LoopWatch(journal.tally).close)
     machine = socket.gethostname()
     place = f"{machine}:{settings.state}"
     system.spawn(
@@ -63,7 +65,8 @@ def keep_account(
             journal=journal,
             crashes=crashes,
             retry_keys=retry_keys,
-            system=system if shows_actors else None,
+            system=system,
+            shows_actors=shows_actors,
         ),
         INSTRUMENTS,
         supervision=PATIENT,

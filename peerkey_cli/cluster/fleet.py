@@ -176,6 +176,8 @@ class ClusterFleet:
                 hosts=(),
                 noticing=(),
                 tally=self._totals.samples(),
+                since=self.since,
+                exemplars=self._totals.exemplars(),
             )
 
     async def rekey(self, peer: str | None = None) -> int:
@@ -344,6 +346,8 @@ class ClusterFleet:
         # What is wrong with the cluster itself is told by the machine that the coordinator is on; while it is
         # on none, by all of them.
         control_here = [reading for reading in control if reading.place == self._place]
+        for reading in control_here:
+            self._totals.take(CONTROL, reading)
         of_cluster = (Noticed(COORDINATOR, placed.alarms),) if control_here or not control else ()
         crashes = [alarms for each in (*here.values(), *control_here) for alarms in each.crashes]
         return Measured(
@@ -354,6 +358,8 @@ class ClusterFleet:
             hosts=tuple(map(_shown, actors)),
             noticing=(*nodes, *of_lists, *of_cluster, *crashes),
             tally=self._totals.samples(),
+            since=self.since,
+            exemplars=self._totals.exemplars(),
         )
 
     async def _host_reading(self, host: str) -> tuple[str, Readings]:

@@ -32,6 +32,7 @@ from peerkey_cli.cluster.stores import opened, serve_tenure
 from peerkey_cli.compose import SshWhereWanted, revocation_ports
 from peerkey_cli.daemon import measured
 from peerkey_cli.files import read_file
+from peerkey_cli.metering import timed_store
 from peerkey_cli.renewing import EstEnroller
 from peerkey_cli.state import StateDirectory
 from runtime.cluster.placement import Placement
@@ -62,6 +63,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         keystore = KeyStores(state.sealing_key)
         account = keep_account(stack, system, host, settings, retry_keys=keystore.retry)
         journal = account.journal
+        store = timed_store(store, system.clock, journal.tally)
         outside = UdpWire()
         stack.push_async_callback(outside.close)
         wire = ClusterWire(system, host, outside)
@@ -79,6 +81,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
             journal=journal,
             sync=SshWhereWanted(),
             path_home=path_home,
+            meter=journal.tally,
         )
         revocation = revocation_ports(state, journal)
         enroller = EstEnroller(keystore, revocation=revocation.known)

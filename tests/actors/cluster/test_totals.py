@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from actors.cluster.instruments import Counted, Readings
+from actors.cluster.instruments import Readings
 from actors.cluster.totals import MAX_HOSTS, Totals
+from actors.process_counts import Counted
 from metrics.catalogue import CSRS
 
 HUB = ("hub/node0", "success")
