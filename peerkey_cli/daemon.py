@@ -11,6 +11,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ from peerkey_cli.compose import composed
 from peerkey_cli.custody import Custody
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import listening_tcp
+from peerkey_cli.targets import reached_at
 from runtime.errors import RuntimeFault
 from runtime.lifecycle import StopSignals
 from runtime.threads import Threads
@@ -48,11 +50,12 @@ async def serve(
     metrics: tuple[str, int] | None = None,
     syslog: SyslogAddress | None = None,
     remote: RemoteSettings | None = None,
+    detail: WantedDetail = WantedDetail.AUTO,
 ) -> None:
     """Run until a signal says stop.
 
-    ``metrics`` is where Prometheus may ask, and ``remote`` where the admin API listens beside its Unix socket
-    ``api``, if anywhere; ``syslog`` gets a copy of the audit log.
+    ``metrics`` is where Prometheus may ask, ``detail`` how finely, and ``remote`` where the admin API
+    listens beside its Unix socket ``api``, if anywhere; ``syslog`` gets a copy of the audit log.
 
     :raises PeerkeyError: it cannot start: see :func:`peerkey_cli.compose.composed` and
         :func:`peerkey_cli.api.server.serving`.
@@ -67,13 +70,15 @@ async def serve(
     with StopSignals() as signals:
         # What is wrong with its files is told before anything starts.
         door = Remote(remote) if remote is not None else None
-        async with composed(plans, state, syslog=syslog) as running:
+        async with composed(plans, state, syslog=syslog) as composition:
+            running = replace(composition, scraped=reached_at(metrics))
             custody = Custody(lambda: plans.latest, running.keystore, state)
             reload = reloading(running, door)
             for warning in plans.warnings:
                 log.warning("configuration", finding=str(warning))
             answering = serving(running, api, remote=door, reload=reload, custody=custody)
-            async with Reloads(reload), answering, measured(running, metrics):
+            scraped = measured(running, metrics, detail, door)
+            async with Reloads(reload), answering, scraped:
                 nodes = [plan.name for plan in plans.latest]
                 more = {} if remote is None else {"remote": remote.url}
                 log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path), **more)
@@ -99,16 +104,23 @@ def reloading(fleet: Fleet, door: Remote | None) -> Callable[[], Awaitable[tuple
 
 @asynccontextmanager
 async def measured(
-    fleet: Fleet, address: tuple[str, int] | None, detail: WantedDetail = WantedDetail.AUTO
+    fleet: Fleet,
+    address: tuple[str, int] | None,
+    detail: WantedDetail = WantedDetail.AUTO,
+    door: Remote | None = None,
 ) -> AsyncIterator[None]:
-    """Let Prometheus ask at this address, and be answered in this detail."""
+    """Let Prometheus ask at this address, and be answered in this detail.
+
+    It is told, too, when the certificate at the ``door`` of the admin API ends.
+    """
     if address is None:
         yield
         return
     from metrics.detail import Chooser
     from peerkey_cli.scrape import Scraper, application
 
-    scraper = Scraper(fleet, Chooser(detail))
+    ends = None if door is None else lambda: door.not_after
+    scraper = Scraper(fleet, Chooser(detail), api_ends=ends)
     try:
         with listening_tcp(address) as listener:
             async with served(application(fleet, scraper), listener):

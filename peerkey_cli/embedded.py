@@ -14,6 +14,7 @@ from actors.messages import FetchLists, GetFleet, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
 from actors.process_counts import counts_of
 from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.targets import Target
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Running:
     state: StateDirectory
     since: datetime
     keystore: KeyStores
+    #: Where Prometheus finds the metrics of this process, as ``HOST:PORT``; empty where it does not.
+    scraped: str = ""
 
     def now(self) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.now`."""
@@ -100,6 +103,10 @@ class Running:
     async def events(self) -> tuple[Entry, ...]:
         """See :meth:`peerkey_cli.fleet.Fleet.events`."""
         return self.journal.recent()
+
+    async def targets(self) -> tuple[Target, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.targets`."""
+        return (Target(socket.gethostname(), self.scraped),) if self.scraped else ()
 
     async def measured(self) -> Measured:
         """See :meth:`peerkey_cli.fleet.Fleet.measured`."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from peerkey.observe.events import AlarmCleared, AlarmRaised, Event
     from peerkey.observe.security_stats import Counted
     from peerkey_cli.documents import Noticing
+    from peerkey_cli.targets import Target
     from runtime.info import ActorInfo, SystemInfo
 
 #: How long the actors may take. Below the patience of :mod:`peerkey_cli.client`.
@@ -110,6 +111,10 @@ class Fleet(Protocol):
 
     async def events(self) -> tuple[Entry, ...]:
         """Return the latest audit events, oldest first."""
+        ...
+
+    async def targets(self) -> tuple[Target, ...]:
+        """Return where Prometheus finds the metrics of each machine."""
         ...
 
     async def measured(self) -> Measured:

@@ -13,6 +13,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
@@ -20,13 +21,16 @@ from metrics import catalogue
 from metrics.detail import Chooser, Detail, reduced, series_of
 from metrics.exporter import Page, rendered
 from peerkey_cli.samples import samples_of
+from peerkey_cli.targets import discovered
 from runtime.clock import SystemClock
+from runtime.errors import RuntimeFault
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from collections.abc import Callable, Mapping
+    from datetime import datetime, timedelta
 
-    from metrics.exporter import Samples
+    from metrics.metric import Metric
     from peerkey_cli.fleet import Fleet, Measured
 
 #: One is enough: whoever asks meanwhile gets the same answer, in one of two formats.
@@ -36,8 +40,18 @@ _THREADS: Final = 1
 class Scraper:
     """Makes the answers. It belongs to the event loop of the fleet."""
 
-    def __init__(self, fleet: Fleet, chooser: Chooser | None = None) -> None:
-        """Tell of ``fleet``, as finely as ``chooser`` says."""
+    def __init__(
+        self,
+        fleet: Fleet,
+        chooser: Chooser | None = None,
+        *,
+        api_ends: Callable[[], datetime] | None = None,
+    ) -> None:
+        """Tell of ``fleet``, as finely as ``chooser`` says.
+
+        ``api_ends`` returns when the certificate of the admin API ends, where it has one.
+        """
+        self._api_ends = api_ends
         self._fleet = fleet
         self._chooser = chooser if chooser is not None else Chooser()
         self._threads = Threads("metrics", _THREADS)
@@ -65,28 +79,34 @@ class Scraper:
         asked = clock.monotonic() - begun
         peerings = sum(len(node.peers) for node in measured.nodes)
         detail = self._chooser.choose(nodes=len(measured.nodes), peerings=peerings)
+        ends = None if self._api_ends is None else self._api_ends()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._threads, lambda: rendered(page_of(measured, detail, asked), accept, self._beside)
+            self._threads, lambda: rendered(page_of(measured, detail, asked, ends), accept, self._beside)
         )
 
 
-def page_of(measured: Measured, detail: Detail, asked: timedelta) -> Page:
-    """Return what is told of one machine, whose actors took so long to answer."""
+def page_of(measured: Measured, detail: Detail, asked: timedelta, api_ends: datetime | None = None) -> Page:
+    """Return what is told of one machine, whose actors took so long to answer.
+
+    ``api_ends`` is when the certificate of its admin API does.
+    """
     samples, told, left_out = reduced(samples_of(measured, detail), detail)
-    whole: Samples = {
+    whole: dict[Metric, Mapping[tuple[str, ...], float]] = {
         **samples,
         catalogue.ASKING: {(): asked.total_seconds()},
         catalogue.DETAIL: {(each.value,): float(each is told) for each in Detail},
         catalogue.SERIES_LEFT_OUT: {(): float(left_out)},
     }
+    if api_ends is not None:
+        whole[catalogue.API_NOT_AFTER] = {(): api_ends.timestamp()}
     created = None if measured.since is None else measured.since.timestamp()
     exemplars = measured.exemplars if told is not Detail.FLEET else {}
     return Page({**whole, catalogue.SERIES: {(): float(series_of(whole) + 1)}}, exemplars, created)
 
 
 def application(fleet: Fleet, scraper: Scraper | None = None) -> FastAPI:
-    """Return what serves ``/metrics`` of this machine."""
+    """Return what serves ``/metrics`` of this machine, and ``/targets`` of all machines of the fleet."""
     app = FastAPI(openapi_url=None)
     answers = scraper if scraper is not None else Scraper(fleet)
 
@@ -95,6 +115,18 @@ def application(fleet: Fleet, scraper: Scraper | None = None) -> FastAPI:
         """Return every sample of this moment."""
         content, kind = await answers.answer(request.headers.get("accept", ""))
         return Response(content, media_type=kind)
+
+    @app.get("/targets")
+    async def targets() -> Response:
+        """Return where every machine is asked, for ``http_sd_configs`` of Prometheus.
+
+        While nobody can tell, Prometheus goes on with what it was told last: an error is no empty list.
+        """
+        try:
+            found = await fleet.targets()
+        except RuntimeFault as fault:
+            return JSONResponse({"error": str(fault)}, status_code=503)
+        return JSONResponse(discovered(found))
 
     return app
 

@@ -46,6 +46,8 @@ class Readings:
     #: Its actors, few as they are, where no agent tells of them: on the control host.
     actors: tuple[ActorInfo, ...] = ()
     totals: SystemInfo | None = None
+    #: Where Prometheus finds the metrics of the machine, as ``HOST:PORT``; empty where it does not.
+    scraped: str = ""
     #: The security statistics.
     statistics: SecurityCounted = field(default_factory=SecurityCounted)
 
@@ -78,10 +80,11 @@ class Instruments(Actor):
         retry_keys: Callable[[], None] = lambda: None,
         system: ActorSystem | None = None,
         shows_actors: bool = False,
+        scraped: str = "",
     ) -> None:
         """Tell what ``journal`` and ``crashes`` have seen, and what has become of the actors of ``system``.
 
-        Where no agent does, it ``shows_actors`` too, one by one.
+        Where no agent does, it ``shows_actors`` too, one by one. ``scraped`` is where the metrics are.
         """
         self._place = place
         self._process = process
@@ -89,6 +92,7 @@ class Instruments(Actor):
         self._crashes = crashes
         self._retry_keys = retry_keys
         self._system = system
+        self._scraped = scraped
         self._shown = system if shows_actors else None
 
     def receive(self, message: object) -> None:
@@ -117,6 +121,7 @@ class Instruments(Actor):
         return Readings(
             place=self._place,
             process=self._process,
+            scraped=self._scraped,
             statistics=self._journal.counted(),
             crashes=_first(self._crashes.alarms(), MAX_CRASHES),
             counted=told(counts_of(tally, system), tally.exemplars()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,7 @@ class RemoteSettings:
 class _Read:
     tls: ssl.SSLContext
     admitted: Pass
+    not_after: datetime
 
 
 class Remote:
@@ -71,13 +73,20 @@ class Remote:
         """Return who is let in."""
         return self._now.admitted
 
+    @property
+    def not_after(self) -> datetime:
+        """When the certificate ends that clients are shown."""
+        return self._now.not_after
+
     def read(self) -> _Read:
         """Return what the files say now, and change nothing.
 
         :raises Misconfigured: see the constructor.
         """
         settings = self.settings
-        return _Read(_context(settings), Pass(read_tokens(settings.tokens), _names(settings)))
+        leaf = _leaf(settings)
+        admitted = Pass(read_tokens(settings.tokens), _names(settings, leaf))
+        return _Read(_context(settings), admitted, leaf.not_valid_after_utc)
 
     def take(self, read: _Read) -> None:
         """Go by what :meth:`read` has returned."""
@@ -110,13 +119,16 @@ def _context(settings: RemoteSettings) -> ssl.SSLContext:
     return context
 
 
-def _names(settings: RemoteSettings) -> frozenset[str]:
-    """Return what this system is called: what its certificate says, and where it listens."""
+def _leaf(settings: RemoteSettings) -> x509.Certificate:
     try:
-        leaf = read_bundle(read_file(str(settings.certificate)), str(settings.certificate))[0]
+        return read_bundle(read_file(str(settings.certificate)), str(settings.certificate))[0]
     except OSError as fault:
         message = f"{settings.certificate}: cannot be read: {fault.strerror}"
         raise Misconfigured(message) from fault
+
+
+def _names(settings: RemoteSettings, leaf: x509.Certificate) -> frozenset[str]:
+    """Return what this system is called: what its certificate says, and where it listens."""
     names = {str(ip_address(settings.address[0]))}
     try:
         alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

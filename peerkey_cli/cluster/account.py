@@ -14,6 +14,7 @@ from peerkey.errors import PeerkeyError
 from peerkey_cli.cluster.stores import host_directory
 from peerkey_cli.compose import journal_at
 from peerkey_cli.loop_watch import LoopWatch
+from peerkey_cli.targets import reached_at
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def keep_account(
     system.observe(crashes.observe, speakable=(PeerkeyError,))
     stack.callback(LoopWatch(journal.tally).close)
     machine = socket.gethostname()
+    scraped = reached_at(settings.metrics, host.address)
     place = f"{machine}:{settings.state}"
     system.spawn(
         lambda: Instruments(
@@ -67,6 +69,7 @@ def keep_account(
             retry_keys=retry_keys,
             system=system,
             shows_actors=shows_actors,
+            scraped=scraped,
         ),
         INSTRUMENTS,
         supervision=PATIENT,

@@ -34,6 +34,7 @@ from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
 from peerkey.observe.security_stats import summed as summed_statistics
 from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.targets import Target
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault
 
@@ -162,6 +163,17 @@ class ClusterFleet:
             self._events = {host: kept for host, kept in self._events.items() if host in known}
         kept = [entries for _, entries in self._events.values()]
         return tuple(merge(*kept, key=lambda entry: entry.time))[-REMEMBERED_EVENTS:]
+
+    async def targets(self) -> tuple[Target, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.targets`. A machine none of whose hosts answers is missing."""
+        placed = await self._placed()
+        read = await self._each([each.host for each in placed.hosts], self._host_reading)
+        found = {
+            reading.place: Target(machine_of(host), reading.scraped)
+            for host, reading in read
+            if reading.scraped
+        }
+        return tuple(sorted(found.values()))
 
     async def measured(self) -> Measured:
         """See :meth:`peerkey_cli.fleet.Fleet.measured`. What runs on the hosts of this place."""

@@ -149,7 +149,8 @@ async def _speak(fleet: ClusterFleet, settings: ClusterSettings) -> None:
     told = ""
     while True:
         try:
-            async with serving(fleet, api), measured(fleet, settings.metrics):
+            scraped = measured(fleet, settings.metrics, settings.metrics_detail)
+            async with serving(fleet, api), scraped:
                 log.info("speaks for its machine", api=f"unix:{api}")
                 await asyncio.Event().wait()
         except (PeerkeyError, RuntimeFault, OSError) as fault:

@@ -74,6 +74,8 @@ class Host:
         self.name = transport.host
         #: Which process of the host this is.
         self.incarnation = transport.incarnation
+        #: The address by which other machines know the one that this is on; empty where there are none.
+        self.address = ""
         self.directory = Directory()
         #: Told of hosts that come and go, if it is set; what it raises is logged.
         self.on_host: OnHost | None = None
