@@ -428,14 +428,19 @@ HA_KEYS_NOT_REPLICATED: Final = _counter(
 
 ALARMS: Final = _gauge(
     "alarms",
-    "Alarms that are there now.",
+    "Alarms that are there now, by who notices it and by type; none is no series.",
     _ALARMS,
     label.NODE,
+    label.ALARM_TYPE,
     label.SEVERITY,
     meaning="Shelved ones are counted too: shelving quiets, and mends nothing.",
 )
 ALARMS_BY_TYPE: Final = _gauge(
-    "alarms_active", "Alarms that are there now, by type.", _ALARMS, label.ALARM_TYPE, label.SEVERITY
+    "alarms_active",
+    "Alarms that are there now on the machine, zero included.",
+    _ALARMS,
+    label.ALARM_TYPE,
+    label.SEVERITY,
 )
 ALARMS_SHELVED: Final = _gauge("alarms_shelved", "Of these, those that an operator has shelved.", _ALARMS)
 AUDIT_EVENTS: Final = _counter(

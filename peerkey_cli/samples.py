@@ -89,18 +89,17 @@ def process_samples(hosts: Collection[HostActors]) -> Samples:
 
 def alarm_samples(noticing: Iterable[Noticing]) -> Samples:
     """Return how many alarms there are of each node and severity, and of each type."""
-    found = [(each.node, alarm) for each in noticing for alarm in each.alarms]
+    found: Counter[tuple[str, ...]] = Counter(
+        (each.node, known(alarm.identity.partition(":")[0], labels.ALARM_TYPE), alarm.severity.value)
+        for each in noticing
+        for alarm in each.alarms
+    )
     types: dict[tuple[str, ...], float] = {
         (kind, severity): 0.0 for kind in labels.ALARM_TYPE.words for severity in labels.SEVERITY.words
     }
-    by_type: Counter[tuple[str, ...]] = Counter(
-        (known(alarm.identity.partition(":")[0], labels.ALARM_TYPE), alarm.severity.value)
-        for _, alarm in found
-    )
-    return {
-        catalogue.ALARMS: Counter((node, alarm.severity.value) for node, alarm in found),
-        catalogue.ALARMS_BY_TYPE: {**types, **by_type},
-    }
+    for (_, kind, severity), number in found.items():
+        types[kind, severity] += number
+    return {catalogue.ALARMS: found, catalogue.ALARMS_BY_TYPE: types}
 
 
 def revocation_samples(status: RevocationStatus, now: datetime) -> Samples:
