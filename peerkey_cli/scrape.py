@@ -56,7 +56,7 @@ class Scraper:
         self._chooser = chooser if chooser is not None else Chooser()
         self._threads = Threads("metrics", _THREADS)
         self._making: dict[str, asyncio.Task[tuple[bytes, str]]] = {}
-        self._beside = _library()
+        self._beside = library()
 
     async def answer(self, accept: str = "") -> tuple[bytes, str]:
         """Return every sample of this moment, and the type of the content, as the header ``accept`` asks."""
@@ -131,7 +131,7 @@ def application(fleet: Fleet, scraper: Scraper | None = None) -> FastAPI:
     return app
 
 
-def _library() -> CollectorRegistry:
+def library() -> CollectorRegistry:
     """Return what prometheus_client tells of this process and its interpreter."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
