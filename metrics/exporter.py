@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as FamilyExemplar
@@ -29,9 +29,6 @@ Samples: TypeAlias = Mapping[Metric, Mapping[tuple[str, ...], float]]
 
 #: The last label of the sum of a histogram; that of a bucket is its upper end.
 SUM: Final = "sum"
-#: What asks for OpenMetrics. Anything else gets the text format of Prometheus, version 0.0.4.
-OPENMETRICS: Final = "application/openmetrics-text"
-
 _KNOWN: Final = frozenset(CATALOGUE)
 
 
@@ -60,36 +57,47 @@ class Page:
 
 
 def exposition(samples: Samples) -> bytes:
-    """Return the samples in Prometheus' text format, in the order of the catalogue.
+    """Return the samples in Prometheus' text format, in the order of the catalogue, by the library.
 
     :raises ValueError: a metric is not in the catalogue, or a sample does not have exactly its labels.
     """
-    return rendered(Page(samples))[0]
-
-
-def rendered(page: Page, accept: str = "", *beside: Collector) -> tuple[bytes, str]:
-    """Return the page in the format that ``accept`` (a header) asks for, and the type of its content.
-
-    What the collectors ``beside`` it tell follows it.
-
-    :raises ValueError: a metric is not in the catalogue, or a sample does not have exactly its labels.
-    """
-    encode, content_type = choose_encoder(accept)
     registry = CollectorRegistry()
-    registry.register(_Paged(page, open_metrics=content_type.startswith(OPENMETRICS)))
-    for each in beside:
-        registry.register(each)
-    return encode(registry), content_type
+    registry.register(Paged(Page(samples)))
+    return generate_latest(registry)
 
 
-class _Paged(Collector):
-    """Yields what it was given."""
+def require_known(samples: Samples) -> None:
+    """Refuse what the catalogue does not have.
 
-    def __init__(self, page: Page, *, open_metrics: bool) -> None:
-        unknown = [metric.name for metric in page.samples if metric not in _KNOWN]
-        if unknown:
-            message = f"not in the catalogue: {', '.join(unknown)}"
+    :raises ValueError: there is some.
+    """
+    unknown = [metric.name for metric in samples if metric not in _KNOWN]
+    if unknown:
+        message = f"not in the catalogue: {', '.join(unknown)}"
+        raise ValueError(message)
+
+
+def require_labels(metric: Metric, found: Mapping[tuple[str, ...], float]) -> None:
+    """Refuse samples that do not have exactly the labels of their metric.
+
+    :raises ValueError: one has not.
+    """
+    several = len(metric.labels) + (metric.kind is Kind.HISTOGRAM)
+    for labels in found:
+        if len(labels) != several:
+            message = f"{metric.name} has the labels {metric.names}, not {labels}"
             raise ValueError(message)
+
+
+class Paged(Collector):
+    """A page for a registry of prometheus_client, such as an application has that peerkey is a part of."""
+
+    def __init__(self, page: Page, *, open_metrics: bool = False) -> None:
+        """Tell of ``page``, with what only OpenMetrics has a place for if that is to be spoken.
+
+        :raises ValueError: a metric is not in the catalogue.
+        """
+        require_known(page.samples)
         self._page = page
         self._open_metrics = open_metrics
 
@@ -98,7 +106,10 @@ class _Paged(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Family]:
-        """Yield a family for each metric that has samples."""
+        """Yield a family for each metric that has samples.
+
+        :raises ValueError: a sample does not have exactly its labels.
+        """
         for metric in CATALOGUE:
             found = self._page.samples.get(metric)
             if found:
@@ -106,11 +117,7 @@ class _Paged(Collector):
 
     def _family(self, metric: Metric, found: Mapping[tuple[str, ...], float]) -> Family:
         names = metric.names
-        several = len(names) + (metric.kind is Kind.HISTOGRAM)
-        for labels in found:
-            if len(labels) != several:
-                message = f"{metric.name} has the labels {names}, not {labels}"
-                raise ValueError(message)
+        require_labels(metric, found)
         bare = metric.name.removesuffix("_total")
         family = Family(bare, metric.help, metric.kind.value)
         exemplars = self._page.exemplars.get(metric, {})
@@ -118,7 +125,7 @@ class _Paged(Collector):
             family.samples = list(self._histogram(metric, found, exemplars))
             return family
         counts = metric.kind is Kind.COUNTER
-        for labels, value in sorted(found.items()):
+        for labels, value in found.items():
             named = _named(names, labels)
             exemplar = exemplars.get(labels) if counts else None
             family.samples.append(Sample(metric.name, named, value, None, _shown(exemplar)))
@@ -133,7 +140,7 @@ class _Paged(Collector):
         exemplars: Mapping[tuple[str, ...], Exemplar],
     ) -> Iterator[Sample]:
         ends = bucket_ends(metric)
-        for labels in sorted({each[:-1] for each in found}):
+        for labels in dict.fromkeys(each[:-1] for each in found):
             named = _named(metric.names, labels)
             total = 0.0
             for end in ends:

@@ -17,7 +17,7 @@ from peerkey.ha.messages import Role
 from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from actors.crl.status import RevocationStatus
     from actors.messages import NodeStatus, PeerStatus
@@ -46,12 +46,17 @@ _HISTOGRAMS: Final = tuple(
 )
 
 
-def samples_of(measured: Measured, detail: Detail = Detail.PEER) -> Samples:
-    """Return every sample of one machine, those of single peers only where ``detail`` names these."""
+def samples_of(
+    measured: Measured, detail: Detail = Detail.PEER, breathe: Callable[[], None] = lambda: None
+) -> Samples:
+    """Return every sample of one machine, those of single peers only where ``detail`` names these.
+
+    After each node, of which one may have thousands of paths, others ``breathe``.
+    """
     nodes = measured.nodes
     found: dict[Metric, Mapping[tuple[str, ...], float]] = {
         **process_samples(measured.hosts),
-        **fleet_samples(nodes, measured.now),
+        **fleet_samples(nodes, measured.now, breathe),
         **ha_samples(nodes),
         **revocation_samples(measured.revocation, measured.now),
         **alarm_samples(measured.noticing),
@@ -60,7 +65,7 @@ def samples_of(measured: Measured, detail: Detail = Detail.PEER) -> Samples:
         catalogue.UP: {_ALONE: float(measured.up)},
     }
     if detail is Detail.PEER:
-        found.update(peering_samples(nodes, measured.now))
+        found.update(peering_samples(nodes, measured.now, breathe))
     if measured.since is not None:
         found[catalogue.COUNTED_SINCE] = {_ALONE: measured.since.timestamp()}
     return found
@@ -158,7 +163,9 @@ def ha_samples(fleet: Iterable[NodeStatus]) -> Samples:
     }
 
 
-def fleet_samples(fleet: Sequence[NodeStatus], now: datetime) -> Samples:
+def fleet_samples(
+    fleet: Sequence[NodeStatus], now: datetime, breathe: Callable[[], None] = lambda: None
+) -> Samples:
     """Return what the nodes say, each as a whole."""
     peerings: Counter[tuple[str, ...]] = Counter()
     paths: Counter[tuple[str, ...]] = Counter()
@@ -189,6 +196,7 @@ def fleet_samples(fleet: Sequence[NodeStatus], now: datetime) -> Samples:
             keys.update((name, role) for role, _, _ in peer.security.keys)
         for metric, value in _facts(node, now).items():
             facts[metric][name,] = value
+        breathe()
     return {
         catalogue.NODES: {_ALONE: float(len(fleet))},
         catalogue.PEERINGS: peerings,
@@ -227,7 +235,9 @@ def _facts(node: NodeStatus, now: datetime) -> dict[Metric, float]:
     return facts
 
 
-def peering_samples(fleet: Iterable[NodeStatus], now: datetime) -> Samples:
+def peering_samples(
+    fleet: Iterable[NodeStatus], now: datetime, breathe: Callable[[], None] = lambda: None
+) -> Samples:
     """Return what there is of each peering and of each path."""
     state: dict[tuple[str, ...], float] = {}
     paths: dict[tuple[str, ...], float] = {}
@@ -249,6 +259,7 @@ def peering_samples(fleet: Iterable[NodeStatus], now: datetime) -> Samples:
                 agreed[names] = at.timestamp()
             if (when := _due(peer, now)) is not None:
                 due[names] = when
+        breathe()
     return {
         catalogue.PEERING_STATE: state,
         catalogue.PEERING_PATHS: paths,

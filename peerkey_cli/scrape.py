@@ -10,6 +10,7 @@ while an answer is being made gets that one, so that no number of scrapers costs
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI, Request, Response
@@ -19,7 +20,8 @@ from prometheus_client.exposition import choose_encoder
 
 from metrics import catalogue
 from metrics.detail import Chooser, Detail, reduced, series_of
-from metrics.exporter import Page, rendered
+from metrics.exporter import Page, Paged
+from metrics.writer import written
 from peerkey_cli.samples import samples_of
 from peerkey_cli.targets import discovered
 from runtime.clock import SystemClock
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from metrics.metric import Metric
     from peerkey_cli.fleet import Fleet, Measured
 
+#: What asks for OpenMetrics; anything else gets the text format of Prometheus.
+_OPENMETRICS: Final = "application/openmetrics-text"
+#: Ways to write names that none of ours needs, which change them all the same.
+_ESCAPED: Final = ("escaping=dots", "escaping=values")
 #: One is enough: whoever asks meanwhile gets the same answer, in one of two formats.
 _THREADS: Final = 1
 
@@ -91,7 +97,7 @@ def page_of(measured: Measured, detail: Detail, asked: timedelta, api_ends: date
 
     ``api_ends`` is when the certificate of its admin API does.
     """
-    samples, told, left_out = reduced(samples_of(measured, detail), detail)
+    samples, told, left_out = reduced(samples_of(measured, detail, _breathe), detail)
     whole: dict[Metric, Mapping[tuple[str, ...], float]] = {
         **samples,
         catalogue.ASKING: {(): asked.total_seconds()},
@@ -129,6 +135,28 @@ def application(fleet: Fleet, scraper: Scraper | None = None) -> FastAPI:
         return JSONResponse(discovered(found))
 
     return app
+
+
+def rendered(page: Page, accept: str = "", beside: CollectorRegistry | None = None) -> tuple[bytes, str]:
+    """Return the page in the format that ``accept`` (a header) asks for, and the type of its content.
+
+    What is told ``beside`` it follows it.
+    """
+    others = beside if beside is not None else CollectorRegistry()
+    encode, kind = choose_encoder(accept)
+    open_metrics = kind.startswith(_OPENMETRICS)
+    if kind.endswith(_ESCAPED):
+        # Names are to be written in a way that nobody asks for; the library knows how.
+        both = CollectorRegistry()
+        both.register(Paged(page, open_metrics=open_metrics))
+        both.register(others)
+        return encode(both), kind
+    return written(page, open_metrics=open_metrics, breathe=_breathe) + encode(others), kind
+
+
+def _breathe() -> None:
+    """Let the event loop have the interpreter: what is made here can wait."""
+    time.sleep(0)
 
 
 def library() -> CollectorRegistry:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import catalogue
 from metrics.catalogue import Kind, Metric
-from metrics.exporter import Exemplar, Page, exposition, rendered
+from metrics.exporter import Exemplar, Page, Paged, Samples, exposition
 from metrics.tally import Tally
+from metrics.writer import PIECE_SAMPLES, written
 
-OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+#: How a page of OpenMetrics ends.
+EOF = b"# EOF\n"
 KEY = Exemplar("d5861b20", 0.04, 1_795_746_080.5)
 
 
@@ -78,9 +84,8 @@ def test_openmetrics_names_the_latest_key_and_since_when_it_is_counted() -> None
     tally.observe(catalogue.ESTABLISHMENT, timedelta(milliseconds=40), "east/node0", exemplar=KEY)
     tally.count(catalogue.KEY_CHANGES, "east/node0", exemplar=KEY)
 
-    content, kind = rendered(Page(tally.samples(), tally.exemplars(), 1_795_000_000.0), OPENMETRICS)
+    content = written(Page(tally.samples(), tally.exemplars(), 1_795_000_000.0), open_metrics=True) + EOF
 
-    assert kind.startswith(OPENMETRICS)
     samples = {
         (sample.name, sample.labels.get("le")): sample
         for family in read_openmetrics(content.decode())  # type: ignore[no-untyped-call]
@@ -105,9 +110,8 @@ def test_the_text_format_has_neither_exemplars_nor_created_samples() -> None:
     tally = Tally()
     tally.count(catalogue.KEY_CHANGES, "east/node0", exemplar=KEY)
 
-    content, kind = rendered(Page(tally.samples(), tally.exemplars(), 1.0), "text/plain")
+    content = written(Page(tally.samples(), tally.exemplars(), 1.0), open_metrics=False)
 
-    assert kind == "text/plain; version=0.0.4; charset=utf-8"
     assert KEY.key_id not in content.decode()
     assert "_created" not in content.decode()
 
@@ -127,3 +131,59 @@ def test_an_empty_label_is_none() -> None:
     assert exposition({catalogue.KEYS: {("", "current"): 7.0}}).endswith(
         b'peerkey_keys{role="current"} 7.0\n'
     )
+
+
+NAMES = st.text(max_size=140)
+VALUES = st.one_of(st.floats(), st.integers(0, 10**12).map(float), st.sampled_from((0.0, 1.0)))
+
+
+@st.composite
+def pages(draw: st.DrawFn) -> Page:
+    """Return a page of any metrics, with any names, values, keys and times."""
+    samples: dict[Metric, dict[tuple[str, ...], float]] = {}
+    exemplars: dict[Metric, dict[tuple[str, ...], Exemplar]] = {}
+    for metric in draw(st.lists(st.sampled_from(catalogue.CATALOGUE), max_size=6, unique=True)):
+        labels = st.tuples(*(NAMES for _ in metric.labels))
+        if metric.kind is Kind.HISTOGRAM:
+            ends = st.sampled_from((*(str(each) for each in metric.buckets), "+Inf", "sum"))
+            labels = st.tuples(labels, ends).map(lambda both: (*both[0], both[1]))
+        samples[metric] = draw(st.dictionaries(labels, VALUES, max_size=5))
+        if metric.exemplars:
+            keys = st.builds(
+                Exemplar, st.text("0123456789abcdef", max_size=32), st.floats(0, 1e6), st.floats(0, 2e9)
+            )
+            exemplars[metric] = {each: draw(keys) for each in samples[metric] if each[-1] != "sum"}
+    return Page(samples, exemplars, draw(st.none() | st.floats(0, 2e9)))
+
+
+@given(pages())
+def test_what_is_written_is_what_the_library_writes(page: Page) -> None:
+    for open_metrics, encode, end in ((True, generate_openmetrics, EOF), (False, generate_latest, b"")):
+        registry = CollectorRegistry()
+        registry.register(Paged(page, open_metrics=open_metrics))
+        assert written(page, open_metrics=open_metrics) + end == encode(registry)
+
+
+def test_others_have_the_interpreter_between_the_pieces_of_a_page() -> None:
+    breaths = 0
+
+    def breathe() -> None:
+        nonlocal breaths
+        breaths += 1
+
+    samples: Samples = {
+        catalogue.PEERINGS_KEYED: {(f"n{number}",): 1.0 for number in range(3 * PIECE_SAMPLES)}
+    }
+    written(Page(samples), open_metrics=True, breathe=breathe)
+
+    assert breaths == 4
+
+
+@pytest.mark.parametrize("open_metrics", [True, False])
+def test_the_writer_refuses_what_the_catalogue_does_not_have(*, open_metrics: bool) -> None:
+    stranger = Metric("peerkey_stranger", Kind.GAUGE, (), "Unknown.", "show peers")
+
+    with pytest.raises(ValueError, match="not in the catalogue: peerkey_stranger"):
+        written(Page({stranger: {(): 1.0}}), open_metrics=open_metrics)
+    with pytest.raises(ValueError, match="peerkey_up has the labels"):
+        written(Page({catalogue.UP: {("east/node0",): 1.0}}), open_metrics=open_metrics)

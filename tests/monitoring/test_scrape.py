@@ -23,7 +23,6 @@ from actors.messages import NodeStatus
 from metrics import catalogue
 from metrics.catalogue import CATALOGUE, LIBRARY
 from metrics.detail import Chooser, Detail, WantedDetail
-from metrics.exporter import rendered
 from metrics.metric import Per
 from peerkey.ha.messages import Role
 from peerkey.observe.alarms import peer_unreachable
@@ -36,7 +35,7 @@ from peerkey_cli.embedded import Running
 from peerkey_cli.fleet import Measured
 from peerkey_cli.main import app
 from peerkey_cli.samples import samples_of
-from peerkey_cli.scrape import Scraper, page_of
+from peerkey_cli.scrape import Scraper, page_of, rendered
 from peerkey_cli.targets import Target, discovered, reached_at
 from runtime.errors import Undeliverable
 from tests.cli.background import Background, in_background
