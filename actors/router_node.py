@@ -59,6 +59,7 @@ from actors.time import moment
 from actors.traffic import OwnTraffic
 from actors.work import computed
 from metrics.catalogue import FRAMES_DROPPED
+from metrics.labels import word
 from metrics.tally import Tally
 from peerkey.config.plan import InvalidCertificateBehavior
 from peerkey.pki.revocation import NoRevocation
@@ -450,7 +451,7 @@ class RouterNode(Actor):
                 assert_never(unreachable)
 
     def _count_dropped(self, reason: str) -> None:
-        self._ports.meter.count(FRAMES_DROPPED, self._plan.name, reason)
+        self._ports.meter.count(FRAMES_DROPPED, self._plan.name, word(reason))
 
     def _timed(self, examiner: Judge) -> TimedExaminer:
         return TimedExaminer(examiner, self.ctx.clock, self._ports.meter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import Final
 
@@ -16,8 +17,12 @@ OTHER: Final = "other"
 #: The longest value of a label. A name of the configuration may be as long as it likes.
 MAXIMUM_CHARACTERS: Final = 128
 _DIGITS: Final = 8
+_WORD: Final = re.compile(r"[a-z]+(-[a-z]+){0,5}")
 #: Reasons for which frames are dropped, and kinds of actors, that are told apart. The code has fewer.
 MAXIMUM_REASONS: Final = 64
+
+#: Types of audit events. The code has fewer.
+MAXIMUM_EVENT_TYPES: Final = 128
 
 NODE: Final = Label("node", "`ROUTER/NODE`, or `authority` for what concerns no node alone", per=Per.NODE)
 PEER: Final = Label("peer", "The peer, as `ROUTER/NODE`", per=Per.PEERING)
@@ -96,7 +101,7 @@ FAILED: Final = words("reason", "Why the peering is not keyed", *(reason.value f
 DROPPED: Final = Label("reason", "Why, in one word of the protocol's machines", most=MAXIMUM_REASONS)
 SEVERITY: Final = words("severity", "How urgent it is", *(severity.value for severity in Severity))
 ALARM_TYPE: Final = words("type", "Which alarm it is", *ALARM_TYPES, OTHER)
-EVENT_TYPE: Final = Label("type", "Which event it is, as `show events` names it", most=MAXIMUM_REASONS)
+EVENT_TYPE: Final = Label("type", "Which event it is, as `show events` names it", most=MAXIMUM_EVENT_TYPES)
 IN_TIME: Final = words("result", "Whether the interval was kept", "in-time", "late")
 PATH_CHANGE: Final = words("result", "Which way it went", "up", "down")
 HA_STATE: Final = words("state", "Of which records", "replicated", "lagging", "copies")
@@ -128,6 +133,11 @@ def clean(value: str) -> str:
     digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
     kept = value[: MAXIMUM_CHARACTERS - _DIGITS - 1]
     return "".join(each if each.isprintable() else "?" for each in kept) + f"~{digest}"
+
+
+def word(value: str) -> str:
+    """Return the value where it is one word of ours, such as ``bad-mac``, else ``other``."""
+    return value if _WORD.fullmatch(value) else OTHER
 
 
 def known(value: str, label: Label) -> str:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from actors.cluster.instruments import INSTRUMENTS, Readings
-from actors.cluster.messages import GetPlacement, PlacementStatus
+from actors.cluster.messages import GetPlacement, HostPlace, PlacementStatus
 from actors.crl.status import RevocationStatus
 from actors.journal import Entry, MemoryJournal
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
@@ -19,6 +19,7 @@ from peerkey.errors import Unavailable
 from peerkey.observe.alarms import machine_lost
 from peerkey.observe.events import HostLost
 from peerkey_cli.cluster.fleet import ClusterFleet
+from peerkey_cli.targets import Target
 from runtime.clock import SystemClock
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault, Undeliverable
@@ -128,3 +129,31 @@ def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:
         assert await fleet.events() == (lost,)
 
     asyncio.run(scenario())
+
+
+def test_each_machine_is_one_target_for_prometheus_whichever_of_its_hosts_answer() -> None:
+    hosts = tuple(place_of(name) for name in ("one-0", "one-1", "two-0", "three-0"))
+    answers: dict[str, object] = {
+        on_host(CONTROL, COORDINATOR): replace(PLACED, hosts=hosts),
+        on_host("one-0", INSTRUMENTS): Readings("one:/s", "one:1", (), (), scraped="192.0.2.1:9128"),
+        on_host("one-1", INSTRUMENTS): Readings("one:/s", "one:2", (), (), scraped="192.0.2.1:9128"),
+        on_host("three-0", INSTRUMENTS): Readings("three:/s", "three:1", (), (), scraped="192.0.2.3:9128"),
+    }
+
+    found = asyncio.run(fleet_of(answers).targets())
+
+    assert found == (Target("one", "192.0.2.1:9128"), Target("three", "192.0.2.3:9128"))
+
+
+def place_of(host: str) -> HostPlace:
+    return HostPlace(
+        host=host,
+        machine=host.partition("-")[0],
+        pid=1,
+        incarnation=1,
+        restarts=0,
+        answers=True,
+        since_seconds=1.0,
+        nodes=0,
+        complete=True,
+    )

@@ -10,8 +10,17 @@ import pytest
 
 from metrics.catalogue import CATALOGUE, Kind, Metric
 from metrics.document import document
-from metrics.labels import ALARM_TYPES, LIST_STATES, PATH_STATES, STATUSES
+from metrics.labels import (
+    ALARM_TYPES,
+    LIST_STATES,
+    MAXIMUM_EVENT_TYPES,
+    MAXIMUM_REASONS,
+    PATH_STATES,
+    STATUSES,
+    word,
+)
 from metrics.metric import Per
+from peerkey.observe import events
 from peerkey.protocol.path import PathState
 
 ROOT = Path(__file__).parents[2]
@@ -71,3 +80,31 @@ def test_the_states_are_those_that_the_machines_have() -> None:
     )
     assert {state.name.lower().replace("_", "-") for state in PathState} == set(PATH_STATES)
     assert set(LIST_STATES) == {"waiting", "current", "stale", "unreachable", "refused"}
+
+
+def test_the_code_has_fewer_words_than_their_labels_may_take() -> None:
+    types = {
+        each.TYPE
+        for each in vars(events).values()
+        if isinstance(each, type) and issubclass(each, events.Event) and each is not events.Event
+    }
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "peerkey" / "protocol").rglob("*.py"))
+    reasons = set(re.findall(r'(?:Ignored|count)\("([^"]+)"', sources))
+    kinds = {
+        line
+        for folder in ("actors", "runtime", "peerkey_cli")
+        for path in (ROOT / folder).rglob("*.py")
+        for line in re.findall(r"^class (\w+)\(Actor\)", path.read_text("utf-8"), re.MULTILINE)
+    }
+
+    assert 40 < len(types) <= MAXIMUM_EVENT_TYPES
+    assert 20 < len(reasons) <= MAXIMUM_REASONS
+    assert 5 < len(kinds) <= MAXIMUM_REASONS
+    assert {word(reason) for reason in reasons} == reasons
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Bad MAC", "a sentence, as an error has it", "x-" * 20, "bad-mac\n", "1"]
+)
+def test_what_is_no_word_of_ours_becomes_no_label(text: str) -> None:
+    assert word(text) == "other"

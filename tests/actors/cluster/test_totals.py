@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from actors.cluster.instruments import Readings
 from actors.cluster.totals import MAX_HOSTS, Totals
-from actors.process_counts import Counted
+from actors.process_counts import MAXIMUM_TOLD, Counted, counts_of, told
+from metrics import catalogue
 from metrics.catalogue import CSRS
+from metrics.exporter import Exemplar
+from metrics.tally import Tally
+from runtime.info import SystemInfo
 
 HUB = ("hub/node0", "success")
 EAST = ("east/node0", "success")
@@ -68,3 +74,40 @@ def test_no_more_hosts_are_remembered_than_are_allowed() -> None:
         totals.take(f"edge-{number}", readings("edge:1", hub=1))
 
     assert totals.samples() == {CSRS: {HUB: float(MAX_HOSTS)}}
+
+
+def test_durations_and_the_life_of_actors_are_added_up_over_processes() -> None:
+    totals = Totals()
+    for process, crashes in (("edge:1", 3), ("edge:7", 2)):
+        tally = Tally()
+        tally.observe(catalogue.REKEY, timedelta(seconds=30), "hub/node0")
+        totals.take("edge-0", of_process(process, tally, crashes))
+
+    found = totals.samples()
+    assert found[catalogue.REKEY] == {("hub/node0", "30.0"): 2.0, ("hub/node0", "sum"): 60.0}
+    assert found[catalogue.ACTOR_CRASHES] == {(): 5.0}
+
+
+def test_the_latest_key_of_all_hosts_is_named() -> None:
+    totals = Totals()
+    for host, time in (("edge-0", 7.0), ("edge-1", 9.0), ("edge-2", 8.0)):
+        tally = Tally()
+        tally.count(catalogue.KEY_CHANGES, "hub/node0", exemplar=Exemplar(host, 1.0, time))
+        totals.take(host, of_process(host, tally, 0))
+
+    assert totals.exemplars() == {catalogue.KEY_CHANGES: {("hub/node0",): Exemplar("edge-1", 1.0, 9.0)}}
+
+
+def test_what_does_not_fit_into_a_message_is_told_of_all_nodes_together() -> None:
+    tally = Tally()
+    for number in range(MAXIMUM_TOLD + 1):
+        tally.count(catalogue.KEY_CHANGES, f"r{number}/node0", exemplar=Exemplar("ab", 1.0, 1.0))
+
+    assert told(tally.samples(), tally.exemplars()) == (
+        Counted("peerkey_key_changes_total", ("",), float(MAXIMUM_TOLD + 1)),
+    )
+
+
+def of_process(process: str, tally: Tally, crashes: int) -> Readings:
+    life = SystemInfo(actors=1, dead_letters=0, refused=0, crashes=crashes, restarts=0, failures=0)
+    return Readings("edge", process, (), told(counts_of(tally, life), tally.exemplars()))
