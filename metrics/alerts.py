@@ -131,6 +131,7 @@ CERTIFICATES: Final = (
         AT_ONCE,
         f"The certificate of the admin API at {_INSTANCE} expires within {_SOON.days} days",
         "Replace the files of --api-certificate and --api-key, then `peerkey reload`: nothing restarts.",
+        ("api-certificate",),
     ),
     Alert(
         "PeerkeyApiCertificateExpiresVerySoon",
@@ -140,6 +141,16 @@ CERTIFICATES: Final = (
         f"The certificate of the admin API at {_INSTANCE} expires within {_VERY_SOON.days} days",
         "Once it has, no client speaks to it over TCP; the Unix socket stays. Replace the files of "
         "--api-certificate and --api-key, then `peerkey reload`.",
+        ("api-certificate",),
+    ),
+    Alert(
+        "PeerkeyClockWrong",
+        _of_alarms("clock"),
+        Severity.CRITICAL,
+        AT_ONCE,
+        f"The clock of {_NODE} may be wrong",
+        "Certificates are judged by it: good ones may be refused, and ended ones accepted.",
+        ("clock",),
     ),
 )
 
@@ -309,11 +320,12 @@ RUNTIME: Final = (
     ),
     Alert(
         "PeerkeyStoreFailing",
-        "increase(peerkey_store_errors_total[5m]) > 0",
+        f"increase(peerkey_store_errors_total[5m]) > 0 or ({_of_alarms('store')})",
         Severity.CRITICAL,
         AT_ONCE,
-        "The store of {{ $labels.instance }} does not do what is asked of it ({{ $labels.operation }})",
+        "The store of {{ $labels.instance }} does not do what is asked of it",
         "No key can be agreed without it. Look at the disk, or at Redis.",
+        ("store",),
     ),
     Alert(
         "PeerkeyMailboxFilling",
@@ -334,11 +346,12 @@ RUNTIME: Final = (
     ),
     Alert(
         "PeerkeyAuditLogLosesEvents",
-        "increase(peerkey_audit_events_lost_total[15m]) > 0",
-        Severity.CRITICAL,
+        f"increase(peerkey_audit_events_lost_total[15m]) > 0 or ({_of_alarms('audit-log')})",
+        Severity.MAJOR,
         AT_ONCE,
         "Audit events at {{ $labels.instance }} could not be written",
         "The disk is full or broken. Events stay in memory, and a gap is recorded once it can be written.",
+        ("audit-log",),
     ),
 )
 

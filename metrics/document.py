@@ -93,6 +93,8 @@ def _label_rows() -> Iterable[str]:
 
 _LIBRARY: Final = ", ".join(f"`{name}`" for name in catalogue.LIBRARY)
 
+_PATHS: Final = "10,000"
+
 _HEAD: Final = f"""
 # Metrics
 
@@ -133,6 +135,27 @@ certificate, whatever number of paths it comes by and however often, until it be
 announcement whose signature is not its certificate's proves nothing about anybody: it is a frame dropped
 for `bad-signature`.
 
+## What it costs
+
+A machine with 100 nodes, of 10 peers with 10 paths each, and so {_PATHS} paths. `make bench`
+(`benchmarks.scrape`) measures it beside prometheus_client with as many plain gauges; these are of two cores
+with other work.
+
+| detail | series | bytes | to make it | prometheus_client alone |
+|---|---|---|---|---|
+| `peer` | 22,129 | 2.3 MB | 0.2 to 0.5 s | 0.5 to 0.8 s |
+| `node` | 7,129 | 0.7 MB | 0.05 to 0.2 s | 0.1 to 0.3 s |
+| `fleet` | 298 | 29 kB | 0.03 to 0.1 s | 4 ms |
+
+That is about 300 series for a machine, 68 for each node, 5 for each peering and one for each path. With
+OpenMetrics, which Prometheus asks for, each counter and histogram has a `_created` beside it, which
+Prometheus 2.42 keeps as a series too: 25 more for each node. At one scrape in 15 seconds and two bytes a
+sample, 22,129 series are 250 MB a day.
+
+The page is made on a thread in pieces of half a millisecond, between which the event loop has its turn; who
+scrapes at the same time gets the same page. What scraping costs the actors is the question how each peering
+stands, 40 microseconds each, at most 32 in one message.
+
 ## Resets
 
 A counter goes back for one reason: the process that answers began anew. All counters of the endpoint do so
@@ -158,6 +181,5 @@ They are those of the alarms, and the alert rules are made with them (`metrics/t
 
 ## What the library says
 
-prometheus_client adds what it knows of the process that answers, under its own names:
-{_LIBRARY}.
+prometheus_client adds what it knows of the process that answers, under its own names: {_LIBRARY}.
 """

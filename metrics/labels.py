@@ -53,10 +53,13 @@ RECOVERED: Final = "valid"
 ALARM_TYPES: Final = (
     "actor-crashing",
     "actor-failed",
+    "api-certificate",
+    "audit-log",
     "certificate-bad",
     "certificate-expired",
     "certificate-expiring",
     "certificate-missing",
+    "clock",
     "cluster",
     "crl-limited",
     "crl-refused",
@@ -77,6 +80,7 @@ ALARM_TYPES: Final = (
     "path-down",
     "peer-certificate",
     "peer-unreachable",
+    "store",
     "trust",
 )
 

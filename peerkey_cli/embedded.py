@@ -13,7 +13,7 @@ from actors.crl.status import GetRevocation, RevocationStatus
 from actors.messages import FetchLists, GetFleet, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
 from actors.process_counts import counts_of
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.fleet import ANSWER_WITHIN, MEASURED_WITHIN, HostActors, Measured, Statistics
 from peerkey_cli.targets import Target
 from runtime.errors import RuntimeFault
 
@@ -113,8 +113,9 @@ class Running:
         nodes: tuple[NodeStatus, ...] = ()
         revocation, up = RevocationStatus(), True
         try:
-            nodes, revocation = await asyncio.gather(self.nodes(), self.revocation())
-        except RuntimeFault:
+            async with asyncio.timeout(MEASURED_WITHIN.total_seconds()):
+                nodes, revocation = await asyncio.gather(self.nodes(), self.revocation())
+        except (RuntimeFault, TimeoutError):
             up = False
         return Measured(
             now=self.now(),

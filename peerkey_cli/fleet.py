@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 #: How long the actors may take. Below the patience of :mod:`peerkey_cli.client`.
 ANSWER_WITHIN: Final = timedelta(seconds=10)
+#: And for a scrape: Prometheus waits for 10 seconds unless it is told otherwise, and must hear that nobody
+#: answers.
+MEASURED_WITHIN: Final = timedelta(seconds=9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ class Measured:
     since: datetime | None = None
     #: The keys that are named beside it.
     exemplars: Exemplars = field(default_factory=dict)
-    #: How many of the alarms an operator has shelved.
-    shelved: int = 0
+    #: Which of the alarms in ``noticing`` an operator has shelved, by their ids.
+    shelved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def samples_of(
         **revocation_samples(measured.revocation, measured.now),
         **alarm_samples(measured.noticing),
         **with_zeros(measured.tally, nodes),
-        catalogue.ALARMS_SHELVED: {_ALONE: float(measured.shelved)},
+        catalogue.ALARMS_SHELVED: {_ALONE: float(len(measured.shelved))},
         catalogue.UP: {_ALONE: float(measured.up)},
     }
     if detail is Detail.PEER:

@@ -33,7 +33,7 @@ from actors.names import AUTHORITY, CONTROL, COORDINATOR, REVOCATION
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited, node_not_running
 from peerkey.observe.security_stats import summed as summed_statistics
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.fleet import ANSWER_WITHIN, MEASURED_WITHIN, HostActors, Measured, Statistics
 from peerkey_cli.targets import Target
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault
@@ -178,8 +178,9 @@ class ClusterFleet:
     async def measured(self) -> Measured:
         """See :meth:`peerkey_cli.fleet.Fleet.measured`. What runs on the hosts of this place."""
         try:
-            return await self._measured()
-        except RuntimeFault:
+            async with asyncio.timeout(MEASURED_WITHIN.total_seconds()):
+                return await self._measured()
+        except (RuntimeFault, TimeoutError):
             return Measured(
                 now=self.now(),
                 up=False,

@@ -88,6 +88,7 @@ CASES = (
     Case("PeerkeyTrustUnreadable", alarm("trust", "major")),
     Case("PeerkeyApiCertificateExpiresSoon", ends(API, 30, INSTANCE)),
     Case("PeerkeyApiCertificateExpiresVerySoon", ends(API, 7, INSTANCE)),
+    Case("PeerkeyClockWrong", alarm("clock", "critical")),
     Case("PeerkeyPeeringDown", gauge("peerkey_peerings_unreachable", 0, 2)),
     Case("PeerkeyPathDown", alarm("path-down", "major")),
     Case(
@@ -140,6 +141,7 @@ CASES = (
         ),
         gone=RIGHT + 7,
     ),
+    Case("PeerkeyAuditLogLosesEvents", alarm("audit-log", "major")),
     Case("PeerkeyAuditLogLosesEvents", counter("peerkey_audit_events_lost_total", INSTANCE), gone=RIGHT + 16),
     Case("PeerkeyTargetDown", gauge("up", 1, 0, INSTANCE)),
     Case("PeerkeyActorsSilent", gauge("peerkey_up", 1, 0, INSTANCE)),

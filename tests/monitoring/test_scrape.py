@@ -17,9 +17,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
-from actors.crl.status import RevocationStatus, SourceStatus
+from actors.crl.status import GetRevocation, RevocationStatus, SourceStatus
 from actors.ha.messages import HaStatus
-from actors.messages import NodeStatus
+from actors.messages import GetFleet, NodeStatus
 from metrics import catalogue
 from metrics.catalogue import CATALOGUE, LIBRARY
 from metrics.detail import Chooser, Detail, WantedDetail
@@ -30,13 +30,14 @@ from peerkey.observe.events import EnrollmentFailed, Event, LoginRefused, Peerin
 from peerkey.pki.crl_polling import PollState
 from peerkey.pki.list_facts import ListFacts
 from peerkey.pki.list_subscriptions import Origin
-from peerkey_cli import scrape
+from peerkey_cli import embedded, scrape
 from peerkey_cli.embedded import Running
-from peerkey_cli.fleet import Measured
+from peerkey_cli.fleet import MEASURED_WITHIN, Measured
 from peerkey_cli.main import app
 from peerkey_cli.samples import samples_of
 from peerkey_cli.scrape import Scraper, page_of, rendered
 from peerkey_cli.targets import Target, discovered, reached_at
+from runtime.actor import Actor
 from runtime.errors import Undeliverable
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import two_routers
@@ -206,6 +207,24 @@ def test_who_asks_while_an_answer_is_made_gets_that_one(system: Background) -> N
     assert len(contents) == 1
 
 
+def test_prometheus_hears_within_its_patience_that_nobody_answers(
+    system: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "MEASURED_WITHIN", timedelta(milliseconds=50))
+
+    async def ask(running: Running) -> bytes:
+        silent = running.system.spawn(Silent, "silent")
+        try:
+            return await answered(replace(running, authority=silent), "")
+        finally:
+            await running.system.stop_actor(silent, timedelta(0))
+
+    content = system.call(ask)
+    assert b"peerkey_up 0.0\n" in content
+    assert b"peerkey_key_changes_total{" in content
+    assert timedelta(seconds=10) > MEASURED_WITHIN
+
+
 @pytest.mark.parametrize(
     ("wanted", "named", "left"),
     [
@@ -294,6 +313,14 @@ class Counting:
     async def measured(self) -> Measured:
         self.asked += 1
         return await self.running.measured()
+
+
+class Silent(Actor):
+    """Takes every question and answers none."""
+
+    def receive(self, message: object) -> None:
+        if isinstance(message, GetFleet | GetRevocation):
+            self.ctx.reply_token()
 
 
 class Away:
