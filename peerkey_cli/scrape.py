@@ -10,17 +10,21 @@ while an answer is being made gets that one, so that no number of scrapers costs
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
+from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import choose_encoder, generate_latest, gzip_accepted
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from metrics import catalogue
 from metrics.detail import Chooser, Detail, reduced, series_of
-from metrics.exporter import Page, Paged
+from metrics.exporter import Page
 from metrics.writer import written
 from peerkey_cli.samples import samples_of
 from peerkey_cli.targets import discovered
@@ -35,12 +39,17 @@ if TYPE_CHECKING:
     from metrics.metric import Metric
     from peerkey_cli.fleet import Fleet, Measured
 
-#: What asks for OpenMetrics; anything else gets the text format of Prometheus.
-_OPENMETRICS: Final = "application/openmetrics-text"
-#: Ways to write names that none of ours needs, which change them all the same.
-_ESCAPED: Final = ("escaping=dots", "escaping=values")
-#: One is enough: whoever asks meanwhile gets the same answer, in one of two formats.
+#: One is enough: whoever asks meanwhile gets the same answer.
 _THREADS: Final = 1
+#: Of gzip. It makes a tenth of the page, and lets the interpreter go meanwhile.
+_QUICKEST: Final = 1
+
+
+class Format(Enum):
+    """What a page is written in; the value is the type of the content."""
+
+    PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 class Scraper:
@@ -61,24 +70,32 @@ class Scraper:
         self._fleet = fleet
         self._chooser = chooser if chooser is not None else Chooser()
         self._threads = Threads("metrics", _THREADS)
-        self._making: dict[str, asyncio.Task[tuple[bytes, str]]] = {}
+        self._making: dict[tuple[Format, bool], asyncio.Task[bytes]] = {}
         self._beside = library()
 
-    async def answer(self, accept: str = "") -> tuple[bytes, str]:
-        """Return every sample of this moment, and the type of the content, as the header ``accept`` asks."""
-        kind = choose_encoder(accept)[1]
-        making = self._making.get(kind)
+    async def answer(self, accept: str = "", *, packed: bool = False) -> tuple[bytes, str]:
+        """Return every sample of this moment, and the type of the content, as the header ``accept`` asks.
+
+        It is ``packed`` by gzip where that is wanted.
+        """
+        wanted = (format_of(accept), packed)
+        making = self._making.get(wanted)
         if making is None:
-            making = self._making[kind] = asyncio.create_task(self._make(accept), name="scrape")
-            making.add_done_callback(lambda _: self._making.pop(kind, None))
+            making = self._making[wanted] = asyncio.create_task(self._make(*wanted), name="scrape")
+            making.add_done_callback(partial(self._made, wanted))
         # Who goes away must not take the answer from the others.
-        return await asyncio.shield(making)
+        return await asyncio.shield(making), wanted[0].value
 
     def end(self) -> None:
         """Let the thread end when it has done what it does."""
         self._threads.shutdown()
 
-    async def _make(self, accept: str) -> tuple[bytes, str]:
+    def _made(self, wanted: tuple[Format, bool], making: asyncio.Task[bytes]) -> None:
+        del self._making[wanted]
+        if not making.cancelled():
+            making.exception()  # Whoever asked may have gone away.
+
+    async def _make(self, wanted: Format, packed: bool) -> bytes:
         clock = SystemClock()
         begun = clock.monotonic()
         measured = await self._fleet.measured()
@@ -86,10 +103,12 @@ class Scraper:
         peerings = sum(len(node.peers) for node in measured.nodes)
         detail = self._chooser.choose(nodes=len(measured.nodes), peerings=peerings)
         ends = None if self._api_ends is None else self._api_ends()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._threads, lambda: rendered(page_of(measured, detail, asked, ends), accept, self._beside)
-        )
+
+        def work() -> bytes:
+            content = rendered(page_of(measured, detail, asked, ends), wanted, self._beside)
+            return gzip.compress(content, _QUICKEST, mtime=0) if packed else content
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def page_of(measured: Measured, detail: Detail, asked: timedelta, api_ends: datetime | None = None) -> Page:
@@ -119,8 +138,10 @@ def application(fleet: Fleet, scraper: Scraper | None = None) -> FastAPI:
     @app.get("/metrics")
     async def scrape(request: Request) -> Response:
         """Return every sample of this moment."""
-        content, kind = await answers.answer(request.headers.get("accept", ""))
-        return Response(content, media_type=kind)
+        packed = gzip_accepted(request.headers.get("accept-encoding", ""))
+        content, kind = await answers.answer(request.headers.get("accept", ""), packed=packed)
+        headers = {"Vary": "Accept, Accept-Encoding", **({"Content-Encoding": "gzip"} if packed else {})}
+        return Response(content, media_type=kind, headers=headers)
 
     @app.get("/targets")
     async def targets() -> Response:
@@ -137,21 +158,23 @@ def application(fleet: Fleet, scraper: Scraper | None = None) -> FastAPI:
     return app
 
 
-def rendered(page: Page, accept: str = "", beside: CollectorRegistry | None = None) -> tuple[bytes, str]:
-    """Return the page in the format that ``accept`` (a header) asks for, and the type of its content.
+def format_of(accept: str) -> Format:
+    """Return the format that a header ``Accept`` asks for; of what nobody understands, the plain one."""
+    try:
+        kind = choose_encoder(accept)[1]
+    except (TypeError, ValueError):
+        # The library takes a version to be a number.
+        return Format.PLAIN
+    return Format.OPENMETRICS if kind.startswith("application/openmetrics-text") else Format.PLAIN
 
-    What is told ``beside`` it follows it.
-    """
+
+def rendered(page: Page, wanted: Format = Format.PLAIN, beside: CollectorRegistry | None = None) -> bytes:
+    """Return the page in this format, and after it what is told ``beside`` it."""
     others = beside if beside is not None else CollectorRegistry()
-    encode, kind = choose_encoder(accept)
-    open_metrics = kind.startswith(_OPENMETRICS)
-    if kind.endswith(_ESCAPED):
-        # Names are to be written in a way that nobody asks for; the library knows how.
-        both = CollectorRegistry()
-        both.register(Paged(page, open_metrics=open_metrics))
-        both.register(others)
-        return encode(both), kind
-    return written(page, open_metrics=open_metrics, breathe=_breathe) + encode(others), kind
+    if wanted is Format.PLAIN:
+        return written(page, open_metrics=False, breathe=_breathe) + generate_latest(others)
+    end: bytes = generate_openmetrics(others)  # type: ignore[no-untyped-call]
+    return written(page, open_metrics=True, breathe=_breathe) + end
 
 
 def _breathe() -> None:

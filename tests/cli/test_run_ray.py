@@ -32,6 +32,7 @@ from peerkey_cli.schemas import PeersSecurity
 from runtime.backends.ray.settings import SETTINGS
 from tests.cli.commands import document, peerkey
 from tests.support.nginx import free_port
+from tests.support.prometheus import needs_prometheus, prometheus
 from tests.support.redis_server import Redis, redis_server
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[cluster]'")
@@ -206,6 +207,35 @@ def test_a_host_that_is_killed_comes_back_with_its_keys(fleet: World) -> None:
     series = fleet.series()
     host = max(fleet.show("hosts")["hosts"], key=lambda each: each["nodes"])
 
+    killed(fleet, host)
+
+    assert fleet.keyed(3) == keys
+    until(lambda: fleet.series() >= series, "Prometheus is told the same series again")
+    events = document("show", "events", "--type", "key.accepted", "--state-dir", fleet.state)["events"]
+    assert len(events) <= 2 * 6, "each of six peerings was keyed once, and each end told it once"
+
+
+@needs_prometheus
+def test_prometheus_sees_no_counter_go_back_but_by_a_declared_reset(fleet: World, tmp_path: Path) -> None:
+    targets = [{"url": f"http://{fleet.metrics}/targets", "refresh_interval": "1s"}]
+    # A host that is dead costs a scrape five seconds.
+    with prometheus(tmp_path, [{"job_name": "peerkey", "http_sd_configs": targets}], every="6s") as watcher:
+        keyed = f'sum(peerkey_peerings_keyed{{job="peerkey",machine="edge"}}) == {3 * 3}'
+        until(lambda: watcher.query(keyed), "Prometheus has found the machine")
+        # One of them speaks for the machine.
+        for host in fleet.show("hosts")["hosts"]:
+            killed(fleet, host)
+            until(lambda: watcher.query(keyed), "Prometheus is told of every node again")
+        doubled = 'count by (node) (peerkey_certificate_valid{job="peerkey"}) > 1'
+
+        back = watcher.steps_back("peerkey")
+        declared = watcher.query('changes(peerkey_counters_created_timestamp_seconds{job="peerkey"}[1h]) > 0')
+        assert not back or declared, back
+        assert watcher.query(doubled) == {}
+
+
+def killed(fleet: World, host: dict[str, Any]) -> None:
+    """Kill the process of a host, and wait until it runs again with everything that it should."""
     os.kill(int(host["process"].rpartition(":")[2]), signal.SIGKILL)
 
     def back() -> bool:
@@ -214,10 +244,6 @@ def test_a_host_that_is_killed_comes_back_with_its_keys(fleet: World) -> None:
         return bool(hosts["complete"]) and again["process"] != host["process"]
 
     until(back, "Ray has started it again")
-    assert fleet.keyed(3) == keys
-    until(lambda: fleet.series() >= series, "Prometheus is told the same series again")
-    events = document("show", "events", "--type", "key.accepted", "--state-dir", fleet.state)["events"]
-    assert len(events) <= 2 * 6, "each of six peerings was keyed once, and each end told it once"
 
 
 def test_other_settings_are_refused_while_the_fleet_runs(fleet: World) -> None:

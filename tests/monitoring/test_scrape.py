@@ -35,7 +35,7 @@ from peerkey_cli.embedded import Running
 from peerkey_cli.fleet import MEASURED_WITHIN, Measured
 from peerkey_cli.main import app
 from peerkey_cli.samples import samples_of
-from peerkey_cli.scrape import Scraper, page_of, rendered
+from peerkey_cli.scrape import Format, Scraper, format_of, page_of, rendered
 from peerkey_cli.targets import Target, discovered, reached_at
 from runtime.actor import Actor
 from runtime.errors import Undeliverable
@@ -81,7 +81,7 @@ def measured(system: Background) -> Measured:
 def test_everything_in_the_catalogue_is_told_and_nothing_else(measured: Measured) -> None:
     page = page_of(measured, Detail.PEER, timedelta(0), datetime(2031, 1, 1, tzinfo=UTC))
 
-    content, _ = rendered(page, "", scrape.library())
+    content = rendered(page, Format.PLAIN, scrape.library())
 
     families = {each.name: each for each in text_string_to_metric_families(content.decode())}
     told = {name + ("_total" if each.type == "counter" else "") for name, each in families.items()}
@@ -155,7 +155,7 @@ def test_a_rekey_is_overdue_after_its_interval_and_the_grace(measured: Measured)
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="install promtool: apt install prometheus")
 def test_promtool_finds_nothing_wrong_with_it(measured: Measured) -> None:
-    content, _ = rendered(page_of(measured, Detail.PEER, timedelta(0)), "", scrape.library())
+    content = rendered(page_of(measured, Detail.PEER, timedelta(0)), Format.PLAIN, scrape.library())
 
     run = subprocess.run(["promtool", "check", "metrics"], input=content, capture_output=True, check=False)
 
@@ -249,6 +249,53 @@ def test_an_operator_chooses_who_is_named(
     assert f'peerkey_metrics_detail{{detail="{wanted.value}"}} 1.0\n'.encode() in content
 
 
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", Format.OPENMETRICS),
+        ("application/openmetrics-text; version=2.0.0\r\nX: y", Format.OPENMETRICS),
+        ("application/openmetrics-text; version=no-number", Format.PLAIN),
+        ("text/plain; version=1.0.0; escaping=dots", Format.PLAIN),
+        ("*/*", Format.PLAIN),
+        ("", Format.PLAIN),
+        (",;=" * 1000, Format.PLAIN),
+    ],
+)
+def test_whatever_is_asked_for_is_answered_in_one_of_two_formats(accept: str, wanted: Format) -> None:
+    assert format_of(accept) is wanted
+
+
+def test_a_page_is_packed_where_that_is_understood(system: Background) -> None:
+    async def ask(running: Running) -> tuple[httpx.Response, httpx.Response]:
+        return (
+            await get(running, "/metrics", {"Accept-Encoding": "gzip"}),
+            await get(running, "/metrics", {"Accept-Encoding": "identity"}),
+        )
+
+    packed, plain = system.call(ask)
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert int(packed.headers["content-length"]) * 4 < int(plain.headers["content-length"])
+    assert packed.text.splitlines()[:2] == plain.text.splitlines()[:2]
+    assert packed.headers["content-type"] == Format.PLAIN.value
+
+
+def test_a_scrape_that_fails_is_told_to_whoever_asked_and_the_next_one_begins_anew(
+    system: Background,
+) -> None:
+    async def ask(running: Running) -> bytes:
+        fleet = Failing(running)
+        scraper = Scraper(cast("Any", fleet))
+        for answer in await asyncio.gather(scraper.answer(), scraper.answer(), return_exceptions=True):
+            assert isinstance(answer, ZeroDivisionError)
+        content, _ = await scraper.answer()
+        scraper.end()
+        return content
+
+    assert b"peerkey_up 1.0\n" in system.call(ask)
+
+
 def test_every_machine_is_a_target_and_nobody_is_told_of_none_for_a_fault(system: Background) -> None:
     async def ask(running: Running) -> tuple[Any, Any, int]:
         there = replace(running, scraped="192.0.2.10:9128")
@@ -315,6 +362,16 @@ class Counting:
         return await self.running.measured()
 
 
+class Failing(Counting):
+    """A fleet with a defect that shows once."""
+
+    async def measured(self) -> Measured:
+        if not self.asked:
+            self.asked += 1
+            raise ZeroDivisionError
+        return await super().measured()
+
+
 class Silent(Actor):
     """Takes every question and answers none."""
 
@@ -349,10 +406,10 @@ async def answered(running: Running, accept: str, chooser: Chooser | None = None
     return content
 
 
-async def get(fleet: Running, path: str) -> httpx.Response:
+async def get(fleet: Running, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
     transport = httpx.ASGITransport(app=scrape.application(fleet))
     async with httpx.AsyncClient(transport=transport, base_url="http://peerkey") as client:
-        return await client.get(path)
+        return await client.get(path, headers=headers)
 
 
 def mate() -> HaStatus:

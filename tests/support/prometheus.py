@@ -50,6 +50,16 @@ class Prometheus:
         found = self.ask("query", query=expression)["result"]
         return {tuple(sorted(each["metric"].items())): float(each["value"][1]) for each in found}
 
+    def steps_back(self, job: str) -> dict[str, int]:
+        """Return the counters of a job that have ever gone back, and how many of their series have."""
+        counters = [
+            name
+            for name in self.ask("label/__name__/values")
+            if name.startswith("peerkey_") and name.endswith(("_total", "_count", "_sum", "_bucket"))
+        ]
+        found = {name: self.query(f'resets({name}{{job="{job}"}}[1h]) > 0') for name in counters}
+        return {name: len(series) for name, series in found.items() if series}
+
     def firing(self, alert: str) -> list[Mapping[str, str]]:
         """Return the labels of each alert of that name that fires."""
         which = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
@@ -64,14 +74,17 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, scrape_configs: Sequence[Mapping[str, Any]]) -> Iterator[Prometheus]:
+def prometheus(
+    folder: Path, scrape_configs: Sequence[Mapping[str, Any]], every: str = EVERY
+) -> Iterator[Prometheus]:
     """Run one with these scrape configurations and our rules, its data in ``folder``, while the block lasts.
 
-    Rules are looked at as often as it scrapes, and wait for no longer than a second.
+    Rules are looked at as often as it scrapes, which is ``every`` so often, and wait for no longer than a
+    second.
     """
     files = hurried(folder)
     config = {
-        "global": {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY},
+        "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
         "rule_files": [str(file) for file in files],
         "scrape_configs": list(scrape_configs),
     }
