@@ -23,10 +23,10 @@ LOOK_EVERY: Final = timedelta(milliseconds=500)
 class LoopWatch:
     """Looks at the running loop until it is closed."""
 
-    def __init__(self, meter: Tally) -> None:
-        """Begin, on the running loop."""
+    def __init__(self, meter: Tally, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Begin, on ``loop``, which is the running one where none is given."""
         self._meter = meter
-        self._loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop() if loop is None else loop
         self._due = 0.0
         self._next: asyncio.TimerHandle | None = None
         self._arm()
