@@ -250,6 +250,12 @@ def _shows_processes(fleet: Fleet, renderer: Renderer) -> APIRouter:
         """Return how far each node is out of work."""
         return documents.drains(documents.drained_nodes(await fleet.nodes()), fleet.now())
 
+    @router.get("/targets", response_model=schemas.Targets)
+    async def targets() -> Response:
+        """Return where Prometheus finds the metrics of each machine."""
+        found, now = await fleet.targets(), fleet.now()
+        return await renderer.rendered(lambda: documents.targets(found, now))
+
     @router.get("/health")
     async def health() -> schemas.Health:
         """Tell that the actors answer, and which process this is."""
