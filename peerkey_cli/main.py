@@ -20,6 +20,7 @@ from peerkey_cli.commands import (
     enroll,
     events,
     import_,
+    page,
     pki,
     run,
     show,
@@ -72,6 +73,7 @@ pki.register(app)
 wire.register(app)
 events.register(app)
 clear.register(app)
+page.register(app)
 
 if __name__ == "__main__":
     app(prog_name="peerkey")

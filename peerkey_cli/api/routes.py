@@ -27,6 +27,7 @@ from peerkey_cli.api.visitors import Visitor
 from peerkey_cli.api.workers import Workers
 from peerkey_cli.audit import OF_THE_MACHINE, event_of, require_node
 from peerkey_cli.errors import NotFound
+from peerkey_cli.page.routes import page_routes
 from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def application(
     app.include_router(_acts(fleet, reload or fleet.reload), prefix="/v1", tags=["acts"])
     if custody is not None:
         app.include_router(custody_routes(fleet, custody, workers.custody), prefix="/v1")
+    app.include_router(page_routes(fleet, times, workers.documents))
     tell_problems(app)
     return app
 

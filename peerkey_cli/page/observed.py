@@ -1,0 +1,45 @@
+"""Asking a fleet for all that the page shows: each part for itself, so that a silent one hides no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from peerkey_cli.page.view import Observed
+from peerkey_cli.versions import own_version
+from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from peerkey_cli.alarm_times import AlarmTimes
+    from peerkey_cli.fleet import Fleet
+
+T = TypeVar("T")
+
+
+async def observed(fleet: Fleet, times: AlarmTimes) -> Observed:
+    """Return what the parts of ``fleet`` say now; ``times`` knows since when each alarm is there."""
+    nodes, revocation, noticing, placement = await asyncio.gather(
+        _or_none(fleet.nodes),
+        _or_none(fleet.revocation),
+        _or_none(fleet.noticing),
+        _or_none(fleet.placement),
+    )
+    now = fleet.now()
+    return Observed(
+        now=now,
+        version=own_version(),
+        since=fleet.since,
+        nodes=nodes,
+        revocation=revocation,
+        noticing=noticing,
+        alarm_times={} if noticing is None else dict(times.seen(noticing, now, fleet.alarm_changed)),
+        placement=placement,
+    )
+
+
+async def _or_none(ask: Callable[[], Awaitable[T]]) -> T | None:
+    try:
+        return await ask()
+    except RuntimeFault:
+        return None
