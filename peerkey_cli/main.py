@@ -22,6 +22,7 @@ from peerkey_cli.commands import (
     import_,
     page,
     pki,
+    report,
     run,
     show,
     simulate,
@@ -74,6 +75,7 @@ wire.register(app)
 events.register(app)
 clear.register(app)
 page.register(app)
+report.register(app)
 
 if __name__ == "__main__":
     app(prog_name="peerkey")

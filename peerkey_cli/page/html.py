@@ -80,8 +80,8 @@ def headers() -> Mapping[str, str]:
     """Return what goes with each page."""
     policy = (
         "default-src 'none'",
-        f"style-src {_hash(style())}",
-        f"script-src {_hash(script())}",
+        f"style-src {hash_of(style())}",
+        f"script-src {hash_of(script())}",
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
@@ -100,7 +100,8 @@ def headers() -> Mapping[str, str]:
     }
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """Return how a policy names a style sheet or a script."""
     return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
 
 

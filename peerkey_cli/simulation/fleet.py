@@ -125,7 +125,7 @@ class TracedJournal(MemoryJournal):
         """See :class:`actors.journal.Journal`."""
         super().record(time, node, event)
         self.counts[event.TYPE] += 1
-        self._trace.note("event", node, f"{event.TYPE}: {event.description()}")
+        self._trace.event(node, event)
 
 
 class Site:
