@@ -2,7 +2,7 @@
 
 The status page and the report draw with these and no others. No meaning is in a colour alone: whoever cannot
 tell two of them apart sees two shapes and reads two words. The colours stay apart under the three kinds of
-colour blindness, and from their background by 3 to 1 at least (``tests/cli/test_palette.py``), on light and
+colour blindness, and from their background by 3 to 1 at least (``tests/page/test_palette.py``), on light and
 on dark ground.
 """
 
@@ -55,15 +55,15 @@ class Tone:
 class Standing(Enum):
     """How a peering, a node, a certificate or a list stands, from the best to the worst."""
 
-    GOOD = Tone("good", "keyed", 0, "#0b6fb8", "#5cb3f0", Shape.DISC)
-    OFF = Tone("off", "not keyed by configuration", 1, "#757c88", "#8b939f", Shape.BAR, "1 7")
-    UNKNOWN = Tone("unknown", "not known here", 2, "#757c88", "#8b939f", Shape.RING, "1 5")
-    WAITING = Tone("waiting", "being keyed", 3, "#6d55c4", "#b9a6ff", Shape.RING, "3 5")
-    DEGRADED = Tone("degraded", "a path is down", 4, "#b06f00", "#f0b341", Shape.TRIANGLE, "10 5")
+    GOOD = Tone("good", "keyed", 0, "#1e74b9", "#76c0ff", Shape.DISC)
+    OFF = Tone("off", "not keyed by configuration", 1, "#797e86", "#c4c6ca", Shape.BAR, "1 7")
+    UNKNOWN = Tone("unknown", "not known here", 2, "#797e86", "#c4c6ca", Shape.RING, "1 5")
+    WAITING = Tone("waiting", "being keyed", 3, "#2e0790", "#8b42ff", Shape.RING, "3 5")
+    DEGRADED = Tone("degraded", "a path is down", 4, "#cf7610", "#edc465", Shape.TRIANGLE, "10 5")
     SUSPECT = Tone(
-        "suspect", "keyed, certificate not good", 5, "#a8488f", "#f28fd4", Shape.DIAMOND, "14 4 3 4"
+        "suspect", "keyed, certificate not good", 5, "#642543", "#c558a9", Shape.DIAMOND, "14 4 3 4"
     )
-    DOWN = Tone("down", "down", 6, "#8c1230", "#ff6f61", Shape.CROSS, "4 6")
+    DOWN = Tone("down", "down", 6, "#c42a36", "#df3f60", Shape.CROSS, "4 6")
 
     @property
     def tone(self) -> Tone:

@@ -147,11 +147,19 @@ def _of_document(path: Path) -> tuple[Heading, Chronicle]:
         message = f"{path}: no document of `peerkey simulate --json`, and no audit log (.jsonl)"
         raise Misconfigured(message) from None
     chronicle = Chronicle()
+    begin, end = BEGINNING, BEGINNING + timedelta(seconds=document.virtual_seconds)
+    elsewhere = sum(not begin <= event.time <= end for event in document.events)
     for event in sorted(document.events, key=lambda each: each.time):
-        chronicle.take(event.time, event.type, event.node, event.detail)
-    remark = "The document has the latest events of each node; `peerkey simulate --report` draws all of them."
+        chronicle.take(min(max(event.time, begin), end), event.type, event.node, event.detail)
+    remarks = [
+        "This document has the latest events of each node; `peerkey simulate --report` draws all of them."
+    ]
+    if elsewhere:
+        remarks.append(
+            f"{elsewhere} events are at an edge of the picture: the clock of their node was wrong."
+        )
     heading = of_simulation(document, chronicle, faults)
-    return replace(heading, remarks=(remark, *heading.remarks)), chronicle
+    return replace(heading, remarks=(*remarks, *heading.remarks)), chronicle
 
 
 def of_simulation(document: Simulation, chronicle: Chronicle, faults: Iterable[Fault]) -> Heading:

@@ -108,15 +108,18 @@ def lane(of: Lane, along: Axis) -> Markup:
 def _key(key: KeySpan, along: Axis, number: int) -> Iterator[Markup]:
     """Yield a key: a pale bar from its agreement to its erasure, and on it a full one while it is in use."""
     left, width = along.stretch(key.accepted, key.erased)
-    yield _rectangle("held", left, 8, width, 6, _key_words(key))
+    words = _key_words(key)
+    yield _rectangle("held", left, 8, width, 6, "" if key.active else words)
     if key.active is None:
         return
     left, width = along.stretch(key.active, key.replaced or key.erased)
-    odd = "odd" if number % 2 else "even"
-    yield _rectangle(f"used {odd}", left, 3, width, 16, _key_words(key))
+    shade = "odd" if number % 2 else "even"
+    yield _rectangle(f"used {shade}", left, 3, width, 16, words)
     if width >= _ROOM_FOR_INDEX:
         text = str(key.first) if key.times == 1 else f"{key.first}…{key.last}"
-        yield Markup('<text class="index" x="{}%" y="15">{}</text>').format(_number(left + 0.4), text)
+        yield Markup('<text class="index {}" x="{}%" y="15">{}</text>').format(
+            shade, _number(left + 0.4), text
+        )
 
 
 def row(of: Row, along: Axis) -> Markup:
@@ -125,7 +128,7 @@ def row(of: Row, along: Axis) -> Markup:
     for each in of.all():
         parts.append(_span(each, along, 7, 8))
         parts.append(_mark(along.at(each.begin), each.standing, _span_words(each), 11))
-    return _strip(22, f"{of.name}: {of.times} times, {words_of(of.lasted.total)} in all", parts)
+    return _strip(22, f"{of.name}: {_times(of.times)}, {words_of(of.lasted.total)} in all", parts)
 
 
 def usable(of: Lowest, most: int, along: Axis) -> Markup:
@@ -167,8 +170,9 @@ def _span(each: Span, along: Axis, top: float, high: float) -> Markup:
 
 
 def _rectangle(kind: str, left: float, top: float, width: float, high: float, words: str) -> Markup:
-    return Markup('<rect class="{}" x="{}%" y="{}" width="{}%" height="{}"><title>{}</title></rect>').format(
-        kind, _number(left), _number(top), _number(width), _number(high), printable(words)
+    title = Markup("<title>{}</title>").format(printable(words)) if words else Markup("")
+    return Markup('<rect class="{}" x="{}%" y="{}" width="{}%" height="{}">{}</rect>').format(
+        kind, _number(left), _number(top), _number(width), _number(high), title
     )
 
 
@@ -210,10 +214,14 @@ def _lane_words(of: Lane) -> str:
     keys = sum(key.times for key in of.bars())
     outages = of.outages.count + (of.outage is not None)
     return (
-        f"{of.name}: {keys} keys; not all paths in service {outages} times, {words_of(of.out.total)} in all; "
-        f"certificate not good {of.suspected.count + len(of.suspicions)} times; "
-        f"{len(of.marks) + of.marks_left_out} failures and removals"
+        f"{of.name}: keys {keys}; outages {outages}, {words_of(of.out.total)} in all; "
+        f"certificate not good {_times(of.suspected.count + len(of.suspicions))}; "
+        f"failures and removals {len(of.marks) + of.marks_left_out}"
     )
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _when(text: str, time: datetime) -> str:

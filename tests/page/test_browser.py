@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -16,11 +17,13 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from peerkey_cli.client import Client
 from peerkey_cli.page.proxy import Doors, PageProxy
 from peerkey_cli.page.serving import asking
+from peerkey_cli.report.page import Heading, report
 from peerkey_cli.serving import served
 from peerkey_cli.state import StateDirectory
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import TwoRouters, two_routers
 from tests.support.browser import browser
+from tests.support.told import hub_and_branches
 
 WITHIN_MS = 30_000
 
@@ -150,6 +153,27 @@ def test_the_page_can_be_walked_through_with_the_keyboard_and_be_paused(
         page.get_by_role("button", name="Pause").press("Enter")
         expect(page.locator("#live")).to_have_text("Paused.")
         expect(page.get_by_role("button", name="Pause")).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize(("width", "routers"), [(320, 300), (1280, 3)])
+def test_a_report_fits_says_nothing_in_the_console_and_is_open_to_everybody(
+    chromium: Browser, tmp_path: Path, width: int, routers: int
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(report(Heading("Run"), hub_and_branches(routers, days=5)))
+    with context(chromium, width=width) as made:
+        page, said = made.new_page(), list[str]()
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(file.as_uri())
+
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        expect(page.get_by_role("img", name="Peerings that could be used")).to_be_visible()
+        if routers == 3:
+            for summary in page.get_by_role("group").all():
+                summary.locator("summary").click()
+            found = Axe().run(page, options={"resultTypes": ["violations"]})
+            assert found.violations_count == 0, found.generate_report()
+        assert said == []
 
 
 # --- helpers --------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import asyncio
 import re
 from dataclasses import replace
 from datetime import timedelta
-from html.parser import HTMLParser
 
 import pytest
 
@@ -15,15 +14,14 @@ from peerkey_cli.page import html
 from peerkey_cli.page.html import Page
 from peerkey_cli.page.routes import KEPT_FOR, KeptPage
 from peerkey_cli.page.view import Observed, view_of
+from tests.page.structure import structure
 from tests.support import shown_fleet as shown
 from tests.support.shown_fleet import NOW
 
-VOID = {"meta"}
 MARK = (
     '<svg class="mark {0}" width="14" height="14" aria-hidden="true" focusable="false">'
     '<use href="#mark-{0}"/></svg>'
 )
-CLOSED = {"use", "path", "circle", "line"}
 
 
 def test_an_alarm_looks_like_this() -> None:
@@ -196,37 +194,3 @@ def fragment(page: str, begin: str, end: str) -> str:
     flat = re.sub(r">\s+<", "><", page)
     start = flat.index(begin)
     return flat[start : flat.index(end, start) + len(end)]
-
-
-def structure(page: str) -> list[str]:
-    """Return everything that is not closed, closed twice, or named twice."""
-    parser = Structure()
-    parser.feed(page)
-    parser.close()
-    return [*parser.faults, *parser.open]
-
-
-class Structure(HTMLParser):
-    """Notes what does not fit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.faults: list[str] = []
-        self._ids: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        name = dict(attrs).get("id")
-        if name is not None:
-            self.faults += [f"twice: {name}"] if name in self._ids else []
-            self._ids.add(name)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in CLOSED or dict(attrs).get("id") is not None:
-            self.faults.append(f"<{tag}/>")
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.faults.append(f"</{tag}>")
