@@ -117,11 +117,7 @@ class Chronicle:
         if self.end is None:
             return
         for lane in self.lanes.values():
-            if lane.usable_since is not None:
-                lane.usable += self.end - lane.usable_since
-                lane.usable_since = self.end
-            if lane.outage is not None:
-                lane.out.add(self.end - lane.outage.begin)
+            lane.close(self.end)
         for row in self.rows.values():
             if row.open is not None:
                 row.lasted.add(self.end - row.open.begin)

@@ -52,6 +52,9 @@ class Lane:
     outages: Kept[Span] = field(default_factory=Kept)
     out: Lasted = field(default_factory=Lasted)
     outage: Span | None = None
+    #: How often that began, and since when it is so.
+    out_times: int = 0
+    out_since: datetime | None = None
     #: When an end found the certificate of the other not good.
     suspected: Kept[Span] = field(default_factory=Kept)
     suspicions: dict[str, Span] = field(default_factory=dict)
@@ -149,9 +152,24 @@ class Lane:
             if self.outage.standing is standing:
                 return
             self.outages.add(replace(self.outage, end=time))
-            self.out.add(time - self.outage.begin)
+        if standing is Standing.GOOD:
+            self._back(time)
+        elif self.out_since is None:
+            self.out_times, self.out_since = self.out_times + 1, time
         text = short(f"{path[1]} of {node}: {said(detail, 'reason')}")
         self.outage = None if standing is Standing.GOOD else Span(time, None, standing, text)
+
+    def _back(self, time: datetime) -> None:
+        if self.out_since is not None:
+            self.out.add(time - self.out_since)
+            self.out_since = None
+
+    def close(self, time: datetime) -> None:
+        """Count up to the end of the run. Nothing is taken afterwards."""
+        if self.usable_since is not None:
+            self.usable += time - self.usable_since
+            self.usable_since = None
+        self._back(time)
 
     def _of_certificate(self, time: datetime, node: str, detail: Mapping[str, Any]) -> None:
         """Tell by its fields which of four events it is: they have one type."""

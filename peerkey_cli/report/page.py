@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from peerkey_cli.report.lanes import Lane
+    from peerkey_cli.report.spans import KeySpan
 
 #: Strips of peerings, and of each other kind: what somebody can look through.
 MOST_STRIPS: Final = 60
@@ -96,7 +97,7 @@ def report(heading: Heading, chronicle: Chronicle) -> str:
         usable=None if along is None else timeline.usable(chronicle.usable, len(lanes), along),
         share=_share(lanes, end),
         rekeys=sum(max(0, sum(key.times for key in each.bars()) - 1) for each in lanes),
-        outages=sum(each.outages.count + (each.outage is not None) for each in lanes),
+        outages=sum(each.out_times for each in lanes),
         lanes=[] if along is None else [(each, timeline.lane(each, along)) for each in shown],
         lanes_left_out=len(lanes) - len(shown),
         calm=sum(not any(_trouble(each)) for each in lanes[MOST_STRIPS:]),
@@ -155,7 +156,7 @@ def _lane_row(lane: Lane) -> _LaneRow:
         first=bars[0].first if bars else None,
         last=bars[-1].last if bars else None,
         usable=html.span(lane.usable),
-        outages=lane.outages.count + (lane.outage is not None),
+        outages=lane.out_times,
         out=lane.out.total,
         longest=lane.out.longest,
         suspected=lane.suspected.count + len(lane.suspicions),
@@ -164,7 +165,7 @@ def _lane_row(lane: Lane) -> _LaneRow:
     )
 
 
-def _key_row(lane: Lane, key: timeline.KeySpan) -> _KeyRow:
+def _key_row(lane: Lane, key: KeySpan) -> _KeyRow:
     index = str(key.first) if key.times == 1 else f"{key.first} to {key.last}"
     return _KeyRow(lane.name, index, key.accepted, key.active, key.replaced, key.erased)
 

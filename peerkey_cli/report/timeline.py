@@ -33,6 +33,9 @@ _STEPS: Final = tuple(
 ) + tuple(timedelta(days=each) for each in (1, 2, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1_825))
 #: Ticks of the axis: as many dates as a wide screen has room for.
 _MOST_TICKS: Final = 9
+#: So near an edge, in percent, a date begins or ends at its place; beside so many others it is left out.
+_EDGE: Final = 4.0
+_MOST_WRITTEN: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +84,16 @@ def axis(of: Axis) -> Markup:
     """Return the axis: nobody listens to it, since each thing has its time in words."""
     parts = []
     for number, (place, text) in enumerate(of.ticks()):
-        anchor = "start" if place < 4 else "end" if place > 96 else "middle"  # noqa: PLR2004 - near an edge
+        anchor = "start" if place < _EDGE else "end" if place > 100 - _EDGE else "middle"
         # On a small screen there is room for one of three.
         kind = "tick" if number % 3 else "tick third"
         parts.append(Markup('<line x1="{0}%" x2="{0}%" y1="20" y2="26"/>').format(_number(place)))
-        parts.append(
-            Markup('<text class="{}" x="{}%" y="15" text-anchor="{}">{}</text>').format(
-                kind, _number(place), anchor, text
+        if number < _MOST_WRITTEN or place < 100 - _EDGE:
+            parts.append(
+                Markup('<text class="{}" x="{}%" y="15" text-anchor="{}">{}</text>').format(
+                    kind, _number(place), anchor, text
+                )
             )
-        )
     return Markup('<svg class="axis" width="100%" height="26" aria-hidden="true">{}</svg>').format(
         _all(parts)
     )
@@ -135,13 +139,19 @@ def usable(of: Lowest, most: int, along: Axis) -> Markup:
     """Return how many peerings could be used over time, as an area."""
     changes = [(along.begin, 0), *of]
     parts = [_grid(along, 80)]
-    height = 70.0
+    high, peak = 70.0 / max(1, most), 0
     for (begin, value), (end, _) in pairwise([*changes, (along.end, 0)]):
         left, width = along.at(begin), along.at(end) - along.at(begin)
-        high = height * value / max(1, most)
-        if width > 0 and value:
+        peak = max(peak, value)
+        if width > 0:
             words = f"from {_stamp(begin)}: {value} of {most}"
-            parts.append(_rectangle("area", left, 78 - high, width + 0.02, high, words))
+            parts.append(_rectangle("area", left, 78 - high * value, width + 0.02, high * value, words))
+            if value < peak:
+                # However few they are among many, they are to be seen.
+                gap = max(4.0, high * (peak - value))
+                parts.append(
+                    _rectangle("span down", left, 78 - high * peak, max(_THINNEST, width), gap, words)
+                )
     parts.append(Markup('<text x="0" y="10" class="scale">{}</text>').format(most))
     last = changes[-1][1]
     return _strip(80, f"Peerings that could be used, over time: {last} of {most} at the end", parts)
@@ -212,9 +222,8 @@ def _span_words(each: Span) -> str:
 
 def _lane_words(of: Lane) -> str:
     keys = sum(key.times for key in of.bars())
-    outages = of.outages.count + (of.outage is not None)
     return (
-        f"{of.name}: keys {keys}; outages {outages}, {words_of(of.out.total)} in all; "
+        f"{of.name}: keys {keys}; outages {of.out_times}, {words_of(of.out.total)} in all; "
         f"certificate not good {_times(of.suspected.count + len(of.suspicions))}; "
         f"failures and removals {len(of.marks) + of.marks_left_out}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from math import cbrt, dist
 
 import pytest
 
@@ -110,8 +111,8 @@ def lab(colour: str, blindness: str) -> tuple[float, float, float]:
 
 
 def root(value: float) -> float:
-    return value ** (1 / 3) if value > 0.008856 else 7.787 * value + 16 / 116
+    return cbrt(value) if value > 0.008856 else 7.787 * value + 16 / 116
 
 
 def distance(first: tuple[float, float, float], second: tuple[float, float, float]) -> float:
-    return sum((a - b) ** 2 for a, b in zip(first, second, strict=True)) ** 0.5
+    return dist(first, second)

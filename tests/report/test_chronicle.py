@@ -57,7 +57,7 @@ def test_an_outage_lasts_from_the_first_path_that_leaves_service_until_all_are_b
         (at(6), at(8), Standing.DOWN),
         (at(8), at(9), Standing.DEGRADED),
     ]
-    assert (lane.out.total, lane.out.longest) == (4 * MINUTE, 2 * MINUTE)
+    assert (lane.out_times, lane.out.total, lane.out.longest) == (1, 4 * MINUTE, 4 * MINUTE)
 
 
 def test_a_path_that_was_never_in_service_has_not_left_it() -> None:

@@ -38,8 +38,10 @@ def peering(hub: str, branch: str, days: int, random: Random) -> Iterator[Told]:
         yield path(node, other(ends, node), BEGIN + timedelta(minutes=11), up=True)
     if random.random() < 0.1:
         begin = BEGIN + timedelta(hours=random.randrange(12, 24 * days))
-        yield path(ends[0], ends[1], begin, up=False)
-        yield path(ends[0], ends[1], begin + timedelta(hours=random.randrange(1, 9)), up=True)
+        over = begin + timedelta(hours=random.randrange(1, 9))
+        for node, later in ((ends[0], 0), (ends[1], random.randrange(60))):
+            yield path(node, other(ends, node), begin + timedelta(minutes=later), up=False)
+            yield path(node, other(ends, node), over, up=True)
         text = f"Peer `{ends[1]}` path is down: wan0."
         for kind, time in (("raised", begin), ("cleared", begin + timedelta(hours=2))):
             yield alarm(kind, ends[0], text, time)
