@@ -135,11 +135,12 @@ class Chronicle:
 
     def _count(self, lane: Lane, time: datetime) -> None:
         """Note whether the peering can be used from now on."""
-        if lane.is_usable and lane.usable_since is None:
+        usable = lane.is_usable
+        if usable and lane.usable_since is None:
             lane.usable_since = time
             lane.first_used = lane.first_used or time
             self._usable_now += 1
-        elif not lane.is_usable and lane.usable_since is not None:
+        elif not usable and lane.usable_since is not None:
             lane.usable += time - lane.usable_since
             lane.usable_since = None
             self._usable_now -= 1

@@ -80,7 +80,7 @@ class Lane:
 
     def bars(self) -> Iterator[KeySpan]:
         """Yield its keys, those that are not erased last."""
-        yield from self.keys
+        yield from self.keys.even()
         yield from (held.key for held in self._held.values())
 
     def spans(self) -> Iterator[Span]:

@@ -15,13 +15,18 @@ from typing import Final, Generic, Protocol, Self, TypeVar
 from peerkey_cli.palette import Standing, worst
 
 #: Of one row: about as many as there are columns in which an eye tells two apart.
-MOST_SPANS: Final = 256
+MOST_SPANS: Final = 128
 #: Changes of a number: one for each column of a wide screen.
 MOST_CHANGES: Final = 2_048
 
 
 class Joins(Protocol):
     """Something of which one may stand for two."""
+
+    @property
+    def times(self) -> int:
+        """For how many it stands."""
+        ...
 
     def joined(self, other: Self, /) -> Self:
         """Return the one that stands for both; the other one follows."""
@@ -95,6 +100,21 @@ class Kept(Generic[J]):
         self._kept.append(one)
         if len(self._kept) > self._most:
             self._kept = [first.joined(second) for first, second in _pairs(self._kept)] + _odd(self._kept)
+
+    def even(self) -> Iterator[J]:
+        """Yield them joined further, so that all stand for about as many: those that came first are joined."""
+        most = max((one.times for one in self._kept), default=1)
+        together: J | None = None
+        for one in self._kept:
+            if together is None:
+                together = one
+            elif together.times + one.times <= most:
+                together = together.joined(one)
+            else:
+                yield together
+                together = one
+        if together is not None:
+            yield together
 
     def __iter__(self) -> Iterator[J]:
         return iter(self._kept)

@@ -174,9 +174,11 @@ def test_of_very_many_keys_neighbours_are_joined_and_all_of_them_counted() -> No
     for number in range(1_000):
         kept.add(KeySpan(number, number, at(number), at(number), at(number + 1), at(number + 2)))
 
-    bars = list(kept)
+    bars = list(kept.even())
 
-    assert len(bars) <= 8
+    assert len(bars) <= len(kept) <= 8
+    # The last one may stand for fewer: nothing follows it yet.
+    assert len({bar.times for bar in bars[:-1]}) == 1
     assert kept.count == sum(bar.times for bar in bars) == 1_000
     assert (bars[0].first, bars[-1].last) == (0, 999)
     assert all(bar.last + 1 == following.first for bar, following in pairwise(bars))
