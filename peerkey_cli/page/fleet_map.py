@@ -13,7 +13,7 @@ and nothing is balanced out by forces: a node is where it was a minute ago.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import cos, pi, sin
 from typing import TYPE_CHECKING, Final
 
@@ -80,9 +80,7 @@ def _name(place: Place, places: Sequence[Place]) -> str:
 
 
 def _names(places: Sequence[Place]) -> list[str]:
-    if len(places) <= NAMED_ROWS:
-        return [_name(place, places) for place in places]
-    return [_name(place, ()) if place.standing is not Standing.GOOD else "" for place in places]
+    return [_name(place, places if len(places) <= NAMED_ROWS else ()) for place in places]
 
 
 def _mark(standing: Standing, x: float, y: float, size: float, title: str = "") -> Markup:
@@ -234,7 +232,8 @@ def _matrix(drawing: Map) -> tuple[float, list[Markup]]:
         x, y = _ASIDE + (link.first + 0.5) * cell, (link.second + 0.5) * cell
         small = size * (0.72 if link.standing is Standing.GOOD else 0.95)
         parts.append(_mark(link.standing, x, y, small, _title(link, drawing.places)))
-    parts += _row_names(drawing.places, cell)
+    ends = {end for link in marked for end in (link.first, link.second)}
+    parts += _row_names(drawing.places, set(range(number)) if named else ends, cell)
     return number * cell + 8, parts
 
 
@@ -266,13 +265,13 @@ def _together(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
     yield begin, end
 
 
-def _row_names(places: Sequence[Place], cell: float) -> Iterator[Markup]:
-    """Yield names at the ends of rows: all, or of what is not good as far as they have room."""
+def _row_names(places: Sequence[Place], wanted: Collection[int], cell: float) -> Iterator[Markup]:
+    """Yield names at the ends of rows: of those that are wanted, as far as they have room."""
     size = max(9.0, min(13.0, cell * 0.95))
     free_from = 0.0
     for row, (place, name) in enumerate(zip(places, _names(places), strict=True)):
         y = (row + 0.5) * cell
-        if not name or (len(places) > NAMED_ROWS and y < free_from):
+        if row not in wanted or (len(places) > NAMED_ROWS and y < free_from):
             continue
         free_from = y + size + 2
         yield Markup('<text class="row" font-size="{}" x="{}" y="{}">{}<title>{}</title></text>').format(

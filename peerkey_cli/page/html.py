@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: How often a page without scripts is asked for again.
 REFRESH_SECONDS: Final = 30
+#: And one of a system that did not answer.
+AGAIN_SECONDS: Final = 10
 
 _PARTS: Final = Path(__file__).parent / "parts"
 
@@ -62,7 +64,7 @@ def page(view: View) -> Page:
 
 def unreachable(why: str, now: datetime) -> Page:
     """Return the page of a system that does not answer, which asks for itself again."""
-    return _made("unreachable.html", 503, why=why, now=now, refresh=REFRESH_SECONDS)
+    return _made("unreachable.html", 503, why=why, now=now, refresh=AGAIN_SECONDS)
 
 
 def refused(status: int, why: str) -> Page:

@@ -156,7 +156,7 @@ class PageProxy:
             ):
                 found = _given_on(answer, await _read(answer))
         except (httpx.HTTPError, OSError, TimeoutError) as fault:
-            why = f"{self._upstream} does not answer: {_why(fault)}"
+            why = f"{self._upstream} does not answer: {_why(fault, tls=self._upstream.startswith('https:'))}"
             found = html.unreachable(why, datetime.now(UTC))
         await _answer(send, found, without_body=without_body)
 
@@ -248,11 +248,12 @@ def _told(content: bytes) -> str:
         return ""
 
 
-def _why(fault: Exception) -> str:
+def _why(fault: Exception, *, tls: bool) -> str:
     if isinstance(fault, (TimeoutError, httpx.TimeoutException)):
         return f"nothing came within {_PAGE_WITHIN_SECONDS:g} s."
     if isinstance(fault, httpx.ConnectError):
-        return "nobody listens there, or its certificate is not accepted. Is peerkey run still there?"
+        accepted = ", or its certificate is not accepted" if tls else ""
+        return f"nobody listens there{accepted}. Is peerkey run still there?"
     return "the connection broke. Is peerkey run still there?"
 
 

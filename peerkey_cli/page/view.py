@@ -51,6 +51,8 @@ _LIST_STANDINGS: Final = {
     "unreachable": Standing.DEGRADED,
     "refused": Standing.DOWN,
 }
+#: A key is in use, and a path in service.
+_KEYED: Final = (Standing.GOOD, Standing.DEGRADED, Standing.SUSPECT)
 _SEVERITY_ORDER: Final = tuple(SEVERITIES)
 
 
@@ -221,10 +223,12 @@ class View:
         peerings = sum(self.standings.values())
         if self.silent and not peerings and not alarms:
             return "The actors of this system do not answer."
-        good = self.standings.get(Standing.GOOD, 0)
+        keyed = sum(self.standings.get(each, 0) for each in _KEYED)
+        marred = keyed - self.standings.get(Standing.GOOD, 0)
         told = [
             "No alarms" if not alarms else _many(alarms, "alarm"),
-            f"{good} of {_many(peerings, 'peering')} keyed and in service",
+            f"{keyed} of {_many(peerings, 'peering')} keyed and in service"
+            + (f", {marred} of them not as they should be" if marred else ""),
         ]
         return "; ".join(told) + "."
 
@@ -395,12 +399,8 @@ def _map(nodes: Sequence[NodeStatus], sightings: Sequence[Sighting]) -> Map:
 
 
 def _of_links(standings: Collection[Standing]) -> Standing:
-    """Return how a node stands by its peerings: as the best of them, degraded where only some are worse."""
-    best = min(standings, key=lambda each: each.rank, default=Standing.GOOD)
-    if best is not Standing.GOOD or len(standings) <= 1:
-        return best
-    bad = worst(*standings)
-    return Standing.DEGRADED if bad is Standing.DOWN else bad
+    """Return how a node stands by its peerings: as the best of them. A worse one may be its peer's fault."""
+    return min(standings, key=lambda each: each.rank, default=Standing.GOOD)
 
 
 def _node_standing(node: NodeStatus) -> Standing:

@@ -102,7 +102,7 @@ class Kept(Generic[J]):
             self._kept = [first.joined(second) for first, second in _pairs(self._kept)] + _odd(self._kept)
 
     def even(self) -> Iterator[J]:
-        """Yield them joined further, so that all stand for about as many: those that came first are joined."""
+        """Yield them joined further, so that each stands for about as many as every other."""
         most = max((one.times for one in self._kept), default=1)
         together: J | None = None
         for one in self._kept:

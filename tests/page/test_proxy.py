@@ -232,7 +232,7 @@ async def test_a_system_that_is_gone_has_a_page_that_names_it_and_asks_again(sys
 
     assert (page.status, stream.status) == (503, 503)
     assert b"unix:/run/api.sock does not answer: nobody listens there" in page.body
-    assert b'<meta http-equiv="refresh" content="30">' in page.body
+    assert b'<meta http-equiv="refresh" content="10">' in page.body
 
 
 async def test_a_head_has_no_body(system: System) -> None:

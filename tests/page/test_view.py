@@ -48,6 +48,23 @@ def test_the_worse_of_both_ends_is_drawn_between_them() -> None:
     assert [place.standing for place in view.map.places] == [Standing.DEGRADED, Standing.DEGRADED]
 
 
+def test_a_node_is_marked_for_what_all_its_peerings_have_and_not_for_what_one_of_them_has() -> None:
+    hub, *branches = shown.star("hub", ["b1", "b2", "b3"])
+    gone = replace(branches[0], peers=(shown.down(branches[0].peers[0]),))
+
+    view = of((hub, gone, *branches[1:]))
+
+    standings = {place.node: place.standing for place in view.map.places}
+    assert standings["hub/node0"] is standings["b2/node0"] is Standing.GOOD
+    assert standings["b1/node0"] is Standing.DOWN
+
+
+def test_the_headline_counts_what_is_keyed_and_what_of_it_is_not_as_it_should_be() -> None:
+    view = of(shown.troubled(shown.star("hub", shown.routers(6))))
+
+    assert view.headline == "5 alarms; 4 of 6 peerings keyed and in service, 2 of them not as they should be."
+
+
 def test_every_way_to_stand_is_told_from_what_the_actors_say() -> None:
     peer = shown.peer("west")
     fresh = replace(
