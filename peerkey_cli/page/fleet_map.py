@@ -250,7 +250,7 @@ def _runs(links: Iterable[Link], cell: float) -> Iterator[Markup]:
         ]
         # A little wider than a row, or the background shines through between two of them.
         yield Markup('<path class="cells {}" stroke-width="{}" d="{}"/>').format(
-            standing.tone.name, _number(cell + 0.15), "".join(strokes)
+            standing.tone.name, _number(cell + 0.6), "".join(strokes)
         )
 
 
@@ -267,7 +267,7 @@ def _together(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def _row_names(places: Sequence[Place], wanted: Collection[int], cell: float) -> Iterator[Markup]:
     """Yield names at the ends of rows: of those that are wanted, as far as they have room."""
-    size = max(9.0, min(13.0, cell * 0.95))
+    size = min(13.0, cell * 0.95) if len(places) <= NAMED_ROWS else 12.0
     free_from = 0.0
     for row, (place, name) in enumerate(zip(places, _names(places), strict=True)):
         y = (row + 0.5) * cell

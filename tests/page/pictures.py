@@ -7,6 +7,7 @@ Values, times and the width are fixed, so a picture changes only where the page 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -29,7 +30,10 @@ def main() -> None:
     """Make them."""
     IMAGES.mkdir(exist_ok=True)
     lists = shown.lists(shown.source("http://crl.example/lab.crl", "connection refused by 192.0.2.9:80"))
-    fleet = shown.observed(shown.troubled(shown.mesh(["hub", "east", "west"])), lists)
+    hub, east, west = shown.troubled(shown.mesh(["hub", "east", "west"]))
+    # Whoever is on a list is so for all of its peers.
+    revoked = shown.suspect(east.peers[1], hub.peers[1].security.peer_certificate_fault)
+    fleet = shown.observed((hub, replace(east, peers=(east.peers[0], revoked)), west), lists)
     page = html.page(view_of(fleet)).content.decode()
     with browser() as chromium:
         picture(chromium, page, "status-page", 760)

@@ -45,7 +45,8 @@ def test_a_peering_looks_like_this() -> None:
         '<td role="cell" data-label="State" class="message"><span class="standing">'
         f"{MARK.format('degraded')} a path is down</span>"
         '<ul class="why"><li>Path lte0&gt;node0 is invalid: no answer within 10 s</li></ul></td>'
-        '<td role="cell" data-label="Paths up" class="short">1 of 2</td><td role="cell" data-label="Key" class="short">7</td>'
+        '<td role="cell" data-label="Paths up" class="short">1 of 2</td>'
+        '<td role="cell" data-label="Key" class="short">7</td>'
         '<td role="cell" data-label="Key agreed" class="short">5 h ago</td>'
         '<td role="cell" data-label="Next rekey" class="short">in 19 h</td></tr>'
     )
