@@ -126,7 +126,7 @@ _GROUPS: Final = (
 )
 _LEGEND: Final = (
     ("used", "a key in use; beside it, in another shade, the next one"),
-    ("held", "a key that is agreed and not yet, or no longer, in use"),
+    ("held", "from the agreement of a key to its erasure"),
     ("down", "no path in service"),
     ("degraded", "not all paths in service"),
     ("suspect", "a certificate is not good"),

@@ -110,18 +110,18 @@ def lane(of: Lane, along: Axis) -> Markup:
 
 
 def _key(key: KeySpan, along: Axis, number: int) -> Iterator[Markup]:
-    """Yield a key: a pale bar from its agreement to its erasure, and on it a full one while it is in use."""
+    """Yield a key: a thin bar from its agreement to its erasure, and a full one above it while in use."""
     left, width = along.stretch(key.accepted, key.erased)
     words = _key_words(key)
-    yield _rectangle("held", left, 8, width, 6, "" if key.active else words)
+    yield _rectangle("held", left, 16, width, 3, "" if key.active else words)
     if key.active is None:
         return
     left, width = along.stretch(key.active, key.replaced or key.erased)
     shade = "odd" if number % 2 else "even"
-    yield _rectangle(f"used {shade}", left, 3, width, 16, words)
+    yield _rectangle(f"used {shade}", left, 2, width, 13, words)
     if width >= _ROOM_FOR_INDEX:
         text = str(key.first) if key.times == 1 else f"{key.first}…{key.last}"
-        yield Markup('<text class="index {}" x="{}%" y="15">{}</text>').format(
+        yield Markup('<text class="index {}" x="{}%" y="13">{}</text>').format(
             shade, _number(left + 0.4), text
         )
 

@@ -125,6 +125,20 @@ def test_without_scripts_the_page_says_the_same_and_asks_for_itself_again(
         assert page.locator("meta[http-equiv=refresh]").get_attribute("content") == "30"
 
 
+def test_a_page_that_is_open_says_when_nobody_answers_any_more(
+    chromium: Browser, proxy: Proxy, system: Background
+) -> None:
+    with visiting(chromium, proxy) as opened:
+        page = opened.page
+        expect(page.locator("#live")).to_have_text("Live.", timeout=WITHIN_MS)
+        # What a browser is told of a system that is gone.
+        page.route("**/*", lambda route: route.fulfill(status=503, body="<h1>gone</h1>"))
+        page.get_by_role("link", name="Ask now").click()
+
+        expect(page.locator("#live")).to_have_text("No answer: what is below is old.", timeout=WITHIN_MS)
+        expect(page.locator("#peerings")).to_contain_text("west/node0")
+
+
 def test_a_link_counts_once_and_neither_the_address_nor_another_browser_is_enough(
     chromium: Browser, proxy: Proxy
 ) -> None:
@@ -153,6 +167,8 @@ def test_the_page_can_be_walked_through_with_the_keyboard_and_be_paused(
         page.get_by_role("button", name="Pause").press("Enter")
         expect(page.locator("#live")).to_have_text("Paused.")
         expect(page.get_by_role("button", name="Pause")).to_have_attribute("aria-pressed", "true")
+        page.get_by_role("button", name="Pause").press("Enter")
+        expect(page.locator("#live")).to_have_text("Live.", timeout=WITHIN_MS)
 
 
 @pytest.mark.parametrize(("width", "routers"), [(320, 300), (1280, 3)])

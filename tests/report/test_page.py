@@ -36,14 +36,14 @@ def test_the_strip_of_a_peering_looks_like_this() -> None:
     assert drawn == (
         '<svg class="strip" role="img" width="100%" height="30" aria-label="east/node0 and west/node0: '
         'keys 2; outages 1, 0 s in all; certificate not good 0 times; failures and removals 0">'
-        '<rect class="held" x="0%" y="8" width="60.03%" height="6"></rect>'
-        '<rect class="used even" x="0.83%" y="3" width="50%" height="16">'
+        '<rect class="held" x="0%" y="16" width="60.03%" height="3"></rect>'
+        '<rect class="used even" x="0.83%" y="2" width="50%" height="13">'
         f"<title>key 1: {first}, {ends}</title></rect>"
-        '<text class="index even" x="1.23%" y="15">1</text>'
-        '<rect class="held" x="50%" y="8" width="50%" height="6"></rect>'
-        '<rect class="used odd" x="50.83%" y="3" width="49.17%" height="16">'
+        '<text class="index even" x="1.23%" y="13">1</text>'
+        '<rect class="held" x="50%" y="16" width="50%" height="3"></rect>'
+        '<rect class="used odd" x="50.83%" y="2" width="49.17%" height="13">'
         f"<title>key 2: {second}</title></rect>"
-        '<text class="index odd" x="51.23%" y="15">2</text>'
+        '<text class="index odd" x="51.23%" y="13">2</text>'
         '<rect class="span down" x="80%" y="21" width="20%" height="7">'
         "<title>wan0 of east/node0: no answer within 10 s: 2030-06-01 00:48:00 still so</title></rect></svg>"
     )

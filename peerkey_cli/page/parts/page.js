@@ -67,6 +67,7 @@
   }
 
   function listen() {
+    if (paused || (source && source.readyState !== EventSource.CLOSED)) return;
     source = new EventSource(location.pathname.replace(/[^/]*$/, "") + "v1/events/stream");
     source.onopen = () => { if (!paused) say("Live."); };
     source.onmessage = news;
