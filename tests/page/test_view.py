@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
 from actors.ha.messages import HaStatus
 from actors.messages import NodeStatus
 from peerkey.ha.messages import Role
 from peerkey.observe import alarms
+from peerkey.observe.alarms import Alarm
+from peerkey.observe.shelving import Shelving
+from peerkey_cli.alarm_times import AlarmTimes
+from peerkey_cli.page.html import page
+from peerkey_cli.page.observed import observed
 from peerkey_cli.page.view import MOST_DRAWN, MOST_ROWS, Observed, View, view_of
 from peerkey_cli.palette import Standing
+from runtime.errors import RuntimeFault
 from tests.support import shown_fleet as shown
 from tests.support.shown_fleet import NOW, Notices
+
+if TYPE_CHECKING:
+    from peerkey_cli.fleet import Fleet
 
 
 def test_a_peering_that_is_well_at_both_ends_is_one_row() -> None:
@@ -129,6 +140,25 @@ def test_alarms_come_by_urgency_and_within_it_the_latest_first() -> None:
     assert view.alarms.shown[-1].since == NOW - timedelta(minutes=7)
 
 
+def test_what_is_shelved_is_counted_and_not_listed() -> None:
+    times, now = AlarmTimes(), NOW
+    shelving = Shelving(
+        "", "path-down", "", now, now + timedelta(hours=1), "alice", "the provider works on it"
+    )
+    times.shelf.put(shelving)
+    found = (
+        alarms.path_down("west/node0", "lte0>node0"),
+        alarms.crl_unreachable("authority", ["http://crl.example: refused"]),
+    )
+
+    seen = asyncio.run(observed(cast("Fleet", FleetWith(found)), times))
+    view = view_of(seen)
+
+    assert [row.message for row in view.alarms.shown] == [found[1].message]
+    assert view.shelved == 1
+    assert "1 more is shelved." in page(view).content.decode()
+
+
 def test_certificates_come_by_what_matters_first_and_by_the_thresholds_of_the_alarms() -> None:
     days = {"later": 200.0, "month": 29.0, "week": 6.5, "over": -1.0}
     view = of(tuple(shown.node(name, [], days=each) for name, each in days.items()))
@@ -217,6 +247,29 @@ def test_of_a_large_fleet_the_worst_is_shown_and_the_rest_counted() -> None:
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+class FleetWith:
+    """A fleet of which nothing is known but what is wrong."""
+
+    since = NOW
+
+    def __init__(self, found: tuple[Alarm, ...]) -> None:
+        self.found = found
+
+    def now(self) -> datetime:
+        return NOW
+
+    async def noticing(self) -> tuple[Notices, ...]:
+        return (Notices("east/node0", self.found),)
+
+    async def nodes(self) -> tuple[NodeStatus, ...]:
+        raise RuntimeFault("nobody answers")
+
+    revocation = placement = nodes
+
+    def alarm_changed(self, node: str, event: object) -> None:
+        """See :meth:`peerkey_cli.fleet.Fleet.alarm_changed`."""
 
 
 def of(nodes: tuple[NodeStatus, ...]) -> View:
