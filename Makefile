@@ -13,7 +13,7 @@ ARGS    ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fmt bench fuzz soak ha-kills chaos coverage clean
+.PHONY: help setup demo test check lint fmt bench fuzz soak ha-kills chaos coverage pictures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ coverage: $(READY) ## Run the tests and show, file by file, which lines no test 
 	@$(BIN)/python -m coverage run -m pytest $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
+
+pictures: $(READY) ## Make the pictures of the documentation anew, with Chromium
+	@$(BIN)/python -m tests.page.pictures
 
 clean: ## Remove .venv and everything that was made
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*

@@ -24,6 +24,7 @@ from actors.work import computed
 from peerkey.protocol import effects
 
 if TYPE_CHECKING:
+    from actors.key_times import KeyTimes
     from actors.paths import Paths
     from peerkey.config.plan import PeeringPlan
     from peerkey.moment import Instant
@@ -87,6 +88,7 @@ class Desk:
         epoch: int,
         version: int,
         examiner: Examiner,
+        times: KeyTimes,
         perform: Callable[[Desk, Effect], None],
         durable: Callable[[UUID, int, bytes | None], None],
     ) -> None:
@@ -107,6 +109,7 @@ class Desk:
         #: Of the peer's certificate: the judgement whose dates the node watches, and who judges it.
         self.watched: Examination | None = None
         self.examiner = examiner
+        self.times = times
         #: The last status, for the moments in which the machine is on the executor.
         self.status = status
         #: Why there is no key, of the same moment.
@@ -152,7 +155,7 @@ class Desk:
         if self.closing:
             return
         if droppable and (len(self._steps) >= WAITING_STEPS or len(self._effects) >= WAITING_EFFECTS):
-            self.dropped["too-much-waits"] += 1
+            self._perform(self, effects.Count("too-much-waits"))
             return
         self._steps.append((step, heavy))
         self._go_on()

@@ -33,9 +33,10 @@ def share_of_frames(paths: int) -> int:
 class Intake:
     """The datagrams and frames of one path that are under way. It survives a restart of the path."""
 
-    def __init__(self, paths: Callable[[], int]) -> None:
-        """Share the node's mailbox with as many paths as ``paths`` says."""
+    def __init__(self, paths: Callable[[], int], tell: Callable[[], None] = lambda: None) -> None:
+        """Share the node's mailbox with as many paths as ``paths`` says, and ``tell`` what is dropped."""
         self._paths = paths
+        self._tell = tell
         self._datagrams = 0
         self._frames = 0
         #: Frames that were ever under way.
@@ -48,7 +49,11 @@ class Intake:
         if self._datagrams < DATAGRAMS_PER_PATH and offer():
             self._datagrams += 1
         else:
-            self.dropped += 1
+            self._drop()
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._tell()
 
     def datagram_taken(self) -> None:
         """Take note that the path has a datagram in hand."""
@@ -60,7 +65,7 @@ class Intake:
             self._frames += 1
             self._frames_ever += 1
         else:
-            self.dropped += 1
+            self._drop()
 
     @property
     def share(self) -> int:

@@ -23,6 +23,7 @@ import structlog
 
 from actors.audit_log import FILE_BYTES, FULL_FILES, AuditLog
 from actors.names import AUTHORITY
+from metrics.catalogue import AUDIT_LOST
 from metrics.tally import Tally
 from peerkey.errors import Unavailable
 from peerkey.observe.events import AuditGap, StatisticsCleared
@@ -132,7 +133,7 @@ class MemoryJournal:
     def _remember(self, entry: Entry) -> None:
         self._entries.append(entry)
         self._recorded += 1
-        self.tally.add(entry.node, entry.event)
+        self.tally.add(entry.node, entry.event, entry.time)
 
     def _keep(self, entry: Entry, counted: dict[Counter, int]) -> None:
         """Keep an entry where it is kept, and count it."""
@@ -235,6 +236,7 @@ class FileJournal(MemoryJournal):
     def _lose(self, entry: Entry, counted: Mapping[Counter, int], reason: str) -> None:
         """Take note of an event that is not in the file, and of what it counts."""
         self.lost += 1
+        self.tally.count(AUDIT_LOST)
         self._reason = reason
         lost = self._lost.setdefault(entry.node, _Lost())
         lost.events += 1

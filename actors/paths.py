@@ -92,13 +92,22 @@ class Paths:
     """The living paths of one peering, and the levels that each has been told."""
 
     def __init__(
-        self, ctx: Context, peer: UUID, places: Places, spawn: Callable[[PathPlan, Intake], Ref]
+        self,
+        ctx: Context,
+        peer: UUID,
+        places: Places,
+        spawn: Callable[[PathPlan, Intake], Ref],
+        dropped: Callable[[], None] = lambda: None,
     ) -> None:
-        """Make paths to ``peer`` with ``spawn``, each when its place is free."""
+        """Make paths to ``peer`` with ``spawn``, each when its place is free.
+
+        ``dropped`` is told of each datagram and frame of theirs for which there was no room.
+        """
         self._ctx = ctx
         self._peer = peer
         self._places = places
         self._spawn = spawn
+        self._dropped = dropped
         self._lines: dict[str, Line] = {}
         self._wanted: tuple[PathPlan, ...] = ()
         self._settings: tuple[Policy, bool] | None = None
@@ -140,7 +149,7 @@ class Paths:
         """Start every path that should live and whose place is free."""
         for plan in self._wanted:
             if plan.name not in self._lines and self._places.free_for(self._peer, _place(plan)):
-                intake = Intake(lambda: len(self._places))
+                intake = Intake(lambda: len(self._places), self._dropped)
                 ref = self._spawn(plan, intake)
                 self._places.take(_place(plan), ref)
                 self._ctx.watch(ref)

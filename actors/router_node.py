@@ -30,6 +30,7 @@ from actors.draining import Draining, DrainStored, LeaveDue
 from actors.ha.messages import MateNews
 from actors.ha.replication import MateDue, Replication
 from actors.identity import Credentials, load
+from actors.key_times import KeyTimes, TimedExaminer
 from actors.messages import (
     AnswerFrame,
     AuthenticFrame,
@@ -60,6 +61,9 @@ from actors.revocation_check import CheckStored
 from actors.time import moment
 from actors.traffic import OwnTraffic
 from actors.work import computed
+from metrics.catalogue import FRAMES_DROPPED
+from metrics.labels import word
+from metrics.tally import Tally
 from peerkey.config.plan import InvalidCertificateBehavior
 from peerkey.config.reload_plan import Step, peering_steps
 from peerkey.pki.revocation import NoRevocation
@@ -80,6 +84,7 @@ if TYPE_CHECKING:
     from peerkey.moment import Moment
     from peerkey.pki.revocation import Revocation
     from peerkey.protocol.core import Entropy
+    from peerkey.protocol.core import Examiner as Judge
     from peerkey.protocol.effects import Effect
     from peerkey.protocol.frame import Frame
     from peerkey.protocol.traffic import DataPlane
@@ -127,6 +132,8 @@ class Ports:
     data_plane: DataPlane | None = None
     #: Where paths run.
     path_home: PathHome = beside_node
+    #: Counts for Prometheus what is no event, over all incarnations of the nodes.
+    meter: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +299,7 @@ class RouterNode(Actor):
         peering = self._ports.peering(
             self._peering_config(plan),
             identity=self._certificates.identity(),
-            examiner=examiner,
+            examiner=self._timed(examiner),
             agreement=self._agreement(plan),
             entropy=self._ports.entropy,
             epoch=self._epoch,
@@ -304,6 +311,7 @@ class RouterNode(Actor):
             plan.peer_uuid,
             self._places,
             lambda path, intake: self._spawn_path(plan, path, intake),
+            lambda: self._count_dropped("too-much-arrives"),
         )
         self._desks_made += 1
         self._desks[plan.peer_uuid] = Desk(
@@ -318,6 +326,7 @@ class RouterNode(Actor):
             epoch=self._epoch,
             version=version,
             examiner=examiner,
+            times=KeyTimes(self._ports.meter, self._plan.name, peering, now),
             perform=self._perform,
             durable=self._durable,
         )
@@ -382,6 +391,7 @@ class RouterNode(Actor):
         self._mate.want_turn()
         if not desk.idle or desk.closing:
             return
+        desk.times.look(desk.peering, moment(self.ctx.clock))
         deadline = desk.peering.deadline()
         if deadline != desk.deadline:
             desk.deadline = deadline
@@ -436,14 +446,23 @@ class RouterNode(Actor):
             case effects.ProbeAnswered(path, nonce, index):
                 paths.send(path, AuthenticReply(nonce, index))
             case effects.Emit(event):
-                self._ports.journal.record(self.ctx.clock.wall(), self._plan.name, event)
+                now = moment(self.ctx.clock)
+                self._ports.journal.record(now.wall, self._plan.name, event)
+                desk.times.told(event, self._plan.policy.rekey_interval, now)
             case effects.Count(reason):
                 desk.dropped[reason] += 1
+                self._count_dropped(reason)
             case effects.Store():
                 message = "a write is carried out by the desk"
                 raise AssertionError(message)
             case unreachable:
                 assert_never(unreachable)
+
+    def _count_dropped(self, reason: str) -> None:
+        self._ports.meter.count(FRAMES_DROPPED, self._plan.name, word(reason))
+
+    def _timed(self, examiner: Judge) -> TimedExaminer:
+        return TimedExaminer(examiner, self.ctx.clock, self._ports.meter)
 
     def _durable(self, peer: UUID, number: int, record: bytes | None) -> None:
         """Tell the mate and the data plane of a record that is durable, or (without content) gone."""
@@ -530,7 +549,7 @@ class RouterNode(Actor):
         agreement = self._agreement(plan)
         self._run(
             plan.peer_uuid,
-            lambda peering: peering.reconfigured(config, agreement, identity, examiner, now),
+            lambda peering: peering.reconfigured(config, agreement, identity, self._timed(examiner), now),
             heavy=_always,
         )
         desk.paths.configure(plan.paths, self._plan.policy, enabled=self._plan.enabled)

@@ -9,6 +9,7 @@
 ``hosts``      messages between hosts, in one process and over Ray, next to Ray's own floor
 ``fleet``      a thousand routers on a Ray cluster, next to the machines alone
 ``pauses``     the longest that one message holds the event loop
+``scrape``     an answer to Prometheus with ten thousand paths, next to prometheus_client alone
 =============  ======================================================================================
 
 Name some of them to run these alone. ``--json`` prints one JSON document instead of the tables, under the
@@ -26,7 +27,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import fleet, ha, hosts, lists, pauses, protocol, runtime, stores
+from benchmarks import fleet, ha, hosts, lists, pauses, protocol, runtime, scrape, stores
 
 BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "protocol": protocol.main,
@@ -37,6 +38,7 @@ BENCHMARKS: Final[dict[str, Callable[[Sequence[str]], int]]] = {
     "hosts": hosts.main,
     "fleet": fleet.main,
     "pauses": pauses.main,
+    "scrape": scrape.main,
 }
 #: One algorithm for a moment.
 _QUICK_PROTOCOL: Final = ("--algorithm", "ml-kem-768", "--rounds", "1", "--seconds", "0.001")

@@ -1,35 +1,49 @@
 """Which events are counted, and under which name: what the seed's ``show stats security …`` tell.
 
 A tally begins at zero with its process, as Prometheus expects of a counter, and nobody sets it back: what
-``clear stats`` clears is :mod:`peerkey.observe.security_stats`. It is fed every event, and keeps one number
-for each node and result.
+``clear stats`` clears is :mod:`peerkey.observe.security_stats`. It is fed every event, and what is no event:
+frames that were dropped, and how long things took. It outlives the actors that feed it.
 """
 
 from __future__ import annotations
 
-from collections import Counter as Count
+from bisect import bisect_left
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from metrics import labels as label
 from metrics.catalogue import (
+    AUDIT_EVENTS,
     CERTIFICATE_FAULTS,
     CERTIFICATE_IMPORTS,
     CRL_FETCHES,
     CRL_INGESTIONS,
     CSRS,
+    ENROLLMENTS,
+    FAILURES,
     HA_KEYS_NOT_REPLICATED,
     HA_LINKS,
     HA_TAKEOVERS,
+    KEY_CHANGES,
+    LOGINS_REFUSED,
+    PATH_CHANGES,
     PEER_AUTHENTICATIONS,
     PEER_CERTIFICATE_FAULTS,
     REVOCATION_CHECKS,
     Metric,
 )
+from metrics.exporter import SUM, Exemplar, bucket_ends
+from metrics.labels import ACCEPTED, AT_FAULT, OTHER, RECOVERED, known
 from peerkey.observe import events
 from peerkey.observe.security_stats import Counter, counters_of
-from peerkey.pki.faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+    from metrics.exporter import Exemplars, Samples
+
+#: Numbers of one metric that are told apart. Nodes that come and go by reloads must not fill the memory.
+MAXIMUM_NUMBERS: Final = 50_000
 
 #: The seed's counters as metrics. What is counted as which is said in :mod:`peerkey.observe.security_stats`.
 _METRICS: Final = {
@@ -50,26 +64,15 @@ _METRICS: Final = {
 }
 
 
-#: Why a certificate was accepted: its chain leads to a trusted CA; it is the first one that was seen, and no
-#: other is taken; or neither.
-ACCEPTED: Final = ("validated", "pinned", "unvalidated")
-#: Why one was refused or went bad: everything that can be wrong with a certificate, or another is pinned.
-AT_FAULT: Final = (*(fault.value for fault in Fault), "pinned")
-#: The reason of what has none of its own.
-RECOVERED: Final = "valid"
-#: Whatever is none of these: no label is made of what was received.
-_OTHER: Final = "other"
-
-
 def authentication(event: events.Event) -> tuple[str, str] | None:
     """Return the outcome of a peer's authentication and its reason; ``None`` where an event is of none."""
     match event:
         case events.PeerCertificateAccepted(reason=reason):
-            return "accepted", reason if reason in ACCEPTED else _OTHER
+            return "accepted", reason if reason in ACCEPTED else OTHER
         case events.PeerCertificateRefused(reason=reason):
-            return "refused", reason if reason in AT_FAULT else _OTHER
+            return "refused", reason if reason in AT_FAULT else OTHER
         case events.PeerCertificateWentBad(reason=reason):
-            return "went-bad", reason if reason in AT_FAULT else _OTHER
+            return "went-bad", reason if reason in AT_FAULT else OTHER
         case events.PeerCertificateRecovered():
             return "recovered", RECOVERED
         case _:
@@ -113,28 +116,88 @@ def of_a_pair(event: events.Event) -> tuple[Metric, str] | None:
             return None
 
 
+def of_keys(event: events.Event) -> tuple[Metric, tuple[str, ...], str] | None:
+    """Return what an event of a peering is counted as, its labels but the node, and the id of its key."""
+    match event:
+        case events.KeyActivated(key_id=key_id):
+            return KEY_CHANGES, (), key_id
+        case events.PeeringFailed(reason=reason):
+            return FAILURES, (known(reason, label.FAILED),), ""
+        case events.PathInService():
+            return PATH_CHANGES, ("up",), ""
+        case events.PathOutOfService():
+            return PATH_CHANGES, ("down",), ""
+        case events.Enrolled():
+            return ENROLLMENTS, ("success",), ""
+        case events.EnrollmentFailed():
+            return ENROLLMENTS, ("failure",), ""
+        case _:
+            return None
+
+
 class Tally:
-    """Counts events."""
+    """Counts events, frames and durations. Its methods may be called from any thread."""
 
     def __init__(self) -> None:
         """Begin at zero."""
-        self._counts: dict[Metric, Count[tuple[str, ...]]] = {}
+        self._counts: dict[Metric, dict[tuple[str, ...], float]] = {}
+        self._exemplars: dict[Metric, dict[tuple[str, ...], Exemplar]] = {}
+        self._lock = Lock()
 
-    def add(self, node: str, event: events.Event) -> None:
-        """Count an event of ``node``, if it is one that is counted."""
+    def add(self, node: str, event: events.Event, at: datetime | None = None) -> None:
+        """Count an event of ``node``, if it is one that is counted; ``at`` dates the key that it names."""
+        self.count(AUDIT_EVENTS, event.TYPE)
         found = counted(event) or of_a_pair(event)
         if found is not None:
             metric, result = found
-            self._count(metric, node, result)
+            self.count(metric, node, result)
         for metric, result in of_lists(event):
-            self._count(metric, node, result)
+            self.count(metric, node, result)
         outcome = authentication(event)
         if outcome is not None:
-            self._count(PEER_AUTHENTICATIONS, node, *outcome)
+            self.count(PEER_AUTHENTICATIONS, node, *outcome)
+        of_key = of_keys(event)
+        if of_key is not None:
+            metric, labels, key_id = of_key
+            exemplar = Exemplar(key_id, 1.0, at.timestamp()) if key_id and at is not None else None
+            self.count(metric, node, *labels, exemplar=exemplar)
+        if isinstance(event, events.LoginRefused):
+            reason = known(event.reason, label.REFUSED_LOGIN)
+            self.count(LOGINS_REFUSED, reason, by=1.0 + event.unrecorded)
 
-    def _count(self, metric: Metric, *labels: str) -> None:
-        self._counts.setdefault(metric, Count())[labels] += 1
+    def count(self, metric: Metric, *labels: str, by: float = 1.0, exemplar: Exemplar | None = None) -> None:
+        """Count something, once or ``by`` so much, and note the key that it was, if it was one."""
+        with self._lock:
+            self._add(metric, labels, by)
+            if exemplar is not None:
+                self._exemplars.setdefault(metric, {})[labels] = exemplar
 
-    def samples(self) -> Mapping[Metric, Count[tuple[str, ...]]]:
+    def observe(
+        self, metric: Metric, took: timedelta, *labels: str, exemplar: Exemplar | None = None
+    ) -> None:
+        """Count that something ``took`` so long."""
+        seconds = took.total_seconds()
+        end = bucket_ends(metric)[bisect_left(metric.buckets, seconds)]
+        with self._lock:
+            kept = self._add(metric, (*labels, end), 1.0)
+            self._add(metric, (*kept[:-1], SUM), seconds)
+            if exemplar is not None:
+                self._exemplars.setdefault(metric, {})[kept] = exemplar
+
+    def _add(self, metric: Metric, labels: tuple[str, ...], by: float) -> tuple[str, ...]:
+        """Add to a number; where there would be too many, to that of all others. Return which it was."""
+        numbers = self._counts.setdefault(metric, {})
+        if labels not in numbers and len(numbers) >= MAXIMUM_NUMBERS:
+            labels = (*(OTHER for _ in metric.labels), *labels[len(metric.labels) :])
+        numbers[labels] = numbers.get(labels, 0.0) + by
+        return labels
+
+    def samples(self) -> Samples:
         """Return what has been counted so far, for the exporter."""
-        return {metric: Count(counts) for metric, counts in self._counts.items()}
+        with self._lock:
+            return {metric: dict(numbers) for metric, numbers in self._counts.items()}
+
+    def exemplars(self) -> Exemplars:
+        """Return the latest key of each number that counts keys."""
+        with self._lock:
+            return {metric: dict(keys) for metric, keys in self._exemplars.items()}

@@ -54,13 +54,20 @@ class RemoteSystem:
 
         :raises Misconfigured: the CA cannot be read.
         """
+        return httpx.HTTPTransport(verify=self.tls(), trust_env=False)
+
+    def tls(self) -> ssl.SSLContext:
+        """Return what connections are made with.
+
+        :raises Misconfigured: the CA cannot be read.
+        """
         try:
             context = ssl.create_default_context(cafile=self.ca)
         except (ssl.SSLError, OSError) as fault:
             message = f"{self.ca}: cannot be read as certificates in PEM: {fault.strerror or fault}"
             raise Misconfigured(message) from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return httpx.HTTPTransport(verify=context, trust_env=False)
+        return context
 
 
 class Client:
@@ -70,6 +77,11 @@ class Client:
         """Ask at the Unix socket ``path``, or over TCP, and wait so long for each part of the answer."""
         self._path = path
         self._timeout = timeout_seconds
+
+    @property
+    def system(self) -> Path | RemoteSystem:
+        """Whom it asks."""
+        return self._path
 
     def get(self, name: str, kind: type[D], **parameters: str | None) -> D:
         """Return the document ``/v1/<name>``. Parameters that are ``None`` are left out."""

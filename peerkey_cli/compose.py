@@ -24,6 +24,7 @@ from actors.crl.ingesting import ProcessIngester
 from actors.crl.kept_lists import KeptFiles
 from actors.crl.known import KnownRevocations
 from actors.crl.messages import SourcePorts
+from actors.crl.timing import TimedFetcher, TimedIngester
 from actors.deployed import Deployed
 from actors.journal import FileJournal
 from actors.keystores.stores import KeyStores, home_of
@@ -34,6 +35,8 @@ from peerkey.config.reload_plan import Deployment
 from peerkey.errors import Misconfigured, PeerkeyError
 from peerkey_cli.embedded import Running
 from peerkey_cli.files import read_file
+from peerkey_cli.loop_watch import LoopWatch
+from peerkey_cli.metering import timed_store
 from peerkey_cli.own_watch import OwnWatch, last_written
 from peerkey_cli.renewing import EstEnroller
 from peerkey_cli.syslog import Syslog
@@ -81,10 +84,13 @@ async def composed(
     async with AsyncExitStack() as stack:
         stack.enter_context(state.held())
         keystore = KeyStores(state.sealing_key, home=home_of(plan.key_file for plan in plans))
-        store = await _store(stack, state, keystore)
-        await _require_unsealed(store, plans, state)
+        opened = await _store(stack, state, keystore)
+        await _require_unsealed(opened, plans, state)
         written = last_written(state.journal)
         journal = journal_at(stack, state.journal, syslog)
+        meter, clock = journal.tally, SystemClock()
+        store = timed_store(opened, clock, meter)
+        stack.callback(LoopWatch(meter).close)
         wire = UdpWire()
         stack.push_async_callback(wire.close)
         ports = Ports(
@@ -96,9 +102,9 @@ async def composed(
             journal=journal,
             sync=SshWhereWanted(),
             data_plane=data_plane,
+            meter=meter,
         )
         revocation = revocation_ports(state, journal)
-        clock = SystemClock()
         crashes = CrashWatch(journal, clock)
         stack.callback(crashes.close)
         system = await stack.enter_async_context(
@@ -159,11 +165,12 @@ async def _require_unsealed(store: Store, plans: tuple[NodePlan, ...], state: St
 
 def revocation_ports(state: StateDirectory, journal: FileJournal) -> RevocationPorts:
     """Return what following the revocation lists of this machine needs of the world."""
+    clock, meter = SystemClock(), journal.tally
     return RevocationPorts(
         source=SourcePorts(
-            fetcher=NetworkFetcher(),
+            fetcher=TimedFetcher(NetworkFetcher(), clock, meter),
             keeper=KeptFiles(state.revocation),
-            ingester=ProcessIngester(state.revocation),
+            ingester=TimedIngester(ProcessIngester(state.revocation), clock, meter),
             journal=journal,
             entropy=os.urandom,
         ),

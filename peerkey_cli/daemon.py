@@ -11,11 +11,13 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from metrics.detail import WantedDetail
 from peerkey.config.findings import ConfigurationFaults
 from peerkey.errors import PeerkeyError
 from peerkey_cli.alarm_file import AlarmFile
@@ -29,11 +31,14 @@ from peerkey_cli.desk import LocalDesk
 from peerkey_cli.one_at_a_time import OneAtATime
 from peerkey_cli.serving import served
 from peerkey_cli.sockets import listening_tcp
+from peerkey_cli.targets import reached_at
 from runtime.errors import RuntimeFault
 from runtime.lifecycle import StopSignals
 from runtime.threads import Threads
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from peerkey_cli.api.remote import RemoteSettings
     from peerkey_cli.fleet import Fleet
     from peerkey_cli.plans import PlansReader
@@ -52,11 +57,12 @@ async def serve(
     metrics: tuple[str, int] | None = None,
     syslog: SyslogAddress | None = None,
     remote: RemoteSettings | None = None,
+    detail: WantedDetail = WantedDetail.AUTO,
 ) -> None:
     """Run until a signal says stop.
 
-    ``metrics`` is where Prometheus may ask, and ``remote`` where the admin API listens beside its Unix socket
-    ``api``, if anywhere; ``syslog`` gets a copy of the audit log.
+    ``metrics`` is where Prometheus may ask, ``detail`` how finely, and ``remote`` where the admin API
+    listens beside its Unix socket ``api``, if anywhere; ``syslog`` gets a copy of the audit log.
 
     :raises PeerkeyError: it cannot start: see :func:`peerkey_cli.compose.composed` and
         :func:`peerkey_cli.api.server.serving`.
@@ -71,7 +77,8 @@ async def serve(
     with StopSignals() as signals:
         # What is wrong with its files is told before anything starts.
         door = Remote(remote) if remote is not None else None
-        async with composed(plans, state, syslog=syslog, plans_of=plans.of_text) as running:
+        async with composed(plans, state, syslog=syslog, plans_of=plans.of_text) as composition:
+            running = replace(composition, scraped=reached_at(metrics))
             custody = Custody(lambda: plans.latest, running.keystore, state)
             reload = reloading(running, door)
             desk = LocalDesk(custody, running.record, running.reload)
@@ -88,7 +95,8 @@ async def serve(
                 ),
                 kept=AlarmFile(state.alarms),
             )
-            async with Reloads(reload), desk, answering, measured(running, metrics):
+            scraped = measured(running, metrics, detail, lambda: None if door is None else door.not_after)
+            async with Reloads(reload), desk, answering, scraped:
                 nodes = [plan.name for plan in plans.latest]
                 more = {} if remote is None else {"remote": remote.url}
                 log.info("ready", nodes=nodes, api=f"unix:{api}", state=str(state.path), **more)
@@ -113,16 +121,29 @@ def reloading(fleet: Fleet, door: Remote | None) -> Callable[[], Awaitable[tuple
 
 
 @asynccontextmanager
-async def measured(fleet: Fleet, address: tuple[str, int] | None) -> AsyncIterator[None]:
-    """Let Prometheus ask at this address."""
+async def measured(
+    fleet: Fleet,
+    address: tuple[str, int] | None,
+    detail: WantedDetail = WantedDetail.AUTO,
+    api_ends: Callable[[], datetime | None] = lambda: None,
+) -> AsyncIterator[None]:
+    """Let Prometheus ask at this address, and be answered in this detail.
+
+    It is told, too, when the certificate of the admin API ends, where it has one.
+    """
     if address is None:
         yield
         return
-    from peerkey_cli.scrape import application
+    from metrics.detail import Chooser
+    from peerkey_cli.scrape import Scraper, application
 
-    with listening_tcp(address) as listener:
-        async with served(application(fleet), listener):
-            yield
+    scraper = Scraper(fleet, Chooser(detail), api_ends=api_ends)
+    try:
+        with listening_tcp(address) as listener:
+            async with served(application(fleet, scraper), listener):
+                yield
+    finally:
+        scraper.end()
 
 
 class Reloads:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actors.messages import NodeStatus, PathStatus, PeerStatus
     from peerkey.observe.condensing import Noticing
     from peerkey_cli.fleet import HostActors
+    from peerkey_cli.targets import Target
 
 _IN_SERVICE: Final = "in-service"
 
@@ -197,6 +198,16 @@ def hosts(status: PlacementStatus, now: datetime) -> schemas.Hosts:
             if not node.host
         ),
         complete=bool(status.hosts) and all(each.answers and each.complete for each in status.hosts),
+    )
+
+
+def targets(found: Iterable[Target], now: datetime) -> schemas.Targets:
+    """Return where the metrics of each machine are."""
+    return schemas.Targets(
+        time=now,
+        targets=tuple(
+            schemas.ScrapeTarget(machine=each.machine, address=each.address) for each in sorted(found)
+        ),
     )
 
 

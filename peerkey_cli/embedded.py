@@ -14,12 +14,14 @@ from actors.crl.status import GetRevocation, RevocationStatus
 from actors.deployed import restart_alarms
 from actors.messages import Drain, FetchLists, GetFleet, GetPlans, Rekey, ReleasePin, Reload
 from actors.names import AUTHORITY
+from actors.process_counts import counts_of
 from peerkey.config.reload_plan import foretell
 from peerkey.errors import Unavailable
 from peerkey.observe.condensing import Noticed
 from peerkey.observe.shelving import Shelf
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.fleet import ANSWER_WITHIN, MEASURED_WITHIN, HostActors, Measured, Statistics
 from peerkey_cli.noticed import shelved_of, together
+from peerkey_cli.targets import Target
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class Running:
     #: Watches what this process goes by itself.
     own: OwnWatch
     shelf: Shelf = field(default_factory=Shelf)
+    #: Where Prometheus finds the metrics of this process, as ``HOST:PORT``; empty where it does not.
+    scraped: str = ""
 
     def now(self) -> datetime:
         """See :meth:`peerkey_cli.fleet.Fleet.now`."""
@@ -121,13 +125,18 @@ class Running:
         """See :meth:`peerkey_cli.fleet.Fleet.logs`."""
         return () if self.journal.unwritten else (AuditFiles(self.state.journal),)
 
+    async def targets(self) -> tuple[Target, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.targets`."""
+        return (Target(socket.gethostname(), self.scraped),) if self.scraped else ()
+
     async def measured(self) -> Measured:
         """See :meth:`peerkey_cli.fleet.Fleet.measured`."""
         nodes: tuple[NodeStatus, ...] = ()
         revocation, up = RevocationStatus(), True
         try:
-            nodes, revocation = await asyncio.gather(self.nodes(), self.revocation())
-        except RuntimeFault:
+            async with asyncio.timeout(MEASURED_WITHIN.total_seconds()):
+                nodes, revocation = await asyncio.gather(self.nodes(), self.revocation())
+        except (RuntimeFault, TimeoutError):
             up = False
         now = self.now()
         noticing, _ = together(
@@ -141,7 +150,9 @@ class Running:
             hosts=(self._host(),),
             noticing=noticing,
             shelved=shelved_of(noticing, self.shelf, now),
-            tally=self.journal.tally.samples(),
+            tally=counts_of(self.journal.tally, self.system.info()),
+            since=self.since,
+            exemplars=self.journal.tally.exemplars(),
         )
 
     async def rekey(self, peer: str | None = None) -> int:

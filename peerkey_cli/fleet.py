@@ -6,7 +6,7 @@ The admin API, the metrics and the demonstration speak to a :class:`Fleet`. It m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,16 +19,20 @@ if TYPE_CHECKING:
     from actors.crl.status import RevocationStatus
     from actors.journal import Entry
     from actors.messages import DrainedNode, NodeStatus
-    from metrics.exporter import Samples
+    from metrics.exporter import Exemplars, Samples
     from peerkey.config.reload_plan import Foretold, RestartNeeded
     from peerkey.observe.condensing import Noticing
     from peerkey.observe.events import AlarmCleared, AlarmRaised, AlarmUnshelved, Event
     from peerkey.observe.security_stats import Counted
     from peerkey.observe.shelving import Shelf
+    from peerkey_cli.targets import Target
     from runtime.info import ActorInfo, SystemInfo
 
 #: How long the actors may take. Below the patience of :mod:`peerkey_cli.client`.
 ANSWER_WITHIN: Final = timedelta(seconds=10)
+#: And for a scrape: Prometheus waits for 10 seconds unless it is told otherwise, and must hear that nobody
+#: answers.
+MEASURED_WITHIN: Final = timedelta(seconds=9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,11 @@ class Measured:
     hosts: Sequence[HostActors]
     #: What is wrong, one alarm for each cause.
     noticing: Sequence[Noticing]
-    #: What the audit events of this machine have counted.
+    #: What the processes of this machine have counted, and since when.
     tally: Samples
+    since: datetime | None = None
+    #: The keys that are named beside it.
+    exemplars: Exemplars = field(default_factory=dict)
     #: Which of the alarms in ``noticing`` are shelved, by :func:`peerkey.observe.alarm_history.alarm_id`.
     shelved: frozenset[str] = frozenset()
 
@@ -124,6 +131,10 @@ class Fleet(Protocol):
 
         None where an event may be in memory only, or in a log on another machine.
         """
+        ...
+
+    async def targets(self) -> tuple[Target, ...]:
+        """Return where Prometheus finds the metrics of each machine."""
         ...
 
     async def measured(self) -> Measured:

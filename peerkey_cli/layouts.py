@@ -348,6 +348,14 @@ def hosts(document: schemas.Hosts, colours: bool) -> list[str]:
     return lines + [f" {node.node} has no place: {node.why}" for node in document.unplaced]
 
 
+def targets(document: schemas.Targets, colours: bool) -> list[str]:
+    """Return ``show targets``: a row for each machine."""
+    rows = [(each.machine, each.address) for each in document.targets]
+    if not rows:
+        return ["✔ Retrieving targets...", "", "No machine answers Prometheus: see run --metrics."]
+    return ["✔ Retrieving targets...", "", *table(("Machine", "Address"), rows, colours=colours)]
+
+
 def _state_of(host: schemas.Host) -> str:
     if not host.answers:
         return "silent"

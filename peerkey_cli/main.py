@@ -23,7 +23,9 @@ from peerkey_cli.commands import (
     enroll,
     events,
     import_,
+    page,
     pki,
+    report,
     run,
     shell,
     shelve,
@@ -102,6 +104,8 @@ wire.register(app)
 events.register(app)
 clear.register(app)
 shelve.register(app)
+page.register(app)
+report.register(app)
 
 if __name__ == "__main__":
     app(prog_name="peerkey")

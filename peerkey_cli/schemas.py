@@ -580,6 +580,21 @@ class Hosts(Document):
     complete: bool
 
 
+class ScrapeTarget(Document):
+    """Where Prometheus finds the metrics of one machine."""
+
+    machine: str
+    #: ``HOST:PORT``.
+    address: str
+
+
+class Targets(Document):
+    """``show targets``."""
+
+    time: Time
+    targets: tuple[ScrapeTarget, ...]
+
+
 class Enrolled(Document):
     """What became of an enrolment that succeeded."""
 

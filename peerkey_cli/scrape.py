@@ -1,142 +1,191 @@
-"""What Prometheus is told at a scrape: samples from the actors, served over plain HTTP.
+"""What answers Prometheus: samples from the actors, served over plain HTTP.
 
-The page holds counts and the names of nodes, and no secret. It is served where ``--metrics`` says and
-nowhere by default.
+The page holds counts and the names of nodes and paths, and no secret. It is served where ``--metrics`` says
+and nowhere by default.
+
+The actors have the loop. They are asked on it; everything else is done on a thread. Who asks for the same
+while an answer is being made gets that one, so that no number of scrapers costs more than one.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import datetime
+import asyncio
+import gzip
+import time
+from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder, generate_latest, gzip_accepted
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from actors.crl.port import shown
 from metrics import catalogue
-from metrics.exporter import CONTENT_TYPE, exposition
-from peerkey.ha.messages import Role
-from peerkey_cli.versions import own_version
+from metrics.detail import Chooser, Detail, reduced, series_of
+from metrics.exporter import Page
+from metrics.writer import written
+from peerkey_cli.samples import samples_of
+from peerkey_cli.targets import discovered
+from runtime.clock import SystemClock
+from runtime.errors import RuntimeFault
+from runtime.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Mapping
+    from datetime import datetime, timedelta
 
-    from actors.crl.status import RevocationStatus
-    from actors.messages import NodeStatus
-    from metrics.exporter import Samples
-    from peerkey.observe.condensing import Noticing
-    from peerkey_cli.fleet import Fleet, HostActors, Measured
+    from metrics.metric import Metric
+    from peerkey_cli.fleet import Fleet, Measured
 
-_ALONE: Final = ()
+#: One is enough: whoever asks meanwhile gets the same answer.
+_THREADS: Final = 1
+#: Of gzip. It makes a tenth of the page, and lets the interpreter go meanwhile.
+_QUICKEST: Final = 1
 
 
-def application(fleet: Fleet) -> FastAPI:
-    """Return what serves ``/metrics`` of this machine."""
+class Format(Enum):
+    """What a page is written in; the value is the type of the content."""
+
+    PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+class Scraper:
+    """Makes the answers. It belongs to the event loop of the fleet."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        chooser: Chooser | None = None,
+        *,
+        api_ends: Callable[[], datetime | None] = lambda: None,
+    ) -> None:
+        """Tell of ``fleet``, as finely as ``chooser`` says.
+
+        ``api_ends`` returns when the certificate of the admin API ends, where it has one.
+        """
+        self._api_ends = api_ends
+        self._fleet = fleet
+        self._chooser = chooser if chooser is not None else Chooser()
+        self._threads = Threads("metrics", _THREADS)
+        self._making: dict[tuple[Format, bool], asyncio.Task[bytes]] = {}
+        self._beside = library()
+
+    async def answer(self, accept: str = "", *, packed: bool = False) -> tuple[bytes, str]:
+        """Return every sample of this moment, and the type of the content, as the header ``accept`` asks.
+
+        It is ``packed`` by gzip where that is wanted.
+        """
+        wanted = (format_of(accept), packed)
+        making = self._making.get(wanted)
+        if making is None:
+            making = self._making[wanted] = asyncio.create_task(self._make(*wanted), name="scrape")
+            making.add_done_callback(partial(self._made, wanted))
+        # Who goes away must not take the answer from the others.
+        return await asyncio.shield(making), wanted[0].value
+
+    def end(self) -> None:
+        """Let the thread end when it has done what it does."""
+        self._threads.shutdown()
+
+    def _made(self, wanted: tuple[Format, bool], making: asyncio.Task[bytes]) -> None:
+        del self._making[wanted]
+        if not making.cancelled():
+            making.exception()  # Whoever asked may have gone away.
+
+    async def _make(self, wanted: Format, packed: bool) -> bytes:
+        clock = SystemClock()
+        begun = clock.monotonic()
+        measured = await self._fleet.measured()
+        asked = clock.monotonic() - begun
+        peerings = sum(len(node.peers) for node in measured.nodes)
+        detail = self._chooser.choose(nodes=len(measured.nodes), peerings=peerings)
+        ends = self._api_ends()
+
+        def work() -> bytes:
+            content = rendered(page_of(measured, detail, asked, ends), wanted, self._beside)
+            return gzip.compress(content, _QUICKEST, mtime=0) if packed else content
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def page_of(measured: Measured, detail: Detail, asked: timedelta, api_ends: datetime | None = None) -> Page:
+    """Return what is told of one machine, whose actors took so long to answer.
+
+    ``api_ends`` is when the certificate of its admin API does.
+    """
+    samples, told, left_out = reduced(samples_of(measured, detail, _breathe), detail)
+    whole: dict[Metric, Mapping[tuple[str, ...], float]] = {
+        **samples,
+        catalogue.ASKING: {(): asked.total_seconds()},
+        catalogue.DETAIL: {(each.value,): float(each is told) for each in Detail},
+        catalogue.SERIES_LEFT_OUT: {(): float(left_out)},
+    }
+    if api_ends is not None:
+        whole[catalogue.API_NOT_AFTER] = {(): api_ends.timestamp()}
+    created = None if measured.since is None else measured.since.timestamp()
+    exemplars = measured.exemplars if told is not Detail.FLEET else {}
+    return Page({**whole, catalogue.SERIES: {(): float(series_of(whole) + 1)}}, exemplars, created)
+
+
+def application(fleet: Fleet, scraper: Scraper | None = None) -> FastAPI:
+    """Return what serves ``/metrics`` of this machine, and ``/targets`` of all machines of the fleet."""
     app = FastAPI(openapi_url=None)
+    answers = scraper if scraper is not None else Scraper(fleet)
 
     @app.get("/metrics")
-    async def scrape() -> Response:
+    async def scrape(request: Request) -> Response:
         """Return every sample of this moment."""
-        return Response(exposition(samples_of(await fleet.measured())), media_type=CONTENT_TYPE)
+        packed = gzip_accepted(request.headers.get("accept-encoding", ""))
+        content, kind = await answers.answer(request.headers.get("accept", ""), packed=packed)
+        headers = {"Vary": "Accept, Accept-Encoding", **({"Content-Encoding": "gzip"} if packed else {})}
+        return Response(content, media_type=kind, headers=headers)
+
+    @app.get("/targets")
+    async def targets() -> Response:
+        """Return where every machine is asked, for ``http_sd_configs`` of Prometheus.
+
+        While nobody can tell, Prometheus goes on with what it was told last: an error is no empty list.
+        """
+        try:
+            found = await fleet.targets()
+        except RuntimeFault as fault:
+            return JSONResponse({"error": str(fault)}, status_code=503)
+        return JSONResponse(discovered(found))
 
     return app
 
 
-def samples_of(measured: Measured) -> Samples:
-    """Return every sample of one machine."""
-    return {
-        **process_samples(measured.hosts),
-        **fleet_samples(measured.nodes),
-        **revocation_samples(measured.revocation, measured.now),
-        **measured.tally,
-        catalogue.ALARMS: alarm_samples(measured.noticing),
-        catalogue.UP: {_ALONE: float(measured.up)},
-    }
+def format_of(accept: str) -> Format:
+    """Return the format that a header ``Accept`` asks for; of what nobody understands, the plain one."""
+    try:
+        kind = choose_encoder(accept)[1]
+    except (TypeError, ValueError):
+        # The library takes a version to be a number.
+        return Format.PLAIN
+    return Format.OPENMETRICS if kind.startswith("application/openmetrics-text") else Format.PLAIN
 
 
-def process_samples(hosts: Collection[HostActors]) -> Samples:
-    """Return what the processes of this machine say of themselves."""
-    return {
-        catalogue.BUILD_INFO: {(own_version(),): 1.0},
-        catalogue.ACTORS: Counter((actor.state.value,) for host in hosts for actor in host.actors),
-        catalogue.ACTOR_CRASHES: {_ALONE: float(sum(host.totals.crashes for host in hosts))},
-        catalogue.DEAD_LETTERS: {_ALONE: float(sum(host.totals.dead_letters for host in hosts))},
-    }
+def rendered(page: Page, wanted: Format = Format.PLAIN, beside: CollectorRegistry | None = None) -> bytes:
+    """Return the page in this format, and after it what is told ``beside`` it."""
+    others = beside if beside is not None else CollectorRegistry()
+    if wanted is Format.PLAIN:
+        return written(page, open_metrics=False, breathe=_breathe) + generate_latest(others)
+    end: bytes = generate_openmetrics(others)  # type: ignore[no-untyped-call]
+    return written(page, open_metrics=True, breathe=_breathe) + end
 
 
-def alarm_samples(noticing: Iterable[Noticing]) -> Counter[tuple[str, ...]]:
-    """Return how many alarms there are of each node and severity."""
-    return Counter((each.node, alarm.severity.value) for each in noticing for alarm in each.alarms)
+def _breathe() -> None:
+    """Let the event loop have the interpreter: what is made here can wait."""
+    time.sleep(0)
 
 
-def revocation_samples(status: RevocationStatus, now: datetime) -> Samples:
-    """Return what is known of revocations, and how old it is."""
-    entries: dict[tuple[str, ...], float] = {}
-    age: dict[tuple[str, ...], float] = {}
-    due: dict[tuple[str, ...], float] = {}
-    for source in status.sources:
-        url = (shown(source.url),)
-        entries[url] = source.entries
-        if source.confirmed is not None:
-            age[url] = max(0.0, (now - source.confirmed).total_seconds())
-        if source.latest is not None and source.latest.next_update is not None:
-            due[url] = source.latest.next_update.timestamp()
-    return {
-        catalogue.CRL_ENTRIES: entries,
-        catalogue.CRL_AGE: age,
-        catalogue.CRL_NEXT_UPDATE: due,
-        catalogue.REVOKED: {_ALONE: float(status.entries)},
-    }
-
-
-def ha_samples(fleet: Iterable[NodeStatus]) -> Samples:
-    """Return what the nodes say that have a mate."""
-    up: dict[tuple[str, ...], float] = {}
-    leads: dict[tuple[str, ...], float] = {}
-    records: dict[tuple[str, ...], float] = {}
-    taken: dict[tuple[str, ...], float] = {}
-    for node in fleet:
-        ha = node.ha
-        if ha is not None:
-            up[node.node,] = ha.link in {"resynchronising", "in-step"}
-            leads[node.node,] = ha.role is Role.LEADER
-            records[node.node, "replicated"] = ha.replicated
-            records[node.node, "lagging"] = ha.records - ha.replicated
-            records[node.node, "copies"] = ha.copies
-            taken[node.node,] = ha.taken_over
-    return {
-        catalogue.HA_LINK_UP: up,
-        catalogue.HA_LEADER: leads,
-        catalogue.HA_RECORDS: records,
-        catalogue.HA_TAKEN_OVER: taken,
-    }
-
-
-def fleet_samples(fleet: Sequence[NodeStatus]) -> Samples:
-    """Return what the nodes say."""
-    peerings: Counter[tuple[str, ...]] = Counter()
-    paths: Counter[tuple[str, ...]] = Counter()
-    keys: Counter[tuple[str, ...]] = Counter()
-    changes: Counter[tuple[str, ...]] = Counter()
-    dropped: Counter[tuple[str, ...]] = Counter()
-    expiry: dict[tuple[str, ...], float] = {}
-    for node in fleet:
-        name = node.node
-        for peer in node.peers:
-            peerings[name, peer.security.security_status] += 1
-            paths.update((name, path.state) for path in peer.paths)
-            keys.update((name, role) for role, _, _ in peer.security.keys)
-            changes[name,] += peer.security.key_changes
-            for reason, number in peer.dropped:
-                dropped[name, reason] += number
-        if node.certificate is not None:
-            expiry[name,] = datetime.fromisoformat(node.certificate.not_after).timestamp()
-    return {
-        **ha_samples(fleet),
-        catalogue.PEERINGS: peerings,
-        catalogue.PATHS: paths,
-        catalogue.KEYS: keys,
-        catalogue.KEY_CHANGES: changes,
-        catalogue.FRAMES_DROPPED: dropped,
-        catalogue.CERTIFICATE_EXPIRY: expiry,
-    }
+def library() -> CollectorRegistry:
+    """Return what prometheus_client tells of this process and its interpreter."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry

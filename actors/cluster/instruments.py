@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.crashes import ActorAlarms
 from actors.names import AUTHORITY
+from actors.process_counts import Counted, counts_of, told
 from peerkey.errors import Unavailable
 from peerkey.observe.alarms import cluster_limited
 from peerkey.observe.security_stats import Counted as SecurityCounted
@@ -35,15 +36,6 @@ MAX_CRASHES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """One number that was counted: the name of its metric, its labels, and how much."""
-
-    metric: str
-    labels: tuple[str, ...]
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
 class Readings:
     """What a host knows of itself."""
 
@@ -55,6 +47,8 @@ class Readings:
     #: Its actors, few as they are, where no agent tells of them: on the control host.
     actors: tuple[ActorInfo, ...] = ()
     totals: SystemInfo | None = None
+    #: Where Prometheus finds the metrics of the machine, as ``HOST:PORT``; empty where it does not.
+    scraped: str = ""
     #: The security statistics.
     statistics: SecurityCounted = field(default_factory=SecurityCounted)
     #: What is shelved, where it speaks for its machine: the others take it in.
@@ -85,6 +79,7 @@ class HostProcess:
     place: str
     process: str
     incarnation: int = 0
+    scraped: str = ""
 
 
 class Instruments(Actor):
@@ -100,10 +95,12 @@ class Instruments(Actor):
         system: ActorSystem | None = None,
         own: Callable[[], tuple[ActorAlarms, ...]] = tuple,
         shelf: Shelf | None = None,
+        shows_actors: bool = False,
     ) -> None:
-        """Tell what ``journal`` and ``crashes`` have seen, and of the actors of ``system`` if it is given.
+        """Tell what ``journal`` and ``crashes`` have seen, and what has become of the actors of ``system``.
 
-        ``own`` says what else is wrong with this host, and ``shelf`` holds what is shelved.
+        Where no agent does, it ``shows_actors`` too, one by one. ``own`` says what else is wrong with this
+        host, and ``shelf`` holds what is shelved.
         """
         self._process = process
         self._journal = journal
@@ -112,6 +109,7 @@ class Instruments(Actor):
         self._system = system
         self._own = own
         self._shelf = shelf
+        self._shown = system if shows_actors else None
 
     def receive(self, message: object) -> None:
         """Answer, and pass on."""
@@ -134,21 +132,19 @@ class Instruments(Actor):
         return True
 
     def _read(self) -> Readings:
-        samples = self._journal.tally.samples()
+        tally = self._journal.tally
+        system = None if self._system is None else self._system.info()
         return Readings(
             place=self._process.place,
             process=self._process.process,
+            scraped=self._process.scraped,
             statistics=self._journal.counted(),
             incarnation=self._process.incarnation,
             crashes=(*_first(self._crashes.alarms(), MAX_CRASHES), *self._own()),
             shelved=() if self._shelf is None else self._shelf.every(),
-            counted=tuple(
-                Counted(metric.name, labels, float(value))
-                for metric, counts in samples.items()
-                for labels, value in counts.items()
-            ),
-            actors=() if self._system is None else tuple(self._system.actors()),
-            totals=None if self._system is None else self._system.info(),
+            counted=told(counts_of(tally, system), tally.exemplars()),
+            actors=() if self._shown is None else tuple(self._shown.actors()),
+            totals=None if self._shown is None else system,
         )
 
 

@@ -11,13 +11,15 @@ left behind, and of two incarnations of a node the later one has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from actors.cluster.path_messages import DropPath, FromPath, HostPath, PathWord, actor_of
 from actors.intake import Intake
 from actors.names import PATHS
 from actors.peer_path import PeerPath
+from metrics.catalogue import FRAMES_DROPPED
+from metrics.tally import Tally
 from runtime.actor import Actor, Terminated
 from runtime.errors import Undeliverable
 from runtime.supervision import PATIENT
@@ -45,6 +47,8 @@ class KeeperPorts:
     expect: Callable[[Mapping[tuple[Address, Address], str]], object]
     entropy: Entropy
     journal: Journal
+    #: Counts for Prometheus what is no event.
+    meter: Tally = field(default_factory=Tally)
 
 
 class _Node:
@@ -136,7 +140,10 @@ class PathKeeper(Actor):
         ports = self._ports
         node = ports.find(wanted.node)
         # It survives a restart of the path.
-        intake = Intake(lambda: wanted.paths)
+        intake = Intake(
+            lambda: wanted.paths,
+            lambda: ports.meter.count(FRAMES_DROPPED, wanted.node_name, "too-much-arrives"),
+        )
         kept.ref = self.ctx.spawn(
             lambda: PeerPath(
                 node=_Node(node, wanted.serial),

@@ -14,15 +14,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from metrics.catalogue import CATALOGUE
+from metrics.catalogue import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.cluster.instruments import Readings
-    from metrics.exporter import Samples
+    from metrics.exporter import Exemplar, Exemplars, Samples
 
 #: Hosts that are remembered. Beyond it the one that was heard of first is forgotten.
 MAX_HOSTS: Final = 1_000
@@ -32,9 +33,6 @@ _VERSION: Final = 1
 
 #: A metric by its name, and the labels of one series of it.
 Series: TypeAlias = "tuple[str, tuple[str, ...]]"
-
-#: The metrics by their names, which is how they travel.
-_BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}
 
 
 @dataclass(slots=True)
@@ -46,13 +44,16 @@ class _Host:
     #: By all its former processes, and by the latest.
     before: dict[Series, float] = field(default_factory=dict)
     now: dict[Series, float] = field(default_factory=dict)
+    keys: dict[Series, Exemplar] = field(default_factory=dict)
 
 
 class Totals:
     """See the module."""
 
-    def __init__(self) -> None:
-        """Know of nobody."""
+    def __init__(self, since: datetime) -> None:
+        """Know of nobody, and count ``since`` then."""
+        #: When counting began: whoever goes on from what is written has begun with its predecessor.
+        self.since = since
         self._hosts: dict[str, _Host] = {}
 
     def take(self, host: str, readings: Readings) -> None:
@@ -66,6 +67,11 @@ class Totals:
             _add(known.before, known.now.items())
             known.process, known.incarnation = readings.process, readings.incarnation
         known.now = {(each.metric, each.labels): each.value for each in readings.counted}
+        known.keys.update(
+            ((each.metric, each.labels), each.exemplar)
+            for each in readings.counted
+            if each.exemplar is not None
+        )
 
     def written(self) -> bytes:
         """Return everything, as :meth:`read` takes it."""
@@ -73,7 +79,8 @@ class Totals:
             name: [host.process, host.incarnation, _rows(host.before), _rows(host.now)]
             for name, host in self._hosts.items()
         }
-        return json.dumps({"version": _VERSION, "hosts": hosts}, separators=(",", ":")).encode()
+        document = {"version": _VERSION, "since": self.since.isoformat(), "hosts": hosts}
+        return json.dumps(document, separators=(",", ":")).encode()
 
     @classmethod
     def read(cls, written: bytes) -> Totals:
@@ -81,12 +88,12 @@ class Totals:
 
         :raises ValueError: it has not.
         """
-        made = cls()
         try:
             document = json.loads(written)
             if document["version"] != _VERSION:
                 message = f"version {document['version']} is not known"
                 raise ValueError(message)
+            made = cls(_instant(document["since"]))
             for name, (process, incarnation, before, now) in list(document["hosts"].items())[:MAX_HOSTS]:
                 known = _Host(str(process), int(incarnation), _series(before), _series(now))
                 made._hosts[str(name)] = known
@@ -104,7 +111,25 @@ class Totals:
         found: dict[str, dict[tuple[str, ...], float]] = {}
         for (metric, labels), value in sums.items():
             found.setdefault(metric, {})[labels] = value
-        return {_BY_NAME[name]: counts for name, counts in found.items() if name in _BY_NAME}
+        return {BY_NAME[name]: counts for name, counts in found.items() if name in BY_NAME}
+
+    def exemplars(self) -> Exemplars:
+        """Return the latest key of each number that counts keys."""
+        latest: dict[str, dict[tuple[str, ...], Exemplar]] = {}
+        for host in self._hosts.values():
+            for (metric, labels), key in host.keys.items():
+                known = latest.setdefault(metric, {})
+                if labels not in known or known[labels].time < key.time:
+                    known[labels] = key
+        return {BY_NAME[name]: keys for name, keys in latest.items() if name in BY_NAME}
+
+
+def _instant(written: str) -> datetime:
+    instant = datetime.fromisoformat(written)
+    if instant.tzinfo is None:
+        message = f"{written!r} has no time zone"
+        raise ValueError(message)
+    return instant
 
 
 def _rows(counted: dict[Series, float]) -> list[list[object]]:

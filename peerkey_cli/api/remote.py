@@ -10,6 +10,7 @@ import os
 import ssl
 import threading
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -88,6 +89,11 @@ class Remote:
     def admitted(self) -> Pass:
         """Return who is let in."""
         return self._now.admitted
+
+    @property
+    def not_after(self) -> datetime:
+        """When the certificate ends that clients are shown."""
+        return self._now.leaf.not_valid_after_utc
 
     def read(self) -> _Read:
         """Return what the files say now, and change nothing.

@@ -35,6 +35,7 @@ from peerkey_cli.audit import OF_THE_MACHINE, event_of, require_node
 from peerkey_cli.configuration_documents import needed
 from peerkey_cli.errors import NotFound
 from peerkey_cli.event_log import CURSOR, CURSOR_CHARACTERS, EventQuery, page
+from peerkey_cli.page.routes import page_routes
 from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def application(
     if (desk := hands.desk) is not None:
         app.include_router(custody_routes(desk), prefix="/v1")
         app.include_router(trust_routes(desk), prefix="/v1")
+    app.include_router(page_routes(fleet, times, workers.documents))
     tell_problems(app)
     # FastAPI's own way to describe an API otherwise.
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
@@ -249,6 +251,12 @@ def _shows_processes(fleet: Fleet, renderer: Renderer) -> APIRouter:
     async def drained() -> schemas.Drains:
         """Return how far each node is out of work."""
         return documents.drains(documents.drained_nodes(await fleet.nodes()), fleet.now())
+
+    @router.get("/targets", response_model=schemas.Targets)
+    async def targets() -> Response:
+        """Return where Prometheus finds the metrics of each machine."""
+        found, now = await fleet.targets(), fleet.now()
+        return await renderer.rendered(lambda: documents.targets(found, now))
 
     @router.get("/health")
     async def health() -> schemas.Health:

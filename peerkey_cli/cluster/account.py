@@ -14,7 +14,9 @@ from peerkey.errors import PeerkeyError
 from peerkey.observe.shelving import Shelf
 from peerkey_cli.cluster.stores import host_directory
 from peerkey_cli.compose import journal_at
+from peerkey_cli.loop_watch import LoopWatch
 from peerkey_cli.own_watch import OwnWatch, last_written
+from peerkey_cli.targets import reached_at
 from runtime.supervision import PATIENT
 
 if TYPE_CHECKING:
@@ -61,17 +63,21 @@ def keep_account(
     crashes = CrashWatch(journal, system.clock)
     stack.callback(crashes.close)
     system.observe(crashes.observe, speakable=(PeerkeyError,))
+    stack.callback(LoopWatch(journal.tally).close)
     machine = socket.gethostname()
     place = f"{machine}:{settings.state}"
+    scraped = reached_at(settings.metrics, host.address)
+    process = HostProcess(place, f"{machine}:{os.getpid()}", host.incarnation, scraped)
     system.spawn(
         lambda: Instruments(
-            process=HostProcess(place, f"{machine}:{os.getpid()}", host.incarnation),
+            process=process,
             journal=journal,
             crashes=crashes,
             retry_keys=retry_keys,
-            system=system if shows_actors else None,
+            system=system,
             own=own.noticed,
             shelf=shelf,
+            shows_actors=shows_actors,
         ),
         INSTRUMENTS,
         supervision=PATIENT,

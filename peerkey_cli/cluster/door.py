@@ -49,6 +49,10 @@ class MachineDoor:
         """See :class:`peerkey_cli.api.token_routes.TokenHolder`."""
         self._open().revoke(name)
 
+    def not_after(self) -> datetime | None:
+        """When the certificate ends that clients are shown; ``None`` while the door is shut."""
+        return None if self._remote is None else self._remote.not_after
+
     def alarms(self, at: datetime) -> tuple[Alarm, ...]:
         """Say whether the certificate that is shown counts, and for how long."""
         return () if self._remote is None else tuple(self._remote.alarms(at))

@@ -37,8 +37,9 @@ from peerkey.observe.condensing import Noticed
 from peerkey.observe.events import AlarmCleared, AlarmRaised
 from peerkey.observe.security_stats import summed as summed_statistics
 from peerkey.observe.shelving import Shelf
-from peerkey_cli.fleet import ANSWER_WITHIN, HostActors, Measured, Statistics
+from peerkey_cli.fleet import ANSWER_WITHIN, MEASURED_WITHIN, HostActors, Measured, Statistics
 from peerkey_cli.noticed import shelved_of, together
+from peerkey_cli.targets import Target
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from actors.audit_files import AuditFiles
     from actors.cluster.messages import HostsDrained, HostStatus, NodePlace, PlacementStatus
     from actors.journal import Entry, FileJournal
+    from metrics.exporter import Samples
     from peerkey.config.reload_plan import Foretold, RestartNeeded
     from peerkey.observe.alarms import Alarm
     from peerkey.observe.condensing import Noticing
@@ -96,7 +98,8 @@ class ClusterFleet:
         self._place = place
         self._placement: PlacementStatus | None = None
         #: What Prometheus is told that the hosts of this place have counted.
-        self._totals = Totals()
+        self._totals = Totals(self.since)
+        self._told: Samples = {}
         #: Where that is kept, once the former speaker's word was read.
         self._kept = kept
         self._loaded = kept is None
@@ -201,11 +204,24 @@ class ClusterFleet:
         """See :meth:`peerkey_cli.fleet.Fleet.logs`. Each host has its own, where it is."""
         return ()
 
+    async def targets(self) -> tuple[Target, ...]:
+        """See :meth:`peerkey_cli.fleet.Fleet.targets`. A machine none of whose hosts answers is missing."""
+        placed = await self._placed()
+        read = await self._each([each.host for each in placed.hosts], self._host_reading)
+        found = {
+            reading.place: Target(machine_of(host), reading.scraped)
+            for host, reading in read
+            if reading.scraped
+        }
+        return tuple(sorted(found.values()))
+
     async def measured(self) -> Measured:
         """See :meth:`peerkey_cli.fleet.Fleet.measured`. What runs on the hosts of this place."""
+        await asyncio.shield(self._count({}))
         try:
-            return await self._measured()
-        except RuntimeFault:
+            async with asyncio.timeout(MEASURED_WITHIN.total_seconds()):
+                return await self._measured()
+        except (RuntimeFault, TimeoutError):
             return Measured(
                 now=self.now(),
                 up=False,
@@ -213,7 +229,9 @@ class ClusterFleet:
                 revocation=RevocationStatus(),
                 hosts=(),
                 noticing=(),
-                tally=self._totals.samples(),
+                tally=self._told,
+                since=self._totals.since,
+                exemplars=self._totals.exemplars(),
             )
 
     async def rekey(self, peer: str | None = None) -> int:
@@ -404,10 +422,12 @@ class ClusterFleet:
             self._control_reading(),
             self._each(here, lambda host: host_status(self._system.ref, host, _EACH_WITHIN)),
         )
-        await self._count(here)
         # What is wrong with the cluster itself is told by the machine that the coordinator is on; while it is
         # on none, by all of them.
         control_here = [reading for reading in control if reading.place == self._place]
+        # What is being written is written to its end, also where nobody waits for it any more.
+        counted = here | {CONTROL: control_here[0]} if control_here else here
+        await asyncio.shield(self._count(counted))
         of_cluster = (Noticed(COORDINATOR, placed.alarms),) if control_here or not control else ()
         crashes = [alarms for each in (*here.values(), *control_here) for alarms in each.crashes]
         noticing, _ = together((*nodes, *of_lists, *of_cluster, *self._door(), *crashes))
@@ -420,19 +440,22 @@ class ClusterFleet:
             hosts=tuple(map(_shown, actors)),
             noticing=noticing,
             shelved=shelved_of(noticing, self.shelf, now),
-            tally=self._totals.samples(),
+            tally=self._told,
+            since=self._totals.since,
+            exemplars=self._totals.exemplars(),
         )
 
     async def _count(self, here: Mapping[str, Readings]) -> None:
         """Take what the hosts of this place have counted, and keep it before anybody is told."""
         async with self._counting:
             if self._kept is not None and not self._loaded:
-                self._totals = await asyncio.to_thread(self._kept.load)
+                self._totals = await asyncio.to_thread(self._kept.load, self.since)
                 self._loaded = True
             for host, reading in here.items():
                 self._totals.take(host, reading)
-            if self._kept is not None:
-                await asyncio.to_thread(self._kept.keep, self._totals.written())
+            if self._kept is not None and here:
+                await asyncio.to_thread(self._kept.keep, self._totals)
+            self._told = self._totals.samples()
 
     async def _host_reading(self, host: str) -> tuple[str, Readings]:
         return host, await self._reading(host)

@@ -16,10 +16,12 @@ from actors.whole_files import write_whole
 from peerkey_cli.files import read_bounded
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
-#: A thousand hosts with a hundred series each.
-MAXIMUM_BYTES: Final = 16 * 1024 * 1024
+#: Sixty hosts of a machine that have each told as much as a message holds
+#: (:data:`actors.process_counts.MAXIMUM_TOLD`), before and now.
+MAXIMUM_BYTES: Final = 64 * 1024 * 1024
 
 _log = structlog.get_logger("metrics")
 
@@ -33,19 +35,20 @@ class KeptTotals:
         self._written: bytes | None = None
         self._told = ""
 
-    def load(self) -> Totals:
-        """Return what was kept, or nothing where that cannot be read."""
+    def load(self, now: datetime) -> Totals:
+        """Return what was kept, or what counts since ``now`` where that cannot be read."""
         try:
             self._written = read_bounded(self._path, MAXIMUM_BYTES)
             return Totals.read(self._written)
         except FileNotFoundError:
-            return Totals()
+            return Totals(now)
         except (OSError, ValueError) as fault:
             _log.warning("counters begin anew", file=str(self._path), reason=str(fault))
-            return Totals()
+            return Totals(now)
 
-    def keep(self, written: bytes) -> None:
-        """Keep what :meth:`Totals.written` has returned; tell of a disk that refuses."""
+    def keep(self, totals: Totals) -> None:
+        """Keep these, which nobody changes meanwhile; tell of a disk that refuses."""
+        written = totals.written()
         if written == self._written:
             return
         try:

@@ -39,7 +39,12 @@ async def paths(system: ActorSystem, host: Host, settings: ClusterSettings) -> A
         wire = ClusterWire(system, host, outside)
         stack.push_async_callback(wire.close)
         ports = KeeperPorts(
-            find=system.ref, wire=wire, expect=wire.expect, entropy=os.urandom, journal=journal
+            find=system.ref,
+            wire=wire,
+            expect=wire.expect,
+            entropy=os.urandom,
+            journal=journal,
+            meter=journal.tally,
         )
         system.spawn(lambda: PathKeeper(ports), PATHS, supervision=PATIENT)
         # Nodes have the plans, and tell what their paths need.

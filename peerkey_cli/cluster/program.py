@@ -12,6 +12,8 @@ from actors.cluster.registry import registry
 from actors.crashes import ActorAlarms
 from actors.crl.roles import TRAVELLING
 from actors.names import CONTROL
+from actors.process_counts import Counted
+from metrics.exporter import Exemplar
 from peerkey.errors import PeerkeyError
 from peerkey_cli import logs
 from peerkey_cli.cluster import custodian, stores
@@ -69,7 +71,7 @@ async def incarnation(host: str, argument: str) -> int:
 def _registry() -> Registry:
     known = registry()
     known.add_module(instruments)
-    known.add(ActorAlarms, custodian.SealedErrand, custodian.ErrandAnswer)
+    known.add(ActorAlarms, Counted, Exemplar, custodian.SealedErrand, custodian.ErrandAnswer)
     known.add(*TRAVELLING)
     return known
 

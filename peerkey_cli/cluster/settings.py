@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from metrics.detail import WantedDetail
 from peerkey_cli.api.remote import RemoteSettings
 from peerkey_cli.syslog import SyslogAddress
 from runtime.cluster.placement import Placement
@@ -72,6 +73,8 @@ class ClusterSettings(BaseModel):
     redis: RedisSettings | None = None
     #: Where each machine answers Prometheus, if anywhere.
     metrics: tuple[str, int] | None = None
+    #: How fine it is told.
+    metrics_detail: WantedDetail = WantedDetail.AUTO
     #: Where each machine answers clients over TCP, if anywhere.
     api: ApiSettings | None = None
     #: Where each host copies its audit log to, if anywhere.

@@ -40,6 +40,7 @@ from peerkey_cli.custody import Custody
 from peerkey_cli.daemon import measured
 from peerkey_cli.desk import LocalDesk
 from peerkey_cli.files import read_file
+from peerkey_cli.metering import timed_store
 from peerkey_cli.renewing import EstEnroller
 from peerkey_cli.state import StateDirectory
 from runtime.cluster.placement import Placement
@@ -77,6 +78,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
 
         account = keep_account(stack, system, host, settings, retry_keys=retry)
         journal = account.journal
+        store = timed_store(store, system.clock, journal.tally)
         outside = UdpWire()
         stack.push_async_callback(outside.close)
         wire = ClusterWire(system, host, outside)
@@ -94,6 +96,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
             journal=journal,
             sync=SshWhereWanted(),
             path_home=path_home,
+            meter=journal.tally,
         )
         revocation = revocation_ports(state, journal)
         enroller = EstEnroller(keystore, revocation=revocation.known)
@@ -179,8 +182,10 @@ class Speaker:
         while True:
             hands = Hands(reload=self.reload, desk=self.desk, tokens=self.door, state=state.path)
             serve = serving(self.fleet, state.socket, hands=hands, kept=AlarmFile(state.alarms))
+            address, detail = self.settings.metrics, self.settings.metrics_detail
+            scraped = measured(self.fleet, address, detail, self.door.not_after)
             try:
-                async with serve as api, measured(self.fleet, self.settings.metrics):
+                async with serve as api, scraped:
                     log.info("speaks for its machine", api=f"unix:{state.socket}")
                     await self.door.keep_open(api)
                     await asyncio.Event().wait()

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
-def demo(
+def demo(  # noqa: PLR0913, PLR0917 - the options of the command
     routers: Annotated[
         int, typer.Option("--routers", min=2, max=_MOST_ROUTERS, help="Routers, each a peer of every other.")
     ] = 4,
@@ -50,6 +50,10 @@ def demo(
         typer.Option(
             "--keep", metavar="DIR", help="Make everything in DIR, which is new or empty, and leave it."
         ),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option("--metrics", metavar="HOST:PORT", help="Let Prometheus watch there, at /metrics."),
     ] = None,
     timeout: Annotated[
         int, typer.Option("--timeout", min=1, max=3_600, help="Seconds within which all of it must happen.")
@@ -79,7 +83,13 @@ def demo(
     if ha and fail_hard:
         message = "--ha and --fail-hard are two demonstrations; ask for one of them"
         raise WrongUsage(message)
+    if metrics is not None and (ha or runtime == "ray"):
+        message = "--metrics is for the demonstration in one process: leave --ha and --runtime ray out"
+        raise WrongUsage(message)
     chosen = _algorithm(algorithm)
+    from peerkey_cli.sockets import tcp_address
+
+    watched = None if metrics is None else tcp_address(metrics)
     import logging
     import tempfile
 
@@ -95,7 +105,7 @@ def demo(
         elif ha:
             _run_pair(Path(folder), routers - 1, paths, chosen, timeout)
         else:
-            _run(Path(folder), routers, paths, chosen, timeout, fail_hard=fail_hard)
+            _run(Path(folder), routers, paths, chosen, timeout, fail_hard=fail_hard, metrics=watched)
     if keep is not None:
         again = f"peerkey run {keep}/authority.yaml"
         what = f"{again} --node NODE` runs a node of it" if ha else f"{again}` runs the fleet"
@@ -111,8 +121,15 @@ def _stop_alike() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
-def _run(  # what a demonstration is asked for
-    folder: Path, routers: int, paths: int, algorithm: Algorithm, timeout: int, *, fail_hard: bool
+def _run(
+    folder: Path,
+    routers: int,
+    paths: int,
+    algorithm: Algorithm,
+    timeout: int,
+    *,
+    fail_hard: bool,
+    metrics: tuple[str, int] | None,
 ) -> None:
     import asyncio
     from datetime import timedelta
@@ -132,7 +149,8 @@ def _run(  # what a demonstration is asked for
         server.publish(authority.revocation_list(1))
         shown.tell(f"Made a CA, {routers} certificates, a revocation list and a configuration.")
         within = timedelta(seconds=timeout)
-        fleet = asyncio.run(Demonstration(authority, server, shown, within, fail_hard=fail_hard).run())
+        demonstration = Demonstration(authority, server, shown, within, fail_hard=fail_hard, metrics=metrics)
+        fleet = asyncio.run(demonstration.run())
     _print(fleet)
 
 

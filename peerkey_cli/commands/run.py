@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metrics.detail import WantedDetail
 from peerkey_cli.errors import WrongUsage
 from peerkey_cli.options import Api, StateDir, is_remote, remote_url, socket_path
 from runtime.cluster.placement import Placement
@@ -47,6 +48,13 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
         str | None,
         typer.Option("--metrics", metavar="HOST:PORT", help="Let Prometheus ask there, for /metrics."),
     ] = None,
+    metrics_detail: Annotated[
+        WantedDetail,
+        typer.Option(
+            "--metrics-detail",
+            help="What Prometheus is told one by one: peers and paths, nodes, or neither.",
+        ),
+    ] = WantedDetail.AUTO,
     syslog: Annotated[
         str | None,
         typer.Option(
@@ -117,7 +125,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
     if runtime == "local":
         from peerkey_cli.daemon import serve
 
-        asyncio.run(serve(plans, state, socket, scraped, copied, remote))
+        asyncio.run(serve(plans, state, socket, scraped, copied, remote, metrics_detail))
         return
     if api is not None and remote is None:
         message = "--api: on a cluster the Unix socket is api.sock of the state directory of each machine"
@@ -143,6 +151,7 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command
             ca_file=redis_ca and redis_ca.absolute(),
         ),
         metrics=scraped,
+        metrics_detail=metrics_detail,
         api=None
         if remote is None
         else ApiSettings(

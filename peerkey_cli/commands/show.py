@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
     stats.callback()(_statistics)
     show.add_typer(stats, name="stats")
     show.command("hosts")(hosts)
+    show.command("targets")(targets)
     security = typer.Typer(help="Show the state of key management.", rich_markup_mode=None)
     security.command("key-status")(key_status)
     # With a callback the group stays a group, also while it has only one command.
@@ -122,6 +123,34 @@ def hosts(json: Json = False, state_dir: StateDir = None, api: Api = None) -> No
     started = monotonic()
     document = client(state_dir, api).get("hosts", Hosts)
     print_document(document, layouts.hosts, json=json, started=started)
+
+
+def targets(
+    file_sd: Annotated[
+        bool, typer.Option("--file-sd", help="Print what file_sd_configs of Prometheus reads.")
+    ] = False,
+    json: Json = False,
+    state_dir: StateDir = None,
+    api: Api = None,
+) -> None:
+    """Show where Prometheus finds the metrics of each machine."""
+    if file_sd and json:
+        message = "--file-sd: it is JSON already, of Prometheus' own form; leave --json out"
+        raise WrongUsage(message)
+    from peerkey_cli import layouts
+    from peerkey_cli.schemas import Targets
+
+    started = monotonic()
+    document = client(state_dir, api).get("targets", Targets)
+    if file_sd:
+        from json import dumps
+
+        from peerkey_cli.targets import Target, discovered
+
+        found = [Target(each.machine, each.address) for each in document.targets]
+        typer.echo(dumps(discovered(found), indent=1))
+        return
+    print_document(document, layouts.targets, json=json, started=started)
 
 
 def stats_security(

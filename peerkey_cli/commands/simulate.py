@@ -50,6 +50,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - a parameter for each option: typer's c
     shrink: Annotated[
         bool, typer.Option("--shrink/--no-shrink", help="Look for the few faults that a violation needs.")
     ] = True,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Also draw the run as one HTML page.", writable=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run the authority of FILE under virtual time, with everything going wrong that a seed decides.
@@ -65,6 +69,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a parameter for each option: typer's c
 
     from peerkey_cli.errors import Status
     from peerkey_cli.plans import PlansReader
+    from peerkey_cli.report.simulated import Drawing
     from peerkey_cli.simulation.faults import HABITS, FaultKind
     from peerkey_cli.simulation.progress import Progress
     from peerkey_cli.simulation.report import document, lines
@@ -86,12 +91,17 @@ def simulate(  # noqa: PLR0913, PLR0917 - a parameter for each option: typer's c
     if schedule is not None:
         settings = replace(settings, schedule=scheduled(schedule))
     plans = PlansReader(file)()
+    drawing = None if report is None else Drawing(report)
     with Progress(settings.lasts, json=json) as progress:
-        outcome = run(plans, settings, progress.passed)
+        outcome = run(plans, settings, progress.passed, on_event=None if drawing is None else drawing.take)
         elapsed = progress.elapsed()
+        whole = outcome
         if outcome.finding is not None and shrink and settings.schedule is None:
             outcome = shrunk(plans, outcome, on_run=progress.shortened)
     made = document(str(file), outcome, max(elapsed, timedelta(milliseconds=1)))
+    if drawing is not None:
+        # Of the run itself: a shorter one that breaks the same is of a few faults, and ends early.
+        drawing.write(document(str(file), whole, max(elapsed, timedelta(milliseconds=1))), whole.schedule)
     if json:
         say_json(made)
     else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
@@ -19,9 +20,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from peerkey.observe.events import CrlUpdated, PeerCertificateAccepted
 from peerkey.protocol.constants import ACTIVATION_DELAY
 from peerkey_cli.compose import composed
+from peerkey_cli.daemon import measured
 from peerkey_cli.demo.facts import Facts, alarmed, facts_of, without_peerings
 from peerkey_cli.demo.failed import DemoFailed
 from peerkey_cli.plans import PlansReader
+from peerkey_cli.targets import reached_at
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
@@ -56,15 +59,18 @@ class Demonstration:
         timeout: timedelta,
         *,
         fail_hard: bool,
+        metrics: tuple[str, int] | None = None,
     ) -> None:
         """Show ``authority`` at work; everything must have happened ``timeout`` from now.
 
-        ``server`` serves its CA's list; ``fail_hard`` says what it is configured to do.
+        ``server`` serves its CA's list; ``fail_hard`` says what it is configured to do. Prometheus may ask at
+        ``metrics``.
         """
         self._authority = authority
         self._server = server
         self._display = display
         self._fail_hard = fail_hard
+        self._metrics = metrics
         self._end = monotonic() + timeout.total_seconds()
 
     async def run(self) -> tuple[NodeStatus, ...]:
@@ -73,7 +79,11 @@ class Demonstration:
         :raises DemoFailed: something has not happened in time.
         :raises Misconfigured: the system could not be started.
         """
-        async with composed(PlansReader(self._authority.file), self._authority.state) as running:
+        async with (
+            composed(PlansReader(self._authority.file), self._authority.state) as composition,
+            measured(replace(composition, scraped=reached_at(self._metrics)), self._metrics),
+        ):
+            running = composition
             began = monotonic()
             keyed = await self._key(running)
             took = timedelta(seconds=monotonic() - began)

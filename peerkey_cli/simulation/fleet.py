@@ -130,7 +130,7 @@ class TracedJournal(MemoryJournal):
         """See :class:`actors.journal.Journal`."""
         super().record(time, node, event)
         self.counts[event.TYPE] += 1
-        self._trace.note("event", node, f"{event.TYPE}: {event.description()}")
+        self._trace.event(node, event)
 
 
 @dataclass(frozen=True, slots=True)

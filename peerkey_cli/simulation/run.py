@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from peerkey.config.plan import NodePlan
     from peerkey_cli.simulation.faults import Fault
     from peerkey_cli.simulation.settings import Settings
+    from peerkey_cli.simulation.trace import OnEvent
 
 #: What a test does to a fleet, or sees of it, beside the faults.
 Beside: TypeAlias = "Callable[[Fleet], Coroutine[Any, Any, None]]"
@@ -72,15 +73,18 @@ def simulate(
     settings: Settings,
     on_progress: Callable[[timedelta], object] | None = None,
     beside: Beside | None = None,
+    on_event: OnEvent | None = None,
 ) -> Outcome:
     """Run a simulation. ``on_progress`` is told once in a while how much virtual time has passed.
+
+    ``on_event`` is told of every audit event; the outcome has the latest alone.
 
     ``beside`` runs beside the faults, from before the machines first start: it may look at the fleet, and do
     to it what no fault does. Nothing is put right before it ends, and what it raises is raised here. What it
     asks the actors takes their turns, so a run with it is another run.
     """
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(_Run(plans, settings, on_progress, beside).whole())
+        return runner.run(_Run(plans, settings, on_progress, beside, on_event).whole())
 
 
 class _Run:
@@ -92,11 +96,13 @@ class _Run:
         settings: Settings,
         on_progress: Callable[[timedelta], object] | None,
         beside: Beside | None,
+        on_event: OnEvent | None,
     ) -> None:
         self._plans = plans
         self._settings = settings
         self._on_progress = on_progress
         self._beside = beside
+        self._on_event = on_event
 
     async def whole(self) -> Outcome:
         settings = self._settings
@@ -111,6 +117,7 @@ class _Run:
         )
         schedule = drawn if settings.schedule is None else settings.schedule
         trace = Trace()
+        trace.on_event = self._on_event
         watch = Watch(trace)
         loop.set_exception_handler(
             lambda _, context: watch.fail(

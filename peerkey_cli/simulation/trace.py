@@ -11,12 +11,19 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+    from peerkey.observe.events import Event
+
+#: Takes an audit event: virtual seconds, the node, the event.
+OnEvent: TypeAlias = "Callable[[float, str, Event], object]"
 
 #: Lines that are remembered.
 REMEMBERED: Final = 4_000
@@ -33,6 +40,8 @@ class Trace:
         self._lines: deque[tuple[float, str, str, str]] = deque(maxlen=REMEMBERED)
         self._loop = asyncio.get_running_loop()
         self.count = 0
+        #: Is told of each audit event with its virtual instant; it changes nothing of the run.
+        self.on_event: OnEvent | None = None
 
     @property
     def digest(self) -> str:
@@ -49,6 +58,12 @@ class Trace:
     def explain(self, who: str, what: str) -> None:
         """Take note of what explains, and may differ between two machines that run the same."""
         self._lines.append((self._loop.time(), "log", who, what))
+
+    def event(self, node: str, event: Event) -> None:
+        """Take note of an audit event."""
+        self.note("event", node, f"{event.TYPE}: {event.description()}")
+        if self.on_event is not None:
+            self.on_event(self._loop.time(), node, event)
 
     def datagram(self, source: str, destination: str, data: bytes) -> None:
         """Take note of a datagram, by a hash of it."""

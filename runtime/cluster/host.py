@@ -77,6 +77,8 @@ class Host:
         self.incarnation = transport.incarnation
         #: The same for all processes of the host, until somebody ends the host and makes another of its name.
         self.creation = creation
+        #: The address by which other machines know the one that this is on; empty where there are none.
+        self.address = ""
         self.directory = Directory()
         #: Told of hosts that come and go, if it is set; what it raises is logged.
         self.on_host: OnHost | None = None

@@ -34,8 +34,8 @@ TEXT = (ROOT / "docs" / "guides" / "api.md").read_text("utf-8")
 DESCRIPTION = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
 #: Each is one line.
 EXAMPLES = re.findall(r'^    ((?:curl .*"\$API"|jq |NODE=).*)$', TEXT, re.MULTILINE)
-#: Used by the commands themselves, and told of in words.
-WITHOUT_EXAMPLE = {"/v1/audit"}
+#: Told of in words: of use to the commands alone, with a cluster alone, and while something is wrong.
+WITHOUT_EXAMPLE = {"/v1/audit", "/v1/drain/host", "/v1/alarms/explained"}
 #: What curl ends with when the time is over that it was given.
 TIME_IS_OVER = 28
 
@@ -157,6 +157,7 @@ def prepared(remote: RemoteSystem, home: Path) -> dict[str, str]:
     folder = remote.routers.folder
     new = TestCA(now=datetime.now(UTC).replace(microsecond=0)).root.certificate
     (folder / "new-ca.pem").write_bytes(new.public_bytes(Encoding.PEM))
+    (folder / "fleet.yaml").write_bytes((folder / "both.yaml").read_bytes())
     (folder / "password").write_text(f"{PASSWORD}\n")
     key = ec.generate_private_key(ec.SECP256R1())
     (folder / "brought.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

@@ -275,7 +275,7 @@ def test_every_answer_keeps_browsers_out(remote: RemoteSystem) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/page", 404),
         ("GET", "/v1", 404),
         ("GET", "/v1/peers/", 404),
         ("GET", "/v1/router/east/node/node9/private-key", 404),

@@ -13,11 +13,12 @@ import httpx
 import pytest
 
 from actors.cluster.foretelling import Foretell, unpacked_untrusted
-from actors.cluster.instruments import INSTRUMENTS, Counted, Readings
+from actors.cluster.instruments import INSTRUMENTS, Readings
 from actors.cluster.messages import GetPlacement, HostPlace, PlacementStatus
 from actors.crl.status import RevocationStatus
 from actors.journal import Entry, MemoryJournal
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
+from actors.process_counts import Counted
 from metrics.catalogue import CSRS
 from peerkey.config.reload_plan import Deployment, RestartNeeded, foretell
 from peerkey.errors import Unavailable
@@ -29,6 +30,7 @@ from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api.routes import application
 from peerkey_cli.cluster.fleet import ClusterFleet
 from peerkey_cli.cluster.kept_totals import KeptTotals
+from peerkey_cli.targets import Target
 from runtime.clock import SystemClock
 from runtime.cluster.directory import on_host
 from runtime.errors import RuntimeFault, Undeliverable
@@ -152,17 +154,22 @@ def test_who_takes_over_for_a_machine_goes_on_with_its_counters(tmp_path: Path) 
             AUTHORITY: RevocationStatus(),
         }
 
-    def told(process: str, value: float) -> float:
+    def told(answers: dict[str, object]) -> tuple[float, datetime | None]:
         kept = KeptTotals(tmp_path / "totals.json")
-        fleet = ClusterFleet(
-            cast("Any", FakeActors(tell(process, value))), cast("Any", None), MEMORY, "here", kept
-        )
-        tally = asyncio.run(fleet.measured()).tally
-        return tally.get(CSRS, {}).get(("hub/node0", "success"), 0)
+        fleet = ClusterFleet(cast("Any", FakeActors(answers)), cast("Any", None), MEMORY, "here", kept)
+        measured = asyncio.run(fleet.measured())
+        return measured.tally.get(CSRS, {}).get(("hub/node0", "success"), 0), measured.since
 
-    assert [told("edge:1", 5), told("edge:2", 0), told("edge:2", 1), told("edge:2", 1)] == [5, 5, 6, 6]
+    first, since = told(tell("edge:1", 5))
+    later = [told(tell("edge:2", 0)), told({}), told(tell("edge:2", 1)), told(tell("edge:2", 1))]
+    assert first == 5
+    assert later == [(5, since), (5, since), (6, since), (6, since)], "also where nobody answers"
     (tmp_path / "totals.json").write_bytes(b"torn")
-    assert told("edge:2", 1) == 1
+    anew, begun = told(tell("edge:2", 1))
+    assert anew == 1
+    assert begun is not None
+    assert since is not None
+    assert begun > since
 
 
 def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:
@@ -218,3 +225,31 @@ def test_on_a_cluster_no_file_is_replaced_by_the_api() -> None:
     for refused in asyncio.run(scenario()):
         assert refused.status_code == 409
         assert "a file of each machine" in refused.json()["error"]
+
+
+def test_each_machine_is_one_target_for_prometheus_whichever_of_its_hosts_answer() -> None:
+    hosts = tuple(place_of(name) for name in ("one-0", "one-1", "two-0", "three-0"))
+    answers: dict[str, object] = {
+        on_host(CONTROL, COORDINATOR): replace(PLACED, hosts=hosts),
+        on_host("one-0", INSTRUMENTS): Readings("one:/s", "one:1", (), (), scraped="192.0.2.1:9128"),
+        on_host("one-1", INSTRUMENTS): Readings("one:/s", "one:2", (), (), scraped="192.0.2.1:9128"),
+        on_host("three-0", INSTRUMENTS): Readings("three:/s", "three:1", (), (), scraped="192.0.2.3:9128"),
+    }
+
+    found = asyncio.run(fleet_of(answers).targets())
+
+    assert found == (Target("one", "192.0.2.1:9128"), Target("three", "192.0.2.3:9128"))
+
+
+def place_of(host: str) -> HostPlace:
+    return HostPlace(
+        host=host,
+        machine=host.partition("-")[0],
+        pid=1,
+        incarnation=1,
+        restarts=0,
+        answers=True,
+        since_seconds=1.0,
+        nodes=0,
+        complete=True,
+    )

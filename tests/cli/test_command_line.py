@@ -42,6 +42,14 @@ HEAVY = (
         (["run"], "missing argument 'FILE'; see `peerkey run --help`"),
         (["rekey", "--per", "x"], "no such option: --per"),
         (["run", "f", "--runtime", "nosuch"], "--runtime nosuch: there are `local` and `ray`"),
+        (
+            ["demo", "--ha", "--metrics", "127.0.0.1:9464"],
+            "--metrics is for the demonstration in one process",
+        ),
+        (
+            ["run", "f", "--metrics-detail", "all"],
+            "invalid value for '--metrics-detail': 'all' is not one of 'auto', 'peer', 'node', 'fleet'",
+        ),
         (["run", "f", "--metrics", "localhost:9464"], "'localhost:9464' is no address; write one like"),
         (["run", "f", "--metrics", "[::1]:99999"], "'[::1]:99999' is no address; write one like"),
         (["show", "alarms", "id"], "what follows `show alarms` is `id ID`, or nothing"),

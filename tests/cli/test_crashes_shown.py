@@ -44,7 +44,7 @@ def test_a_crash_loop_of_a_node_is_an_event_and_an_alarm_with_its_name(system: B
     assert event["description"] == f"Actor {NODE} crashed: ConnectionError"
 
     text = system.call(lambda running: get(scrape.application(running), "/metrics"))
-    assert 'peerkey_alarms{node="east/node0",severity="major"} 1.0\n' in text
+    assert 'peerkey_alarms{node="east/node0",severity="major",type="actor-crashing"} 1.0\n' in text
 
 
 def test_every_crash_has_reached_the_audit_log_when_the_system_has_stopped(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_crash_loop_of_the_authority_is_shown_although_it_answers_nobody(syste
     (alarm,) = json.loads(alarms)["alarms"]
     assert alarm["message"] == "Actor `authority` crashes again and again: ConnectionError."
     assert (alarm["node"], alarm["process"]) == ("authority", "authority")
-    assert 'peerkey_alarms{node="authority",severity="major"} 1.0\n' in metrics
+    assert 'peerkey_alarms{node="authority",severity="major",type="actor-crashing"} 1.0\n' in metrics
     assert "peerkey_up 0.0\n" in metrics
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from peerkey_cli.demo.facts import alarmed, facts_of, without_peerings
 from peerkey_cli.demo.lists import ListServer
 from peerkey_cli.plans import PlansReader
 from tests.cli.commands import document, peerkey
+from tests.support.prometheus import Prometheus, free_port, prometheus
 
 A, B = "router1/node0", "router2/node0"
 
@@ -69,11 +72,32 @@ def test_a_fleet_keys_itself_rotates_and_raises_the_alarm(tmp_path: Path) -> Non
 
 
 def test_under_fail_hard_a_revoked_router_loses_its_peerings(tmp_path: Path) -> None:
-    done = demo("--routers", "3", "--paths", "1", "--fail-hard", folder=tmp_path)
+    with watched(tmp_path) as (metrics, watcher):
+        done = demo("--routers", "3", "--paths", "1", "--fail-hard", *metrics, folder=tmp_path)
 
-    assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stderr
+        if watcher is not None:
+            assert watcher.steps_back("peerkey") == {}
+            alerted = 'max_over_time(ALERTS{alertstate="firing",node="router3/node0"}[10m])'
+            names = {dict(labels)["alertname"] for labels in watcher.query(alerted)}
+            assert {"PeerkeyCertificateBad", "PeerkeyCertificateExpired"} <= names
+            rekeys = watcher.query("sum(max_over_time(peerkey_rekey_duration_seconds_count[10m]))")
+            assert set(rekeys.values()) == {6.0}, "each of three peerings was rekeyed, at both ends"
     told = ["  nodes that know it is revoked: 3 of 3", "  peerings gone: 2 of 2"]
     assert [line for line in done.stdout.splitlines() if line in told] == told
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[tuple[list[str], Prometheus | None]]:
+    """Let a real Prometheus watch, where there is one; return the option for it."""
+    if shutil.which("prometheus") is None:
+        yield [], None
+        return
+    address = f"127.0.0.1:{free_port()}"
+    (folder / "prometheus").mkdir()
+    config = {"job_name": "peerkey", "static_configs": [{"targets": [address]}]}
+    with prometheus(folder / "prometheus", [config]) as running:
+        yield ["--metrics", address], running
 
 
 def test_the_list_server_serves_one_list_and_is_gone_behind_its_block() -> None:

@@ -159,7 +159,7 @@ def test_prometheus_is_told_what_is_so(tmp_path: Path, start: Callable[..., Proc
         assert f'peerkey_peerings{{node="{node}",state="MKEY_EXCH_COMP"}} 1.0\n' in text
         assert f'peerkey_paths{{node="{node}",state="in-service"}} 1.0\n' in text
         assert f'peerkey_keys{{node="{node}",role="current"}} 1.0\n' in text
-    assert 'peerkey_actors{state="running"} 6.0\n' in text
+    assert 'peerkey_actors{kind="PeerPath",state="running"} 2.0\n' in text
 
 
 def test_a_second_process_is_kept_out_of_the_state_directory(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -39,6 +40,7 @@ from runtime.backends.ray.settings import SETTINGS
 from tests.cli.commands import document, peerkey
 from tests.cli.remote_system import certify_api
 from tests.support.nginx import free_port
+from tests.support.prometheus import needs_prometheus, prometheus
 from tests.support.redis_server import Redis, redis_server
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[cluster]'")
@@ -118,8 +120,9 @@ class World:
         page = httpx.get(f"http://{self.metrics}/metrics", timeout=SOON).text
         lines = [line.rpartition(" ")[0] for line in page.splitlines() if line and not line.startswith("#")]
         assert len(lines) == len(set(lines))
-        passing = ("peerkey_alarms", "peerkey_actors")
-        return frozenset(line for line in lines if "_total" not in line and not line.startswith(passing))
+        passing = ("peerkey_alarms", "peerkey_actors", "peerkey_mailbox")
+        counted = re.compile(r"[a-z_]+_(total|bucket|count|sum)\b")
+        return frozenset(line for line in lines if not counted.match(line) and not line.startswith(passing))
 
     def authentications(self) -> float:
         """Return how often peers were authenticated on this machine, as Prometheus is told."""
@@ -246,7 +249,38 @@ def test_a_host_that_is_killed_comes_back_with_its_keys(fleet: World) -> None:
     speaker = number_of(fleet.get("health"))
     host = next(each for each in fleet.show("hosts")["hosts"] if number_of(each) == speaker)
 
-    os.kill(speaker, signal.SIGKILL)
+    killed(fleet, host)
+
+    assert fleet.keyed(3) == keys
+    until(lambda: fleet.series() >= series, "Prometheus is told the same series again")
+    assert number_of(fleet.get("health")) != speaker
+    assert fleet.authentications() >= counted > 0
+    events = document("show", "events", "--type", "key.accepted", "--state-dir", fleet.state)["events"]
+    assert len(events) <= 2 * 6, "each of six peerings was keyed once, and each end told it once"
+
+
+@needs_prometheus
+def test_prometheus_sees_no_counter_go_back_whichever_host_is_killed(fleet: World, tmp_path: Path) -> None:
+    targets = [{"url": f"http://{fleet.metrics}/targets", "refresh_interval": "1s"}]
+    # A host that is dead costs a scrape five seconds.
+    with prometheus(tmp_path, [{"job_name": "peerkey", "http_sd_configs": targets}], every="6s") as watcher:
+        keyed = f'sum(peerkey_peerings_keyed{{job="peerkey",machine="edge"}}) == {3 * 3}'
+        until(lambda: watcher.query(keyed), "Prometheus has found the machine")
+        # One of them speaks for the machine.
+        for host in fleet.show("hosts")["hosts"]:
+            killed(fleet, host)
+            until(lambda: watcher.query(keyed), "Prometheus is told of every node again")
+        doubled = 'count by (node) (peerkey_certificate_valid{job="peerkey"}) > 1'
+
+        assert watcher.steps_back("peerkey") == {}
+        begun = watcher.query('changes(peerkey_counters_created_timestamp_seconds{job="peerkey"}[1h]) > 0')
+        assert begun == {}, "who speaks next counts on"
+        assert watcher.query(doubled) == {}
+
+
+def killed(fleet: World, host: dict[str, Any]) -> None:
+    """Kill the process of a host, and wait until it runs again with everything that it should."""
+    os.kill(int(host["process"].rpartition(":")[2]), signal.SIGKILL)
 
     def back() -> bool:
         hosts = fleet.show("hosts")
@@ -254,12 +288,6 @@ def test_a_host_that_is_killed_comes_back_with_its_keys(fleet: World) -> None:
         return bool(hosts["complete"]) and again["process"] != host["process"]
 
     until(back, "Ray has started it again")
-    assert fleet.keyed(3) == keys
-    until(lambda: fleet.series() >= series, "Prometheus is told the same series again")
-    assert number_of(fleet.get("health")) != speaker
-    assert fleet.authentications() >= counted > 0
-    events = document("show", "events", "--type", "key.accepted", "--state-dir", fleet.state)["events"]
-    assert len(events) <= 2 * 6, "each of six peerings was keyed once, and each end told it once"
 
 
 def test_the_outer_door_opens_once_its_files_are_there_and_follows_its_tokens(fleet: World) -> None:

@@ -222,7 +222,7 @@ class RealWorld(Revocations):
         )
         return replace(super().ports, source=source)
 
-    def counts(self) -> dict[tuple[str, str], int]:
+    def counts(self) -> dict[tuple[str, str], float]:
         """Return what has been counted of lists, by what and with which result."""
         names = {catalogue.CRL_FETCHES: "fetch", catalogue.CRL_INGESTIONS: "ingestion"}
         return {

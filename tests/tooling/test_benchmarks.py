@@ -57,6 +57,10 @@ def test_every_benchmark_has_its_rows(alone: dict[str, str]) -> None:
     for row in document["stores"]["commits"]:
         assert row["store"] in {"SQLite", "Redis"}
         assert (row["ratio"] > 0) == (row["why_not"] == ""), row
+    scrapes = document["scrape"]["scrapes"]
+    assert [row["detail"] for row in scrapes] == ["peer", "node", "fleet"]
+    assert [row["series"] for row in scrapes] == sorted((row["series"] for row in scrapes), reverse=True)
+    assert all(row["ratio"] > 0 and row["pause_ms"] >= 0 and row["bytes"] > 0 for row in scrapes)
     held = {(row["who"], row["what"]) for row in document["pauses"]["pauses"]}
     assert held >= {
         ("RouterNode", "FrameArrived CERTIFICATE"),

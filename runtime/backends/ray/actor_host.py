@@ -161,6 +161,7 @@ class ActorHost:
         transport = RayTransport(about.host, incarnation, self._namespace, self._loop)
         async with LocalSystem() as system, contextlib.AsyncExitStack() as opened:
             host = Host(system, transport, program.registry, times=program.times, creation=about.creation)
+            host.address = ray.util.get_node_ip_address()
             # What was opened for the actors is closed after them.
             try:
                 async with asyncio.timeout(_STARTED_WITHIN):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors.cluster.instruments import Counted, Readings
+from actors.cluster.instruments import Readings
 from actors.cluster.totals import MAX_HOSTS, Totals
+from actors.process_counts import MAXIMUM_TOLD, Counted, counts_of, told
+from metrics import catalogue
 from metrics.catalogue import CSRS
+from metrics.exporter import Exemplar
+from metrics.tally import Tally
+from runtime.info import SystemInfo
 
 HUB = ("hub/node0", "success")
 EAST = ("east/node0", "success")
+BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def readings(process: str, **counted: float) -> Readings:
@@ -25,13 +32,14 @@ def readings(process: str, **counted: float) -> Readings:
 
 
 def test_whoever_takes_over_goes_on_from_what_was_written_and_counts_nothing_twice() -> None:
-    former = Totals()
+    former = Totals(BEGUN)
     former.take("edge-0", readings("edge:1", hub=2))
     former.take("edge-1", readings("edge:2", east=3))
     former.take("edge-0", readings("edge:5", hub=1))
 
     latter = Totals.read(former.written())
     assert latter.samples() == former.samples() == {CSRS: {HUB: 3.0, EAST: 3.0}}
+    assert latter.since == BEGUN
 
     latter.take("edge-1", readings("edge:2", east=4))
     latter.take("edge-0", readings("edge:9", hub=1))
@@ -39,7 +47,7 @@ def test_whoever_takes_over_goes_on_from_what_was_written_and_counts_nothing_twi
 
 
 def test_a_process_with_the_number_of_a_former_one_is_another() -> None:
-    totals = Totals()
+    totals = Totals(BEGUN)
     totals.take("edge-0", readings("edge:17", hub=5))
 
     totals.take("edge-0", replace(readings("edge:17", hub=1), incarnation=2))
@@ -47,25 +55,31 @@ def test_a_process_with_the_number_of_a_former_one_is_another() -> None:
     assert totals.samples() == {CSRS: {HUB: 6.0}}
 
 
+SINCE = b'{"version":1,"since":"2026-01-01T00:00:00+00:00","hosts":'
+
+
 @pytest.mark.parametrize(
     "written",
     [
-        b"", b"{", b"[]", b"null", b"\xff", b'{"version":2,"hosts":{}}', b'{"version":1}',
-        b'{"version":1,"hosts":[]}',
-        b'{"version":1,"hosts":{"a":[]}}', b'{"version":1,"hosts":{"a":["p",1,[["m",["l"],-1]],[]]}}',
-        b'{"version":1,"hosts":{"a":["p",1,[["m",["l"],NaN]],[]]}}',
-        b'{"version":1,"hosts":{"a":["p",1,[["m",["l"],"1"]],[]]}}',
-        b'{"version":1,"hosts":{"a":["p",1,[["m",["l"],1' + b"0" * 400 + b"]],[]]}}",
-        b"[" * 100_000,
+        b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000,
+        b'{"version":2,"since":"2026-01-01T00:00:00+00:00","hosts":{}}',
+        b'{"version":1}', b'{"version":1,"hosts":{}}', b'{"version":1,"since":1,"hosts":{}}',
+        b'{"version":1,"since":"","hosts":{}}', b'{"version":1,"since":"2026-01-01T00:00:00","hosts":{}}',
+        SINCE + b"[]}", SINCE + b'{"a":[]}}',
+        SINCE + b'{"a":["p",1,[["m",["l"],-1]],[]]}}', SINCE + b'{"a":["p",1,[["m",["l"],NaN]],[]]}}',
+        SINCE + b'{"a":["p",1,[["m",["l"],"1"]],[]]}}',
+        SINCE + b'{"a":["p",1,[["m",["l"],1' + b"0" * 400 + b"]],[]]}}",
     ],
 )  # fmt: skip
 def test_what_was_not_written_so_is_refused(written: bytes) -> None:
+    assert Totals.read(SINCE + b"{}}").since == BEGUN
+
     with pytest.raises(ValueError, match=r".+"):
         Totals.read(written)
 
 
 def test_hosts_are_added_up() -> None:
-    totals = Totals()
+    totals = Totals(BEGUN)
 
     totals.take("edge-0", readings("edge:1", hub=2, east=1))
     totals.take("edge-1", readings("edge:2", hub=3))
@@ -74,7 +88,7 @@ def test_hosts_are_added_up() -> None:
 
 
 def test_a_new_process_goes_on_where_the_former_one_was() -> None:
-    totals = Totals()
+    totals = Totals(BEGUN)
     totals.take("edge-0", readings("edge:1", hub=2, east=1))
 
     totals.take("edge-0", readings("edge:7"))
@@ -86,7 +100,7 @@ def test_a_new_process_goes_on_where_the_former_one_was() -> None:
 
 
 def test_a_node_that_moves_takes_nothing_away() -> None:
-    totals = Totals()
+    totals = Totals(BEGUN)
     totals.take("edge-0", readings("edge:1", hub=2))
 
     totals.take("edge-1", readings("edge:2", hub=1))
@@ -95,7 +109,7 @@ def test_a_node_that_moves_takes_nothing_away() -> None:
 
 
 def test_a_host_that_is_silent_is_taken_at_its_last_word() -> None:
-    totals = Totals()
+    totals = Totals(BEGUN)
     totals.take("edge-0", readings("edge:1", hub=2))
     totals.take("edge-1", readings("edge:2", east=1))
 
@@ -105,9 +119,46 @@ def test_a_host_that_is_silent_is_taken_at_its_last_word() -> None:
 
 
 def test_no_more_hosts_are_remembered_than_are_allowed() -> None:
-    totals = Totals()
+    totals = Totals(BEGUN)
 
     for number in range(MAX_HOSTS + 1):
         totals.take(f"edge-{number}", readings("edge:1", hub=1))
 
     assert totals.samples() == {CSRS: {HUB: float(MAX_HOSTS)}}
+
+
+def test_durations_and_the_life_of_actors_are_added_up_over_processes() -> None:
+    totals = Totals(BEGUN)
+    for process, crashes in (("edge:1", 3), ("edge:7", 2)):
+        tally = Tally()
+        tally.observe(catalogue.REKEY, timedelta(seconds=30), "hub/node0")
+        totals.take("edge-0", of_process(process, tally, crashes))
+
+    found = totals.samples()
+    assert found[catalogue.REKEY] == {("hub/node0", "30.0"): 2.0, ("hub/node0", "sum"): 60.0}
+    assert found[catalogue.ACTOR_CRASHES] == {(): 5.0}
+
+
+def test_the_latest_key_of_all_hosts_is_named() -> None:
+    totals = Totals(BEGUN)
+    for host, time in (("edge-0", 7.0), ("edge-1", 9.0), ("edge-2", 8.0)):
+        tally = Tally()
+        tally.count(catalogue.KEY_CHANGES, "hub/node0", exemplar=Exemplar(host, 1.0, time))
+        totals.take(host, of_process(host, tally, 0))
+
+    assert totals.exemplars() == {catalogue.KEY_CHANGES: {("hub/node0",): Exemplar("edge-1", 1.0, 9.0)}}
+
+
+def test_what_does_not_fit_into_a_message_is_told_of_all_nodes_together() -> None:
+    tally = Tally()
+    for number in range(MAXIMUM_TOLD + 1):
+        tally.count(catalogue.KEY_CHANGES, f"r{number}/node0", exemplar=Exemplar("ab", 1.0, 1.0))
+
+    assert told(tally.samples(), tally.exemplars()) == (
+        Counted("peerkey_key_changes_total", ("",), float(MAXIMUM_TOLD + 1)),
+    )
+
+
+def of_process(process: str, tally: Tally, crashes: int) -> Readings:
+    life = SystemInfo(actors=1, dead_letters=0, refused=0, crashes=crashes, restarts=0, failures=0)
+    return Readings("edge", process, (), told(counts_of(tally, life), tally.exemplars()))

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runtime.clock import SystemClock
 from runtime.errors import StaleEpoch, StoreUnavailable, VersionConflict
 from runtime.store.disk import Disk
 from runtime.store.memory import MemoryStore
@@ -23,6 +24,7 @@ from runtime.store.redis import RedisStore
 from runtime.store.sealed import AesGcmSealer, SealedStore
 from runtime.store.simulated import SimulatedStore
 from runtime.store.sqlite import SqliteStore
+from runtime.store.timed import TimedStore
 from tests.support.redis_server import Redis, redis_server
 
 
@@ -269,7 +271,16 @@ numbers = count()
 
 
 @pytest.fixture(
-    params=["memory", "sqlite", "sealed sqlite", "simulated", "sealed simulated", "redis", "sealed redis"]
+    params=[
+        "memory",
+        "sqlite",
+        "sealed sqlite",
+        "timed sqlite",
+        "simulated",
+        "sealed simulated",
+        "redis",
+        "sealed redis",
+    ]
 )
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -322,6 +333,8 @@ async def open_store(kind: str, place: Place, former: Store | None) -> Store:
     match kind.split():
         case ["sealed", inner]:
             return SealedStore(await open_store(inner, place, None), sealer())
+        case ["timed", inner]:
+            return TimedStore(await open_store(inner, place, None), SystemClock(), lambda *_: None)
         case ["memory"]:
             memory = former if isinstance(former, MemoryStore) else MemoryStore()
             memory.reopen()

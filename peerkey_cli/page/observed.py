@@ -1,0 +1,50 @@
+"""Asking a fleet for all that the page shows: each part for itself, so that a silent one hides no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from peerkey_cli.page.view import Observed
+from peerkey_cli.versions import own_version
+from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from peerkey_cli.alarm_times import AlarmTimes
+    from peerkey_cli.fleet import Fleet
+
+T = TypeVar("T")
+
+
+async def observed(fleet: Fleet, times: AlarmTimes) -> Observed:
+    """Return what the parts of ``fleet`` say now.
+
+    ``times`` knows since when each alarm is there, and what is shelved.
+    """
+    nodes, revocation, noticing, placement = await asyncio.gather(
+        _or_none(fleet.nodes),
+        _or_none(fleet.revocation),
+        _or_none(fleet.noticing),
+        _or_none(fleet.placement),
+    )
+    now = fleet.now()
+    standing = None if noticing is None else times.seen(noticing, now, fleet.alarm_changed)
+    shown = None if standing is None else tuple(each for each in standing if not times.shelving(each, now))
+    return Observed(
+        now=now,
+        version=own_version(),
+        since=fleet.since,
+        nodes=nodes,
+        revocation=revocation,
+        alarms=shown,
+        shelved=len(standing or ()) - len(shown or ()),
+        placement=placement,
+    )
+
+
+async def _or_none(ask: Callable[[], Awaitable[T]]) -> T | None:
+    try:
+        return await ask()
+    except RuntimeFault:
+        return None

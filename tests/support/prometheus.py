@@ -1,0 +1,142 @@
+"""A real Prometheus for a test: started on loopback with its own configuration, asked over HTTP, ended."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from metrics import rules
+from tests.support.hosts import wait_for
+
+#: Tests that need it.
+needs_prometheus = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="install prometheus: apt install prometheus"
+)
+#: How often it scrapes, and looks at rules. Nobody waits for a quarter of a minute here.
+EVERY = "250ms"
+_STARTS_WITHIN = 30.0
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """One that runs."""
+
+    url: str
+    log: Path
+
+    def ask(self, path: str, **parameters: object) -> Any:  # noqa: ANN401 - what its API answers is anything
+        """Return the data of an answer of its API."""
+        answer = httpx.get(
+            f"{self.url}/api/v1/{path}",
+            params={key: str(value) for key, value in parameters.items()},
+            timeout=10,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def query(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """Return what a query returns now, by the labels of each series."""
+        found = self.ask("query", query=expression)["result"]
+        return {tuple(sorted(each["metric"].items())): float(each["value"][1]) for each in found}
+
+    def steps_back(self, job: str) -> dict[str, int]:
+        """Return the counters of a job that have ever gone back, and how many of their series have."""
+        counters = [
+            name
+            for name in self.ask("label/__name__/values")
+            if name.startswith("peerkey_") and name.endswith(("_total", "_count", "_sum", "_bucket"))
+        ]
+        found = {name: self.query(f'resets({name}{{job="{job}"}}[1h]) > 0') for name in counters}
+        return {name: len(series) for name, series in found.items() if series}
+
+    def firing(self, alert: str) -> list[Mapping[str, str]]:
+        """Return the labels of each alert of that name that fires."""
+        which = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
+        return [dict(labels) for labels in self.query(which)]
+
+    def exemplars(self, series: str) -> set[str]:
+        """Return the ids of the keys that are exemplars of some series."""
+        now = datetime.now(UTC)
+        begin, end = now - timedelta(hours=1), now + timedelta(minutes=1)
+        found = self.ask("query_exemplars", query=series, start=begin.timestamp(), end=end.timestamp())
+        return {each["labels"]["key_id"] for one in found for each in one["exemplars"]}
+
+
+@contextmanager
+def prometheus(
+    folder: Path, scrape_configs: Sequence[Mapping[str, Any]], every: str = EVERY
+) -> Iterator[Prometheus]:
+    """Run one with these scrape configurations and our rules, its data in ``folder``, while the block lasts.
+
+    Rules are looked at as often as it scrapes, which is ``every`` so often, and wait for no longer than a
+    second.
+    """
+    files = hurried(folder)
+    config = {
+        "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
+        "rule_files": [str(file) for file in files],
+        "scrape_configs": list(scrape_configs),
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
+    port = free_port()
+    log = folder / "prometheus.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--enable-feature=exemplar-storage",
+            ],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            running = Prometheus(f"http://127.0.0.1:{port}", log)
+            wait_for(lambda: _ready(running), _STARTS_WITHIN, told=lambda: log.read_text()[-2000:])
+            yield running
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def hurried(folder: Path) -> list[Path]:
+    """Write our rules so that they are looked at often and wait for a second at most; return the files."""
+    written = []
+    for name, text in rules.files().items():
+        document = yaml.safe_load(text)
+        for group in document["groups"]:
+            group["interval"] = EVERY
+            for rule in group["rules"]:
+                if "for" in rule:
+                    rule["for"] = "1s"
+        file = folder / name
+        file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+        written.append(file)
+    return written
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback address that nobody uses at this moment."""
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return int(made.getsockname()[1])
+
+
+def _ready(running: Prometheus) -> bool:
+    try:
+        return httpx.get(f"{running.url}/-/ready", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False

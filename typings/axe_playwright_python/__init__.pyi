@@ -1,0 +1,1 @@
+"""The part of axe-playwright-python that the tests use."""
