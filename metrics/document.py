@@ -108,6 +108,15 @@ processes answers; `/targets` beside it lists those of all machines for Promethe
 
 What Prometheus should do with them is in [`deploy/monitoring`](../deploy/monitoring/rules).
 
+```yaml
+# prometheus.yml
+rule_files: [rules/*.yml]
+scrape_configs:
+  - job_name: peerkey
+    http_sd_configs:
+      - url: http://192.0.2.10:9128/targets
+```
+
 ## How fine: `--metrics-detail`
 
 | detail | names | is taken by `auto` |
