@@ -71,8 +71,7 @@ def _row(metric: Metric) -> str:
 
 
 def _meaning(metric: Metric) -> str:
-    folded = metric.fold.value if metric.per is Per.NODE and metric.kind is Kind.GAUGE else ""
-    folded = "sum" if metric.per is Per.NODE and not folded else folded
+    folded = metric.fold.value if metric.per is Per.NODE else ""
     meaning = " ".join(filter(None, (metric.meaning, "Exemplar: `key_id`." if metric.exemplars else "")))
     return (
         f"| `{metric.name}` | {metric.unit} | {_PER[metric.per]} | {folded} | {metric.cost} | {metric.since} "
