@@ -44,7 +44,8 @@ class KeyTimes:
 
     def look(self, peering: Peering, now: Moment) -> None:
         """Take note of where the peering stands."""
-        if peering.ring.current is None and self._without is None:
+        if peering.ring.current is None and (self._without is None or not peering.config.enabled):
+            # While key management is off nobody tries: that is no time that a key took.
             self._without, self._agreed = now.instant, None
         if self._exchanging is None and peering.phase is not Phase.IDLE:
             self._exchanging = now.instant

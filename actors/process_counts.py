@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from metrics.tally import Tally
     from runtime.info import SystemInfo
 
-#: Numbers in one answer between hosts, half of what a message may hold. Where there are more, those of all
-#: nodes are told as one.
-MAXIMUM_TOLD: Final = 6_000
+#: What the numbers in one answer between hosts may take, in bytes: half of what a message may hold, and those
+#: of some six hundred nodes. Where they take more, keys are left out, and then those of all nodes are one.
+MAXIMUM_TOLD: Final = 512 << 10
+#: What a number takes beside its labels, and its key.
+_NUMBER_BYTES: Final = 48
+_KEY_BYTES: Final = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,10 @@ def life_of(system: SystemInfo) -> Samples:
 
 def told(samples: Samples, exemplars: Exemplars) -> tuple[Counted, ...]:
     """Return what another host is told of it, in one message."""
-    samples, detail, _ = reduced(samples, Detail.NODE, MAXIMUM_TOLD)
-    keys = exemplars if detail is Detail.NODE else {}
+    weight = sum(_NUMBER_BYTES + sum(map(len, labels)) for numbers in samples.values() for labels in numbers)
+    keys = exemplars if weight + _KEY_BYTES * sum(map(len, exemplars.values())) <= MAXIMUM_TOLD else {}
+    if weight > MAXIMUM_TOLD:
+        samples, _, _ = reduced(samples, Detail.FLEET)
     return tuple(
         Counted(metric.name, labels, float(value), keys.get(metric, {}).get(labels))
         for metric, numbers in samples.items()

@@ -184,8 +184,11 @@ PEERINGS: Final = (
     ),
     Alert(
         "PeerkeyAuthenticationFailing",
-        "peerkey_peer_certificates_bad > 0 or (sum without (outcome, reason) "
-        '(increase(peerkey_peer_authentications_total{outcome=~"refused|went-bad"}[10m])) > 0)',
+        # Each of these counters is there from zero on: an increase needs to have seen that.
+        "peerkey_peer_certificates_bad > 0 "
+        "or (sum without (state) (increase(peerkey_peer_certificate_faults_total[10m])) > 0) "
+        "or (sum without (outcome, reason) (increase(peerkey_peer_authentications_total"
+        '{outcome="refused",reason="pinned"}[10m])) > 0)',
         Severity.CRITICAL,
         AT_ONCE,
         f"{_NODE} does not accept the certificate of a peer",

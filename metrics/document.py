@@ -71,8 +71,7 @@ def _row(metric: Metric) -> str:
 
 
 def _meaning(metric: Metric) -> str:
-    folded = metric.fold.value if metric.per is Per.NODE and metric.kind is Kind.GAUGE else ""
-    folded = "sum" if metric.per is Per.NODE and not folded else folded
+    folded = metric.fold.value if metric.per is Per.NODE else ""
     meaning = " ".join(filter(None, (metric.meaning, "Exemplar: `key_id`." if metric.exemplars else "")))
     return (
         f"| `{metric.name}` | {metric.unit} | {_PER[metric.per]} | {folded} | {metric.cost} | {metric.since} "
@@ -107,6 +106,15 @@ processes answers; `/targets` beside it lists those of all machines for Promethe
 `peerkey show targets --file-sd` prints the same for `file_sd_configs`.
 
 What Prometheus should do with them is in [`deploy/monitoring`](../deploy/monitoring/rules).
+
+```yaml
+# prometheus.yml
+rule_files: [rules/*.yml]
+scrape_configs:
+  - job_name: peerkey
+    http_sd_configs:
+      - url: http://192.0.2.10:9128/targets
+```
 
 ## How fine: `--metrics-detail`
 

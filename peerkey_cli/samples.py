@@ -278,6 +278,8 @@ def with_zeros(tally: Samples, nodes: Iterable[NodeStatus]) -> Samples:
         **{metric: _zeros(metric, *(name for name, paired in names if paired)) for metric in _OF_PAIRS},
         **{metric: _zeros(metric, AUTHORITY) for metric in _OF_LISTS},
         **{metric: _zeros(metric) for metric in (*_OF_MACHINES, *_HISTOGRAMS)},
+        # What no other counter tells: somebody shows another certificate than the one that is pinned.
+        catalogue.PEER_AUTHENTICATIONS: {(name, "refused", "pinned"): 0.0 for name, _ in names},
     }
     counted = {metric: {**zeros.pop(metric, {}), **numbers} for metric, numbers in tally.items()}
     return {**counted, **zeros}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from metrics.exporter import SUM
 from metrics.tally import Tally
 from metrics.thresholds import REKEY_GRACE
 from peerkey.moment import Moment
-from peerkey.testing.pair import End, Pair
+from peerkey.testing.pair import End, Options, Pair
 from runtime.clock import StoppedClock
 
 NODE = "east/node0"
@@ -124,6 +125,19 @@ def test_a_node_that_begins_again_with_its_keys_establishes_nothing(pair: Pair) 
     watched.run(1)
 
     assert catalogue.ESTABLISHMENT not in watched.tally.samples()
+
+
+def test_the_time_in_which_key_management_is_off_is_no_time_that_a_key_took() -> None:
+    pair = Pair(options=Options(enabled=False))
+    watched = Watched(pair, pair.high)
+    watched.run(5)
+
+    for end in pair.ends:
+        end.options = replace(end.options, enabled=True)
+        end.reconfigure()
+    watched.run(1)
+
+    assert watched.took(catalogue.ESTABLISHMENT) < 0.5
 
 
 def test_the_time_of_a_judgement_is_told_also_where_it_fails() -> None:

@@ -120,7 +120,7 @@ def test_a_list_that_goes_bad_is_told_in_every_place_and_the_one_before_counts(s
     assert 'peerkey_crl_ingestion_total{node="authority",result="success"} ' in page
     assert f'peerkey_crl_entries{{url="{site.url}"}} 1.0\n' in page
     assert "peerkey_revoked_certificates 1.0\n" in page
-    assert 'peerkey_alarms{node="authority",severity="major"} 1.0\n' in page
+    assert 'peerkey_alarms{node="authority",severity="major",type="crl-refused"} 1.0\n' in page
 
 
 def test_a_list_that_is_not_there_is_shown_as_unreachable(bare: Site) -> None:

@@ -99,7 +99,12 @@ CASES = (
     Case("PeerkeyAuthenticationFailing", gauge("peerkey_peer_certificates_bad", 0, 1)),
     Case(
         "PeerkeyAuthenticationFailing",
-        counter("peerkey_peer_authentications_total", f'{NODE},outcome="refused",reason="untrusted"'),
+        counter("peerkey_peer_certificate_faults_total", f'{NODE},state="invalid"'),
+        gone=RIGHT + 11,
+    ),
+    Case(
+        "PeerkeyAuthenticationFailing",
+        counter("peerkey_peer_authentications_total", f'{NODE},outcome="refused",reason="pinned"'),
         gone=RIGHT + 11,
     ),
     Case("PeerkeyPeerTwice", alarm("peer-identity", "major")),

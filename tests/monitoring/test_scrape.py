@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,10 +21,13 @@ from typer.testing import CliRunner
 from actors.crl.status import GetRevocation, RevocationStatus, SourceStatus
 from actors.ha.messages import HaStatus
 from actors.messages import GetFleet, NodeStatus
+from actors.process_counts import life_of
 from metrics import catalogue
+from metrics.alerts import ALERTS
 from metrics.catalogue import CATALOGUE, LIBRARY
 from metrics.detail import Chooser, Detail, WantedDetail
 from metrics.metric import Per
+from metrics.rules import RECORDED
 from peerkey.ha.messages import Role
 from peerkey.observe.alarms import peer_unreachable
 from peerkey.observe.events import EnrollmentFailed, Event, LoginRefused, PeeringFailed, RevocationChecked
@@ -39,6 +43,7 @@ from peerkey_cli.scrape import Format, Scraper, format_of, page_of, rendered
 from peerkey_cli.targets import Target, discovered, reached_at
 from runtime.actor import Actor
 from runtime.errors import Undeliverable
+from runtime.info import SystemInfo
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import two_routers
 from tests.support.hosts import wait_for
@@ -123,6 +128,23 @@ def test_the_fourteen_counters_are_there_before_anything_has_happened(measured: 
         nodes = {labels[0] for labels in samples[metric]}
         assert nodes == ({"authority"} if words == 2 and "crl" in metric.name else {EAST, "west/node0"})
         assert len(samples[metric]) == words * len(nodes)
+
+
+def test_every_counter_that_an_alert_asks_for_an_increase_of_is_there_from_zero_on(
+    measured: Measured,
+) -> None:
+    samples = samples_of(replace(measured, tally=life_of(SystemInfo(0, 0, 0, 0, 0, 0))))
+    asked = {
+        name
+        for text in (*(alert.expression for alert in ALERTS), *RECORDED.values())
+        for name in re.findall(r"(?:increase|rate)\((peerkey_\w+?)(?:_bucket)?[{\[]", text)
+    }
+
+    assert len(asked) > 5
+    for name in asked - {"peerkey_establishment_duration_seconds", "peerkey_rekey_duration_seconds"}:
+        assert set(samples[catalogue.BY_NAME[name]].values()) == {0.0}, name
+    # In the words of the rule.
+    assert (EAST, "refused", "pinned") in samples[catalogue.PEER_AUTHENTICATIONS]
 
 
 def test_actors_that_do_not_answer_leave_what_was_counted(measured: Measured) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
 from actors.cluster.instruments import Readings
 from actors.cluster.totals import MAX_HOSTS, Totals
-from actors.process_counts import MAXIMUM_TOLD, Counted, counts_of, told
+from actors.process_counts import Counted, counts_of, told
 from metrics import catalogue
 from metrics.catalogue import CSRS
 from metrics.exporter import Exemplar
 from metrics.tally import Tally
+from peerkey_cli.cluster.program import PROGRAM
+from runtime.cluster.codec import Codec
+from runtime.cluster.frames import MAX_MESSAGE_BYTES
 from runtime.info import SystemInfo
 
 HUB = ("hub/node0", "success")
@@ -149,14 +153,25 @@ def test_the_latest_key_of_all_hosts_is_named() -> None:
     assert totals.exemplars() == {catalogue.KEY_CHANGES: {("hub/node0",): Exemplar("edge-1", 1.0, 9.0)}}
 
 
-def test_what_does_not_fit_into_a_message_is_told_of_all_nodes_together() -> None:
+@pytest.mark.parametrize(
+    ("nodes", "named", "keyed"), [(1_000, True, True), (3_500, True, False), (20_000, False, False)]
+)
+def test_what_does_not_fit_into_a_message_is_told_without_keys_and_then_without_nodes(
+    nodes: int, *, named: bool, keyed: bool
+) -> None:
     tally = Tally()
-    for number in range(MAXIMUM_TOLD + 1):
-        tally.count(catalogue.KEY_CHANGES, f"r{number}/node0", exemplar=Exemplar("ab", 1.0, 1.0))
+    for number in range(nodes):
+        key = Exemplar(f"{number:032x}", 1.0, 1_795_746_080.5 + number)
+        tally.count(catalogue.KEY_CHANGES, f"{'a-long-name-' * 5}{number}/node0", exemplar=key)
 
-    assert told(tally.samples(), tally.exemplars()) == (
-        Counted("peerkey_key_changes_total", ("",), float(MAXIMUM_TOLD + 1)),
-    )
+    counted = of_process("edge:1", tally, 0)
+
+    changes = [each for each in counted.counted if each.metric == catalogue.KEY_CHANGES.name]
+    assert sum(each.value for each in changes) == nodes
+    assert len(changes) == (nodes if named else 1)
+    assert all((each.exemplar is not None) is keyed for each in changes)
+    codec = Codec(PROGRAM.registry, str, cast("Any", None))
+    assert len(codec.encode(counted)) < MAX_MESSAGE_BYTES
 
 
 def of_process(process: str, tally: Tally, crashes: int) -> Readings:
