@@ -314,7 +314,7 @@ def test_what_is_no_request_is_refused(remote: RemoteSystem, body: bytes) -> Non
     with remote.http("write") as http:
         answer = http.post("/v1/release-pin", content=body, headers={"Content-Type": "application/json"})
 
-    assert answer.status_code in {400, 404, 422}
+    assert answer.status_code in {400, 404, 413, 422}
     assert set(answer.json()) == PROBLEM_KEYS
     assert len(answer.content) < 2_000
 
@@ -329,6 +329,16 @@ def test_a_huge_request_is_refused_before_it_is_read(remote: RemoteSystem, *, to
 
     assert answer.status_code == 413
     assert answer.headers["Connection"] == "close"
+
+
+def test_a_request_of_some_megabytes_that_is_sent_at_once_is_told_that_it_is_too_large(
+    remote: RemoteSystem,
+) -> None:
+    with remote.http("write") as http:
+        answer = http.post("/v1/rekey", content=bytes(4 * 1024 * 1024 - 1))
+
+    assert answer.status_code == 413
+    assert set(answer.json()) == PROBLEM_KEYS
 
 
 def test_a_request_of_a_gigabyte_is_not_waited_for(remote: RemoteSystem) -> None:
