@@ -34,8 +34,8 @@ TEXT = (ROOT / "docs" / "guides" / "api.md").read_text("utf-8")
 DESCRIPTION = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
 #: Each is one line.
 EXAMPLES = re.findall(r'^    ((?:curl .*"\$API"|jq |NODE=).*)$', TEXT, re.MULTILINE)
-#: Used by the commands themselves, and told of in words.
-WITHOUT_EXAMPLE = {"/v1/audit"}
+#: Used by the commands themselves, about an alarm that is there, or on a cluster: told of in words.
+WITHOUT_EXAMPLE = {"/v1/audit", "/v1/alarms/explained", "/v1/drain/host"}
 #: What curl ends with when the time is over that it was given.
 TIME_IS_OVER = 28
 
@@ -123,7 +123,8 @@ def test_every_status_of_a_refusal_is_told_of() -> None:
         ),
         (
             f"| body | {gate.MAXIMUM_BODY_BYTES // 1024} KiB, {gate.BODY_WITHIN_SECONDS:g} s, "
-            f"{http_protocol.MAXIMUM_PIECES:,} pieces; {json_parts.MAXIMUM_PARTS:,} values |"
+            f"{http_protocol.MAXIMUM_PIECES:,} pieces of less than 4 KiB; "
+            f"{json_parts.MAXIMUM_PARTS:,} values |"
         ),
         f"| not taking an answer | {http_protocol.TAKEN_WITHIN_SECONDS:g} s |",
         f"(an IPv4 address, an IPv6 /64) | {doorkeeper.MAXIMUM_FROM_ONE_SOURCE} |",
@@ -157,6 +158,7 @@ def prepared(remote: RemoteSystem, home: Path) -> dict[str, str]:
     folder = remote.routers.folder
     new = TestCA(now=datetime.now(UTC).replace(microsecond=0)).root.certificate
     (folder / "new-ca.pem").write_bytes(new.public_bytes(Encoding.PEM))
+    shutil.copy(folder / "both.yaml", folder / "authority.yaml")
     (folder / "password").write_text(f"{PASSWORD}\n")
     key = ec.generate_private_key(ec.SECP256R1())
     (folder / "brought.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
