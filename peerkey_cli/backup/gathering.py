@@ -136,8 +136,9 @@ def _owners(wanted: Wanted) -> list[Owned]:
     if not state.store.exists():
         if (state.path / "hosts").is_dir():
             message = (
-                f"{state.path}: the store of this cluster is its Redis, which is backed up there: "
-                "keep its append-only file, and the sealing key of this directory"
+                f"{state.path}: is of a cluster, whose keys are in its Redis: back that up there, with its "
+                "append-only file, and keep the sealing key of this directory; a cluster without a Redis "
+                "has nothing that outlasts its machine"
             )
             raise Misconfigured(message)
         message = f"{state.store}: is not there; name the directory of a node that has run with --state-dir"
