@@ -80,6 +80,9 @@ def restored(backed_up: Owned, there: Owned | None, least: int, entropy: Callabl
         Misconfigured: a record is of a layout that this software does not know, or of what no backup holds.
 
     """
+    if not backed_up.owner.startswith((OF_NODE, OF_MATE)):
+        message = f"the backup has an owner {ascii(backed_up.owner)[:60]}, which is no node"
+        raise Misconfigured(message)
     brought = {name: _checked_untrusted(backed_up.owner, name, value) for name, value in backed_up.records}
     found = {} if there is None else dict(kept_of(there).records)
     records: list[tuple[str, bytes]] = []

@@ -29,7 +29,8 @@ TAKEN_WITHIN_SECONDS: Final = 15.0
 MAXIMUM_HEADER_BYTES: Final = 16 * 1024
 
 
-#: Of a body. A client that sends chunks has some kilobytes in each.
+#: Small ones, of a body. A client that sends chunks has some kilobytes in each; what is whole is not counted,
+#: so that whoever sends too much is told that, and not that it is no HTTP.
 MAXIMUM_PIECES: Final = 1_024
 #: Of what a connection gives at once, which may be sixteen times as much as headers may have.
 _PIECE_BYTES: Final = 4 * 1024
@@ -50,7 +51,7 @@ class _Counting(h11.Connection):
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._pieces = 0
-        elif isinstance(event, h11.Data):
+        elif isinstance(event, h11.Data) and len(event.data) < _PIECE_BYTES:
             self._pieces += 1
             if self._pieces > MAXIMUM_PIECES:
                 message = f"a body has at most {MAXIMUM_PIECES} pieces"

@@ -33,6 +33,15 @@ NUMBERS_PER_SECOND: Final = 8
 ORIGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+#: An older backup is not restored, for a clock that is years ahead is more likely. Numbers only grow: a node
+#: that has leapt by more than ``MAXIMUM_INDEX_JUMP`` is followed by no peer any more, and ten years are less.
+OLDEST: Final = timedelta(days=3_650)
+
+
+class BackupFromLongAgo(Misconfigured):
+    """By the clock of this machine the backup is older than any that is restored."""
+
+
 class BackupFromLater(Misconfigured):
     """The clock of this machine stands before the time at which the backup was made."""
 
@@ -42,8 +51,16 @@ def floor(made: datetime, now: datetime) -> int:
 
     Raises:
         BackupFromLater: ``now`` is before ``made``: the clock that all of this rests on is wrong.
+        BackupFromLongAgo: ``now`` is so long after ``made`` that it may be wrong, too.
 
     """
+    if now - made > OLDEST:
+        message = (
+            f"the clock of this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and the backup was made at "
+            f"{made:%Y-%m-%d %H:%M:%S} UTC: set the clock; a backup of more than {OLDEST.days} days is not "
+            "restored, for no peer would follow numbers that have leapt so far"
+        )
+        raise BackupFromLongAgo(message)
     if now < made:
         message = (
             f"the clock of this machine says {now:%Y-%m-%d %H:%M:%S} UTC, and the backup was made at "

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, SecretStr, StrictBool, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StrictBool, model_validator
 
 from peerkey.config.fields import NAME_PATTERN
 from peerkey.pki.csr import MAXIMUM_VALIDITY_DAYS
@@ -22,6 +22,9 @@ _DEFAULT_RSA_BITS: Final = 2048
 #: Longer than any part of a name may be; which one is too long is said where that is known.
 _TEXT: Final = 256
 _NAMES: Final = 32
+#: Before any certificate, and before the last that there can be.
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 9998
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", description="Of the certificate.")]
 Text = Annotated[str, Field(max_length=_TEXT)]
@@ -44,8 +47,16 @@ def _written(time: object) -> object:
     return time
 
 
+def _reckoned_with(time: datetime) -> datetime:
+    """Refuse a time so near to the ends of the calendar that it cannot be taken to another time zone."""
+    if not _FIRST_YEAR <= time.year <= _LAST_YEAR:
+        message = f"a year from {_FIRST_YEAR} to {_LAST_YEAR}"
+        raise ValueError(message)
+    return time
+
+
 #: A time in ISO 8601.
-Written = Annotated[datetime, BeforeValidator(_written)]
+Written = Annotated[datetime, BeforeValidator(_written), AfterValidator(_reckoned_with)]
 
 _CURVES: Final = {
     "SECP256R1": KeyType.EC_P256,

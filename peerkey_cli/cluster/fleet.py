@@ -67,7 +67,7 @@ R = TypeVar("R")
 _EACH_WITHIN: Final = timedelta(seconds=5)
 #: Questions that are under way at one time.
 _AT_ONCE: Final = 200
-#: The source of the alarm of an outer door that is shut.
+#: The source of what is wrong with an outer door, which its own machine alone sees and tells of.
 _DOOR: Final = "api"
 #: Hosts whose events are remembered although they may be gone.
 _MAXIMUM_HOSTS: Final = 1_000
@@ -137,7 +137,7 @@ class ClusterFleet:
 
     def _door(self) -> tuple[Noticing, ...]:
         """Return what is wrong with the outer door of this machine."""
-        alarms = [*self.door_alarms(self.now())]
+        alarms = [replace(each, source=_DOOR) for each in self.door_alarms(self.now())]
         if fault := self.shut():
             text = f"the admin API over TCP is shut on {machine_of(self._host.name)}: {fault}"
             alarms.append(cluster_limited(_DOOR, text))

@@ -331,6 +331,16 @@ def test_a_huge_request_is_refused_before_it_is_read(remote: RemoteSystem, *, to
     assert answer.headers["Connection"] == "close"
 
 
+def test_a_request_of_some_megabytes_that_is_sent_at_once_is_told_that_it_is_too_large(
+    remote: RemoteSystem,
+) -> None:
+    with remote.http("write") as http:
+        answer = http.post("/v1/rekey", content=bytes(4 * 1024 * 1024 - 1))
+
+    assert answer.status_code == 413
+    assert set(answer.json()) == PROBLEM_KEYS
+
+
 def test_a_request_of_a_gigabyte_is_not_waited_for(remote: RemoteSystem) -> None:
     with remote.connect() as connection:
         connection.sendall(head(remote, "POST", "/v1/rekey", "Content-Length: 1000000000"))

@@ -241,6 +241,21 @@ def test_a_chain_is_judged_for_whoever_may_read(remote: RemoteSystem) -> None:
             assert http.post("/v1/pki/verify", json=bad).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00", "9999-12-31T23:59:59-23:59"]
+)
+def test_a_time_at_the_ends_of_the_calendar_is_refused_and_breaks_nothing(
+    remote: RemoteSystem, time: str
+) -> None:
+    leaf = (remote.routers.folder / "east.pem").read_text()
+    with remote.http("read") as http:
+        answers = [http.get("/v1/events", params={name: time}) for name in ("since", "until")]
+        answers.append(http.post("/v1/pki/verify", json={"leaf": leaf, "at": time}))
+
+    assert [each.status_code for each in answers] == [422, 422, 422]
+    assert all("from 1900 to 9998" in each.json()["detail"] for each in answers)
+
+
 # --- the audit log --------------------------------------------------------------------------------
 
 

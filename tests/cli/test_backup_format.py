@@ -270,6 +270,11 @@ def test_a_record_that_no_node_has_written_is_not_restored(owner: str, name: str
         restored(Owned(owner, 1, ((name, value),)), None, 8, bytes)
 
 
+def test_an_owner_that_is_no_node_is_not_emptied() -> None:
+    with pytest.raises(Misconfigured, match="which is no node"):
+        restored(Owned("cluster", 1, ()), Owned("cluster", 1, (("assignment", b"x"),)), 8, bytes)
+
+
 def test_contents_of_a_newer_format_say_so() -> None:
     packed = msgpack.packb({"kind": "manifest", "format": 2})
 

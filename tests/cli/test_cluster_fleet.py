@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -23,8 +24,9 @@ from metrics.catalogue import CSRS
 from peerkey.config.reload_plan import Deployment, RestartNeeded, foretell
 from peerkey.errors import Unavailable
 from peerkey.observe.alarm_history import alarm_id
-from peerkey.observe.alarms import machine_lost
-from peerkey.observe.events import HostLost
+from peerkey.observe.alarms import Severity, machine_lost
+from peerkey.observe.events import AlarmRaised, HostLost
+from peerkey.observe.own_alarms import api_certificate_bad
 from peerkey.observe.shelving import Shelving
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api.routes import application
@@ -142,6 +144,25 @@ def test_what_is_shelved_on_another_machine_is_shelved_here_and_counted_all_the_
     assert fleet.shelf.every() == (shelving,)
     ((node, alarm),) = ((each.node, alarm) for each in measured.noticing for alarm in each.alarms)
     assert measured.shelved == {alarm_id(node, alarm)}
+
+
+def test_the_certificate_of_a_door_is_told_of_by_its_own_machine_also_where_that_is_not_the_first() -> None:
+    journal = MemoryJournal()
+    host, actors = (
+        SimpleNamespace(name="two-0"),
+        FakeActors(
+            {
+                on_host(CONTROL, COORDINATOR): replace(PLACED, machines=("one", "two"), alarms=()),
+                AUTHORITY: RevocationStatus(),
+            }
+        ),
+    )
+    fleet = ClusterFleet(cast("Any", actors), cast("Any", host), cast("Any", journal), "here")
+    fleet.door_alarms = lambda _: [api_certificate_bad(AUTHORITY, Severity.CRITICAL, "api.pem", "expired")]
+
+    AlarmTimes().seen(asyncio.run(fleet.noticing()), fleet.now(), fleet.alarm_changed)
+
+    assert [type(each.event) for each in journal.recent()] == [AlarmRaised]
 
 
 def test_who_takes_over_for_a_machine_goes_on_with_its_counters(tmp_path: Path) -> None:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from peerkey.protocol.constants import MAXIMUM_INDEX_JUMP
 from peerkey.protocol.keyring import KeyRing, PeerKey
-from peerkey.protocol.restoring import ORIGIN, BackupFromLater, floor, restored, without_keys
+from peerkey.protocol.restoring import (
+    OLDEST,
+    ORIGIN,
+    BackupFromLater,
+    BackupFromLongAgo,
+    floor,
+    restored,
+    without_keys,
+)
 from peerkey.protocol.state import PeerCertificate, PeeringState, encode_state
 from peerkey.secret import Secret
 
@@ -60,7 +68,15 @@ def test_whichever_backups_are_restored_in_which_order_no_number_is_used_twice(
 
 
 def test_a_peer_that_has_lost_its_store_follows_the_leap_for_many_years() -> None:
-    assert floor(MADE, datetime(2042, 12, 31, tzinfo=UTC)) < MAXIMUM_INDEX_JUMP
+    late = datetime(2042, 12, 31, tzinfo=UTC)
+
+    assert floor(late - OLDEST, late) < MAXIMUM_INDEX_JUMP
+
+
+def test_a_clock_that_is_years_ahead_lets_no_number_leap_for_good() -> None:
+    assert floor(MADE, MADE + OLDEST) - floor(MADE, MADE) < MAXIMUM_INDEX_JUMP
+    with pytest.raises(BackupFromLongAgo, match="set the clock"):
+        floor(MADE, MADE + OLDEST + timedelta(seconds=1))
 
 
 def test_a_clock_before_the_backup_refuses_it() -> None:
