@@ -111,6 +111,9 @@ class Commands(TyperGroup):
                 raise
             _say_no_more()
             _end(f"what was asked for cannot be written: {fault.strerror}; make room for it", Status.NO)
+        if status == _INTERRUPTED:
+            # Typer makes a status of Ctrl-C. The terminal has shown ^C, and the cursor stands behind it.
+            _end(("\n" if sys.stderr.isatty() else "") + "interrupted", _INTERRUPTED)
         sys.exit(status if isinstance(status, int) else Status.DONE)
 
 
@@ -162,5 +165,5 @@ def _usage(fault: typer.BadParameter) -> str:
 def _end(text: str, status: int) -> NoReturn:
     """Say it and end."""
     for line in text.splitlines():
-        sys.stderr.write(f"peerkey: {line}\n")
+        sys.stderr.write(f"peerkey: {line}\n" if line else "\n")
     sys.exit(status)

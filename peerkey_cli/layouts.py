@@ -248,6 +248,14 @@ def _ha_fields(ha: schemas.Ha | None) -> tuple[tuple[str, object], ...]:
     )
 
 
+#: Where the next step stands, of what, by how the types of alarms about it begin.
+_STEPS_AT: Final = (
+    ("peerkey show peers", "peer", ("peer-", "path-")),
+    ("peerkey show certificate", "certificate", ("certificate-",)),
+    ("peerkey show certificate crl", "list", ("crl-",)),
+)
+
+
 def alarms(document: schemas.Alarms, colours: bool) -> list[str]:
     """Return ``show alarms``: a row for each."""
     titles = ("ID", "Time", "Severity", "Source", "Category", "Message")
@@ -258,8 +266,12 @@ def alarms(document: schemas.Alarms, colours: bool) -> list[str]:
         for alarm in document.alarms
     ]
     more = [] if rows else ["", " There are no alarms."]
-    if any(alarm.category == "peer" for alarm in document.alarms):
-        more = ["", *prose("`peerkey show peers` says of each peer why, and what to do next.")]
+    steps = [
+        f" `{command}` says of each {thing} why, and what to do next."
+        for command, thing, kinds in _STEPS_AT
+        if any(alarm.type.startswith(kinds) for alarm in document.alarms)
+    ]
+    more += ["", *steps] if steps else []
     if document.shelved:
         more += ["", f" Shelved and not shown: {document.shelved}."]
     return ["✔ Retrieving alarms...", "", *table(titles, rows, colours=colours), *more]

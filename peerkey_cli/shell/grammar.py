@@ -74,6 +74,10 @@ class Command:
         raise KeyError(name)
 
 
+#: What fingers type on every router, whatever else begins with it.
+_USUAL: Final = {"sh": "show"}
+
+
 class Ambiguous(PeerkeyError):
     """An abbreviation that may mean several words."""
 
@@ -150,6 +154,8 @@ def meant(word: str, choices: Iterable[str]) -> str | None:
     possible = [each for each in choices if each.startswith(word)]
     if word in possible:
         return word
+    if _USUAL.get(word) in possible:
+        return _USUAL[word]
     if len(possible) > 1:
         raise Ambiguous(word, possible)
     return possible[0] if possible and word else None

@@ -73,10 +73,11 @@ class FileOfLines(History):
         yield from reversed(self._lines)
 
     def append_string(self, string: str) -> None:
-        """Keep a line, unless it is not to be kept or is the one before."""
-        line = string.rstrip()
-        if _may_be_kept(line) and self.get_strings()[-1:] != [line]:
-            super().append_string(line)
+        """Keep each line of what was entered, unless it is not to be kept or is the one before."""
+        for each in string.splitlines():
+            line = each.rstrip()
+            if _may_be_kept(line) and self.get_strings()[-1:] != [line]:
+                super().append_string(line)
 
     def store_string(self, string: str) -> None:
         """Add a line to the file. A full disk loses it, and stops nobody."""

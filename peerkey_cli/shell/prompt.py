@@ -21,14 +21,15 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
 from peerkey.errors import PeerkeyError
+from peerkey_cli.errors import Status
 from peerkey_cli.shell.candidates import Names, completions
-from peerkey_cli.shell.executing import INTERRUPTED, Executor, Leave, error_lines
+from peerkey_cli.shell.executing import Executor, Leave, error_lines
 from peerkey_cli.shell.history import FileOfLines, history_file
 from peerkey_cli.shell.lines import LONGEST_LINE, read, written
 from peerkey_cli.terminal import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from prompt_toolkit.document import Document
     from prompt_toolkit.history import History
@@ -77,17 +78,26 @@ class Console:
         """Ask for lines and carry them out until somebody leaves."""
         while True:
             try:
-                status = self._executor.run(self._session.prompt(self._prompt()))
-                if status == INTERRUPTED:
-                    # The terminal has shown the ^C, and the prompt begins on a line of its own.
-                    sys.stdout.write("\n")
+                self._carry_out(self._session.prompt(self._prompt()).splitlines())
             except KeyboardInterrupt:
                 continue
             except (EOFError, Leave):
                 return
+            self._asked.forget()
+
+    def _carry_out(self, lines: Sequence[str]) -> None:
+        """Carry out what was entered: a line, or what was pasted, up to the first line that fails."""
+        for number, line in enumerate(lines, 1):
+            try:
+                status = self._executor.run(line)
             except PeerkeyError as fault:
                 sys.stderr.write(error_lines(fault))
-            self._asked.forget()
+                status = Status.USAGE
+            left = len(lines) - number
+            if status != Status.DONE and left:
+                plural = "" if left == 1 else "s"
+                sys.stderr.write(f"peerkey: {left} line{plural} behind this one: not carried out\n")
+                return
 
     def _prompt(self) -> FormattedText:
         state = self._state()

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
-from peerkey_cli.errors import Refused, Status, Unreachable, WrongUsage, status_of
+from peerkey_cli.errors import Commands, Refused, Status, Unreachable, WrongUsage, status_of
 from peerkey_cli.main import app
 
 #: What must not be loaded before a command is known to need it.
@@ -25,6 +26,22 @@ HEAVY = (
     "structlog",
     "uvicorn",
 )
+
+
+def test_ctrl_c_ends_a_command_with_one_line() -> None:
+    group = typer.Typer(cls=Commands)
+
+    @group.command()
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    @group.command()
+    def another() -> None:
+        """Make a group of it."""
+
+    done = CliRunner().invoke(group, ["stop"])
+
+    assert (done.exit_code, done.stderr) == (130, "peerkey: interrupted\n")
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def test_a_certificate_about_to_expire_is_named_with_its_end_at_both_ends(fleet: Fleet) -> None:
     (alarm,) = fleet.alarms("together", "expiring/node0")
     shown = fleet.show("together", "certificate")
+    assert "`peerkey show certificate` says of each certificate why" in fleet.show("together", "alarms")
     seen = fleet.peer(HUB, "expiring")
 
     assert alarm == "The following certificates are expiring in less than 7 days: `expiring/node0`."
@@ -126,7 +127,9 @@ def test_a_wrong_clock_is_named_with_what_it_says_at_both_ends(fleet: Fleet) -> 
     wrong = f"the clock here says {fleet.now - 2 * DAY:%Y-%m-%d}"
 
     (alarm,) = fleet.alarms("clock", "clock/node0")
-    assert alarm.startswith("The following certificates are invalid: `clock/node0` - `not-yet-valid: the ")
+    assert alarm.startswith(
+        "The clock of `clock/node0` may be wrong: not valid yet by it: its own certificate "
+    )
     assert fleet.hub_from("clock").startswith("certificate of this node: not-yet-valid: ")
     assert f"-> {wrong}" in fleet.hub_from("clock")
     assert f"Next Step: {wrong}" in fleet.show("clock", "certificate")

@@ -32,7 +32,7 @@ def test_a_person_finds_the_way_by_tab_question_mark_and_pages(state: Path, tmp_
     with shell(state, tmp_path, rows=30) as console:
         # The prompt tells of the system.
         console.ready("@2 nodes# ")
-        console.type("sh\t")
+        console.type("sho\t")
         console.shows("# show ")
         console.type("pe\t")
         console.shows("# show peers ")
@@ -62,7 +62,7 @@ def test_a_mistake_is_one_line_and_the_next_shell_remembers_what_was_typed(
     with shell(state, tmp_path) as console:
         console.ready()
         console.type("re\r")
-        console.shows("peerkey: 're' is ambiguous: it may be rekey, release-pin or reload")
+        console.shows("peerkey: 're' is ambiguous: it may be rekey, release-pin, reload or restore")
         console.ready()
         console.type("rekey --peer nobody\r")
         console.shows("peerkey: there is no peer")
@@ -114,6 +114,12 @@ def test_a_command_that_goes_on_stops_at_ctrl_c_and_the_shell_does_not(tmp_path:
         console.ready()
         console.type("--version\r")
         console.shows("peerkey 0.")
+        console.ready()
+        # Of lines that were pasted those behind one that fails are left.
+        console.type("\x1b[200~--version | count\nnothing-such\n--version\x1b[201~\r")
+        console.shows(
+            "Count: 1 line", "no such command 'nothing-such'", "1 line behind this one: not carried out"
+        )
         console.ready()
         # A command that asks is answered as ever.
         console.type("create private-key\r")

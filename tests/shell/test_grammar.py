@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from peerkey_cli.shell.grammar import Ambiguous, walked
+from peerkey_cli.shell.grammar import Ambiguous, meant, walked
 from tests.shell.a_tree import TREE
 
 
@@ -78,3 +78,9 @@ def test_a_line_is_complete_when_nothing_is_missing() -> None:
         "release --peer": False,
         "release --peer x": True,
     }
+
+
+def test_sh_is_show_as_on_routers_and_what_it_may_be_elsewhere() -> None:
+    assert meant("sh", ["shelve", "show"]) == "show"
+    with pytest.raises(Ambiguous):
+        meant("sh", ["shelve", "shelter"])

@@ -30,7 +30,7 @@ def test_only_its_owner_can_read_it_whoever_made_it(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("line", ["", "  hidden", "a\x1b[2J", "a\nb", "x" * (LONGEST_LINE + 1)])
+@pytest.mark.parametrize("line", ["", "  hidden", "a\x1b[2J", "\n", "x" * (LONGEST_LINE + 1)])
 def test_some_lines_are_not_kept(line: str, tmp_path: Path) -> None:
     history = FileOfLines.opened(tmp_path / "file")
     history.append_string(line)
