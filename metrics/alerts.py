@@ -183,6 +183,16 @@ PEERINGS: Final = (
         "each has come, and `peerkey show security key-status` the last error.",
     ),
     Alert(
+        "PeerkeyNoKeyAgreed",
+        _of_alarms("peer-key"),
+        Severity.CRITICAL,
+        SETTLED,
+        f"{_NODE} and a peer cannot agree a key, and one of them says why",
+        "They are configured for different algorithms, say. `peerkey show peers` names both sides and what "
+        "to do next.",
+        ("peer-key",),
+    ),
+    Alert(
         "PeerkeyAuthenticationFailing",
         # Each of these counters is there from zero on: an increase needs to have seen that.
         "peerkey_peer_certificates_bad > 0 "

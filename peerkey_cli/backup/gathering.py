@@ -136,8 +136,8 @@ def _owners(wanted: Wanted) -> list[Owned]:
     if not state.store.exists():
         if (state.path / "hosts").is_dir():
             message = (
-                f"{state.path}: is of a cluster, whose store is its Redis, which must never go back: keep the "
-                "sealing key, the configuration, certificates and private keys (docs/guides/cluster.md); "
+                f"{state.path}: is of a cluster, whose store is its Redis, which must never go back: keep "
+                "the sealing key, the configuration, certificates and private keys (docs/guides/cluster.md); "
                 "without a Redis nothing of it outlasts its machine"
             )
             raise Misconfigured(message)

@@ -96,6 +96,7 @@ CASES = (
         "PeerkeyPeeringNotKeyed",
         (*gauge("peerkey_peerings_keyed", 3, 2), *gauge("peerkey_peerings_enabled", 3, 3)),
     ),
+    Case("PeerkeyNoKeyAgreed", alarm("peer-key", "critical")),
     Case("PeerkeyAuthenticationFailing", gauge("peerkey_peer_certificates_bad", 0, 1)),
     Case(
         "PeerkeyAuthenticationFailing",
