@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from metrics import alerts, thresholds
+from metrics.panels import panel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,6 +85,9 @@ def _rule(alert: Alert) -> dict[str, Any]:
         "description": alert.description,
         "runbook_url": alert.runbook,
     }
+    panel = panel_of(alert.name)
+    if panel is not None:
+        rule["annotations"]["dashboard_url"] = panel
     return rule
 
 
@@ -105,6 +109,9 @@ def _sections() -> Iterable[str]:
         yield f"## {name.capitalize()}"
         yield ""
         for alert in found:
+            # An address whose end is the name as Prometheus writes it: boards lead here by the label.
+            yield f'<a id="{alert.name}"></a>'
+            yield ""
             yield f"### {alert.name}"
             yield ""
             wait = f"after {int(alert.wait.total_seconds())} s" if alert.wait else "at once"
@@ -114,6 +121,10 @@ def _sections() -> Iterable[str]:
             yield ""
             yield alert.description
             yield ""
+            panel = panel_of(alert.name)
+            if panel is not None:
+                yield f"Seen at `{panel}` below the address of Grafana."
+                yield ""
             yield "```promql"
             yield alert.expression
             yield "```"
