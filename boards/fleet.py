@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from boards.pieces import (
+    CLOCK,
     ENDS,
     IF_HAPPENED,
     IF_LISTS,
@@ -37,8 +38,10 @@ _FAILURES: Final = here("peerkey_peering_failures_total")
 _REFUSED: Final = here("peerkey_peer_authentications_total", 'outcome=~"refused|went-bad"')
 _CRITICAL: Final = here("peerkey_alarms_active", 'severity="critical"')
 _OTHER: Final = here("peerkey_alarms_active", 'severity!="critical"')
-_CLOCK: Final = here("peerkey_alarms_active", 'type="clock"')
 _NOT_CURRENT: Final = here("peerkey_crl_state", 'state=~"stale|unreachable|refused"')
+_CLOCK_DIFFERS: Final = (
+    f"abs(timestamp({here('peerkey_clock_timestamp_seconds')}) - {here('peerkey_clock_timestamp_seconds')})"
+)
 _UNKEYED: Final = f"({here('peerkey_peerings_enabled')} - {here('peerkey_peerings_keyed')}) > 0"
 _NOT_RUNNING: Final = 'type=~"node|node-unplaced|nodes-unplaced|host|machine"'
 
@@ -126,14 +129,19 @@ _WRONG: Final = Row(
             any_is(Severity.CRITICAL),
             "PeerkeyAuthenticationFailing",
         ),
-        _number(
+        Panel(
             8,
-            "Clocks that may be wrong",
-            "Machines whose clock the alarm distrusts: certificates are judged by it. Compare `date` with a "
-            "time server before anything else; good certificates look bad with a wrong clock.",
-            f"sum({_CLOCK})",
-            any_is(Severity.CRITICAL),
-            "PeerkeyClockWrong",
+            "Clocks differ by",
+            Shows.STAT,
+            "By how much the clock of a machine differs from that of Prometheus, at most. Above a minute "
+            "good certificates are refused, or ended ones accepted: compare `date` with a time server on "
+            "both. *Clocks* below says which machine.",
+            (Query(f"max({_CLOCK_DIFFERS})", "differ by"),),
+            unit="s",
+            scale=CLOCK,
+            width=3,
+            height=4,
+            alerts=("PeerkeyClockWrong",),
         ),
         Panel(
             9,
@@ -324,7 +332,7 @@ _WHAT: Final = Row(
             (Query(f"sort(bottomk(10, {_OWN} - time()))", "Ends in"),),
             unit="s",
             scale=ENDS,
-            width=8,
+            width=6,
         ),
         Panel(
             26,
@@ -333,7 +341,7 @@ _WHAT: Final = Row(
             "Each list with its state. `unreachable`: its server is down or the way to it is; the last good "
             "one is in use until it is stale. `refused`: what is served is no list of this CA.",
             (Query(f"{here('peerkey_crl_state')} == 1", "Is", IF_LISTS),),
-            width=8,
+            width=6,
             nothing="No list is configured",
         ),
         Panel(
@@ -343,9 +351,20 @@ _WHAT: Final = Row(
             "Who misses whom most. A node that all others miss is the one that is down; one that misses all "
             "others has lost its network.",
             (Query(f"sort_desc({here('peerkey_peerings_unreachable')} > 0)", "Peers", IF_WRONG),),
-            width=8,
+            width=6,
             alerts=("PeerkeyPathDown",),
             nothing="Everybody is reached",
+        ),
+        Panel(
+            28,
+            "Clocks",
+            Shows.TABLE,
+            "By how much the clock of each machine differs from that of Prometheus. One that differs is "
+            "wrong; where all do, Prometheus' own is.",
+            (Query(f"sort_desc({_CLOCK_DIFFERS})", "Differs by"),),
+            unit="s",
+            scale=CLOCK,
+            width=6,
         ),
     ),
 )

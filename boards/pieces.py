@@ -201,6 +201,7 @@ ENDS: Final = Scale(
 #: Of the share of peerings that are keyed, and of rekeys in time.
 KEYED: Final = Scale(COLOURS[Severity.CRITICAL], ((thresholds.KEYED_OBJECTIVE, WELL),))
 IN_TIME: Final = Scale(COLOURS[Severity.MINOR], ((thresholds.REKEYS_OBJECTIVE, WELL),))
+CLOCK: Final = above(thresholds.CLOCK_DIFFERENCE.total_seconds(), Severity.CRITICAL)
 LOOP_LAG: Final = above(thresholds.LOOP_LAG.total_seconds(), Severity.MINOR)
 MAILBOX: Final = above(thresholds.MAILBOX_SHARE, Severity.MAJOR)
 
