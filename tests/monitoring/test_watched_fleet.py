@@ -1,7 +1,7 @@
 """A fleet that Prometheus watches in each of its usual faults: what the boards show of it, and who is told.
 
-Every query of every panel is asked of a real Prometheus that has scraped a real fleet, and returns data: of the
-fleet that is well, or, where a query is of what is wrong, of one in which it is (tests/support/scraped.py).
+Every query of every panel is asked of a real Prometheus that has scraped a real fleet, and returns data: of
+the fleet that is well, or, where a query is of what is wrong, of one in which it is.
 """
 
 from __future__ import annotations

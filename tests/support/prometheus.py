@@ -103,6 +103,8 @@ def prometheus(
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
                 "--enable-feature=exemplar-storage",
+                # Alerts are there before Prometheus has found its Alertmanager.
+                "--rules.alert.resend-delay=1s",
             ],
             stdout=output,
             stderr=subprocess.STDOUT,
