@@ -71,6 +71,19 @@ def files() -> Mapping[str, str]:
     }
 
 
+def resource() -> str:
+    """Return the same rules as the ``PrometheusRule`` of a cluster of Kubernetes."""
+    groups = [group for text in files().values() for group in yaml.safe_load(text)["groups"]]
+    labels = {"app.kubernetes.io/name": "peerkey", "app.kubernetes.io/part-of": "peerkey"}
+    made = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "peerkey", "namespace": "peerkey", "labels": labels},
+        "spec": {"groups": groups},
+    }
+    return _MADE + yaml.safe_dump(made, sort_keys=False, width=120)
+
+
 def _group(name: str, rules: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"name": f"peerkey-{name}", "interval": INTERVAL, "rules": list(rules)}
 
