@@ -267,7 +267,7 @@ _WHAT: Final = Row(
             (
                 Query(
                     "sum by (severity, alertname, node, instance) "
-                    '(ALERTS{alertname=~"Peerkey.+",alertname!="PeerkeyDeadMan",alertstate="firing"})',
+                    '(ALERTS{job=~"$job|",alertname=~"Peerkey.+",alertname!="PeerkeyDeadMan",alertstate="firing"})',
                     "How many",
                     IF_WRONG,
                 ),

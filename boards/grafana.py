@@ -42,7 +42,7 @@ SPAN, REFRESH = "now-6h", "30s"
 DATASOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 #: Where documents are: the base of the address of each runbook, which an operator may set to a copy within.
 DOCS: Final = "docs"
-#: Until somebody sets it: where ``deploy/monitoring/compose.yaml`` lays them, below the address of Grafana itself.
+#: Until somebody sets it: where ``deploy/monitoring/compose.yaml`` lays them, below the address of Grafana.
 DOCS_AT: Final = "/public/peerkey"
 
 #: Firing alerts, as marks on the time axis.

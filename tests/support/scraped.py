@@ -37,6 +37,8 @@ from tests.cli.background import Background
 
 EAST, WEST, AUTHORITY = "east/node0", "west/node0", "authority"
 LIST = "http://crl.example/ca.crl"
+#: The job of the fleet whose machine names no nodes.
+COARSE = "peerkey-coarse"
 #: How far the clock is off, where it is.
 OFF = timedelta(hours=3)
 
@@ -166,6 +168,7 @@ FAULTS: Mapping[str, Fault] = {
     "peerkey-killed": node_is_killed,
     "peerkey-silent": actors_are_silent,
     "peerkey-else": everything_else,
+    COARSE: well,
 }
 
 
@@ -179,7 +182,8 @@ def scraped(background: Background, faults: Mapping[str, Fault] = FAULTS) -> Ite
             measured = background.call(of)
             changed = faults[self.path.removeprefix("/")](measured, next(numbers))
             ends = datetime.now(UTC) + timedelta(days=90) if self.path.endswith("else") else None
-            page = page_of(changed, Detail.PEER, timedelta(milliseconds=2), ends)
+            detail = Detail.FLEET if self.path.endswith(COARSE) else Detail.PEER
+            page = page_of(changed, detail, timedelta(milliseconds=2), ends)
             content = rendered(page, Format.PLAIN, scrape.library())
             self.send_response(200)
             self.send_header("Content-Type", Format.PLAIN.value)
