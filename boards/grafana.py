@@ -30,7 +30,7 @@ from boards.pieces import COLUMNS, IF_WRONG, Shows
 from metrics.alerts import ALERTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from boards.pieces import Board, Panel, Query, Row, Scale, Variable
 
@@ -328,7 +328,7 @@ def _lanes(_panel: Panel) -> statetimeline.Panel:
     )
 
 
-_SHOWN: Final = {
+_SHOWN: Final[Mapping[Shows, Callable[[Panel], _Panel]]] = {
     Shows.STAT: _stat,
     Shows.SERIES: _series,
     Shows.TABLE: _table,

@@ -153,16 +153,29 @@ def test_the_limits_are_those_of_the_alarms() -> None:
         pieces.COLOURS[each] for each in (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR)
     )
 
-    assert pieces.ENDS.base == red
-    assert pieces.ENDS.steps == (
-        (0, orange),
-        (thresholds.EXPIRES_VERY_SOON.total_seconds(), yellow),
-        (thresholds.EXPIRES_SOON.total_seconds(), pieces.WELL),
-    )
-    assert pieces.MAILBOX.steps == ((thresholds.MAILBOX_SHARE, orange),)
-    assert pieces.LOOP_LAG.steps == ((thresholds.LOOP_LAG.total_seconds(), yellow),)
-    assert pieces.KEYED.steps == ((thresholds.KEYED_OBJECTIVE, pieces.WELL),)
-    assert pieces.IN_TIME.steps == ((thresholds.REKEYS_OBJECTIVE, pieces.WELL),)
+    limits = {
+        "certificates": (pieces.ENDS, red),
+        "mailboxes": (pieces.MAILBOX, pieces.WELL),
+        "event loop": (pieces.LOOP_LAG, pieces.WELL),
+        "clocks": (pieces.CLOCK, pieces.WELL),
+        "keyed": (pieces.KEYED, red),
+        "rekeys": (pieces.IN_TIME, yellow),
+    }
+    wanted = {
+        "certificates": [
+            (0.0, orange),
+            (thresholds.EXPIRES_VERY_SOON.total_seconds(), yellow),
+            (thresholds.EXPIRES_SOON.total_seconds(), pieces.WELL),
+        ],
+        "mailboxes": [(thresholds.MAILBOX_SHARE, orange)],
+        "event loop": [(thresholds.LOOP_LAG.total_seconds(), yellow)],
+        "clocks": [(thresholds.CLOCK_DIFFERENCE.total_seconds(), red)],
+        "keyed": [(thresholds.KEYED_OBJECTIVE, pieces.WELL)],
+        "rekeys": [(thresholds.REKEYS_OBJECTIVE, pieces.WELL)],
+    }
+
+    assert {name: list(scale.steps) for name, (scale, _) in limits.items()} == wanted
+    assert all(scale.base == base for scale, base in limits.values())
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
