@@ -1,7 +1,7 @@
 """Write the documents and the rules of Prometheus: ``python docs/metrics_document.py``.
 
-``docs/metrics.md``, ``docs/alerts.md`` and ``deploy/monitoring/rules`` are generated, so that they cannot say
-something else than what is exported.
+``docs/metrics.md``, ``docs/alerts.md``, ``deploy/monitoring/rules`` and the ``PrometheusRule`` beside it are
+generated, so that they cannot say something else than what is exported.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 from metrics import document, rules  # noqa: E402 -- found beside this script
 
 RULES = ROOT / "deploy" / "monitoring" / "rules"
+RESOURCE = ROOT / "deploy" / "monitoring" / "kubernetes" / "prometheusrule.yaml"
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     RULES.mkdir(parents=True, exist_ok=True)
     for name, text in rules.files().items():
         (RULES / name).write_text(text, "utf-8")
+    RESOURCE.write_text(rules.resource(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ _NODE: Final = "{{ with $labels.node }}{{ . }}{{ else }}{{ $labels.instance }}{{
 _INSTANCE: Final = "{{ $labels.instance }}"
 _OWN: Final = "peerkey_certificate_not_after_timestamp_seconds"
 _API: Final = "peerkey_api_certificate_not_after_timestamp_seconds"
+_CLOCK: Final = "peerkey_clock_timestamp_seconds"
 _SOON, _VERY_SOON = thresholds.EXPIRES_SOON, thresholds.EXPIRES_VERY_SOON
 _NOW: Final = timedelta(0)
 
@@ -145,11 +146,13 @@ CERTIFICATES: Final = (
     ),
     Alert(
         "PeerkeyClockWrong",
-        _of_alarms("clock"),
+        f"abs(timestamp({_CLOCK}) - {_CLOCK}) > {thresholds.CLOCK_DIFFERENCE.total_seconds():g} "
+        f"or ({_of_alarms('clock')})",
         Severity.CRITICAL,
         AT_ONCE,
         f"The clock of {_NODE} may be wrong",
-        "Certificates are judged by it: good ones may be refused, and ended ones accepted.",
+        "Certificates are judged by it: good ones may be refused, and ended ones accepted. Where it differs "
+        "from the clock of Prometheus, one of the two is wrong.",
         ("clock",),
     ),
 )

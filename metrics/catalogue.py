@@ -100,6 +100,13 @@ SERIES_LEFT_OUT: Final = _gauge(
     meaning="More than 0: the answer is coarser than it was to be. Split the machine, or choose the detail.",
 )
 ASKING: Final = _gauge("scrape_asking_seconds", "How long the actors took to answer this scrape.", _ACTORS)
+CLOCK: Final = _gauge(
+    "clock_timestamp_seconds",
+    "The clock of the machine at this scrape, in seconds since 1970.",
+    "show alarms",
+    meaning="Certificates are judged by it. `timestamp()` of the sample is Prometheus' clock: they differ by "
+    "as much as one of the two is wrong.",
+)
 HOSTS: Final = _gauge(
     "hosts",
     "Processes of this fleet on this machine that answered.",

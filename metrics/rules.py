@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from metrics import alerts, thresholds
+from metrics.panels import panel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,6 +71,19 @@ def files() -> Mapping[str, str]:
     }
 
 
+def resource() -> str:
+    """Return the same rules as the ``PrometheusRule`` of a cluster of Kubernetes."""
+    groups = [group for text in files().values() for group in yaml.safe_load(text)["groups"]]
+    labels = {"app.kubernetes.io/name": "peerkey", "app.kubernetes.io/part-of": "peerkey"}
+    made = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "peerkey", "namespace": "peerkey", "labels": labels},
+        "spec": {"groups": groups},
+    }
+    return _MADE + yaml.safe_dump(made, sort_keys=False, width=120)
+
+
 def _group(name: str, rules: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"name": f"peerkey-{name}", "interval": INTERVAL, "rules": list(rules)}
 
@@ -84,6 +98,9 @@ def _rule(alert: Alert) -> dict[str, Any]:
         "description": alert.description,
         "runbook_url": alert.runbook,
     }
+    panel = panel_of(alert.name)
+    if panel is not None:
+        rule["annotations"]["dashboard_url"] = panel
     return rule
 
 
@@ -105,6 +122,9 @@ def _sections() -> Iterable[str]:
         yield f"## {name.capitalize()}"
         yield ""
         for alert in found:
+            # An address whose end is the name as Prometheus writes it: boards lead here by the label.
+            yield f'<a id="{alert.name}"></a>'
+            yield ""
             yield f"### {alert.name}"
             yield ""
             wait = f"after {int(alert.wait.total_seconds())} s" if alert.wait else "at once"
@@ -114,6 +134,10 @@ def _sections() -> Iterable[str]:
             yield ""
             yield alert.description
             yield ""
+            panel = panel_of(alert.name)
+            if panel is not None:
+                yield f"Seen at `{panel}` below the address of Grafana."
+                yield ""
             yield "```promql"
             yield alert.expression
             yield "```"

@@ -22,6 +22,10 @@ EXPIRES_VERY_SOON: Final = MAJOR_BEFORE
 #: minutes is none of these.
 REKEY_GRACE: Final = timedelta(minutes=10)
 
+#: By how much the clock of a machine may differ from that of Prometheus. Machines that ask a time server
+#: differ by less than a second, and a slow scrape by ten; a minute is neither.
+CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
+
 #: How long something has to be wrong before Prometheus alerts. An alarm is there at once; an alert wakes
 #: somebody, and what mends itself within this time is not worth that.
 AT_ONCE: Final = timedelta(0)

@@ -63,6 +63,7 @@ def samples_of(
         **with_zeros(measured.tally, nodes),
         catalogue.ALARMS_SHELVED: {_ALONE: float(len(measured.shelved))},
         catalogue.UP: {_ALONE: float(measured.up)},
+        catalogue.CLOCK: {_ALONE: measured.now.timestamp()},
     }
     if detail is Detail.PEER:
         found.update(peering_samples(nodes, measured.now, breathe))

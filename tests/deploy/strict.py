@@ -139,6 +139,6 @@ def _module(name: str) -> types.ModuleType:
 @cache
 def _tables() -> dict[str, dict[str, str]]:
     known: dict[str, dict[str, str]] = {}
-    for name in ("ray.yaml", "podmonitor.yaml"):
+    for name in ("ray.yaml", "podmonitor.yaml", "monitoring.yaml"):
         known |= yaml.safe_load((ROOT / "tests" / "vectors" / "kubernetes" / name).read_text("utf-8"))
     return known

@@ -34,6 +34,10 @@ INSTANCE = 'job="peerkey",instance="edge7:9128"'
 NODE = f'{INSTANCE},node="east/node0"'
 
 
+#: A machine's clock, one sample each minute: right, three minutes slow while things are wrong, right again.
+CLOCK = f"0+60x{WRONG - 1} {60 * WRONG - 180}+60x{RIGHT - WRONG - 1} {60 * RIGHT}+60x160"
+
+
 @dataclass(frozen=True)
 class Case:
     """Series under which an alert is there, and by when it is gone again, in minutes."""
@@ -90,6 +94,8 @@ CASES = (
     Case("PeerkeyApiCertificateExpiresSoon", ends(API, 30, INSTANCE)),
     Case("PeerkeyApiCertificateExpiresVerySoon", ends(API, 7, INSTANCE)),
     Case("PeerkeyClockWrong", alarm("clock", "critical")),
+    # The clock of promtool begins at 0.
+    Case("PeerkeyClockWrong", ((f"peerkey_clock_timestamp_seconds{{{INSTANCE}}}", CLOCK),)),
     Case("PeerkeyPeeringDown", gauge("peerkey_peerings_unreachable", 0, 2)),
     Case("PeerkeyPathDown", alarm("path-down", "major")),
     Case(

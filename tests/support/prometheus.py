@@ -34,13 +34,13 @@ class Prometheus:
 
     url: str
     log: Path
+    #: One for all questions: to make one takes longer than to ask.
+    client: httpx.Client
 
     def ask(self, path: str, **parameters: object) -> Any:  # noqa: ANN401 - what its API answers is anything
         """Return the data of an answer of its API."""
-        answer = httpx.get(
-            f"{self.url}/api/v1/{path}",
-            params={key: str(value) for key, value in parameters.items()},
-            timeout=10,
+        answer = self.client.get(
+            f"{self.url}/api/v1/{path}", params={key: str(value) for key, value in parameters.items()}
         )
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
@@ -75,23 +75,27 @@ class Prometheus:
 
 @contextmanager
 def prometheus(
-    folder: Path, scrape_configs: Sequence[Mapping[str, Any]], every: str = EVERY
+    folder: Path,
+    scrape_configs: Sequence[Mapping[str, Any]],
+    every: str = EVERY,
+    alertmanagers: Sequence[str] = (),
 ) -> Iterator[Prometheus]:
     """Run one with these scrape configurations and our rules, its data in ``folder``, while the block lasts.
 
     Rules are looked at as often as it scrapes, which is ``every`` so often, and wait for no longer than a
-    second.
+    second. Alerts go to these Alertmanagers, which are given as ``HOST:PORT``.
     """
     files = hurried(folder)
     config = {
         "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
         "rule_files": [str(file) for file in files],
         "scrape_configs": list(scrape_configs),
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]},
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
     port = free_port()
     log = folder / "prometheus.log"
-    with log.open("wb") as output:
+    with log.open("wb") as output, httpx.Client(timeout=10) as client:
         process = subprocess.Popen(
             [
                 "prometheus",
@@ -99,12 +103,14 @@ def prometheus(
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
                 "--enable-feature=exemplar-storage",
+                # Alerts are there before Prometheus has found its Alertmanager.
+                "--rules.alert.resend-delay=1s",
             ],
             stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
-            running = Prometheus(f"http://127.0.0.1:{port}", log)
+            running = Prometheus(f"http://127.0.0.1:{port}", log, client)
             wait_for(lambda: _ready(running), _STARTS_WITHIN, told=lambda: log.read_text()[-2000:])
             yield running
         finally:
@@ -137,6 +143,6 @@ def free_port() -> int:
 
 def _ready(running: Prometheus) -> bool:
     try:
-        return httpx.get(f"{running.url}/-/ready", timeout=5).status_code == 200
+        return running.client.get(f"{running.url}/-/ready").status_code == 200
     except httpx.HTTPError:
         return False

@@ -1,0 +1,409 @@
+"""The actors and the cluster below them, by which one sees whether the program itself keeps up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from boards.pieces import (
+    IF_HAPPENED,
+    IF_WRONG,
+    INSTANCE,
+    JOB,
+    LOOP_LAG,
+    MAILBOX,
+    Board,
+    Panel,
+    Query,
+    Row,
+    Scale,
+    Shows,
+    any_is,
+    buckets,
+    here,
+    quantile,
+)
+from metrics import thresholds
+from peerkey.observe.alarms import Severity
+
+_FILLED: Final = f"{here('peerkey_mailbox_depth')} / {here('peerkey_mailbox_capacity')}"
+_ALARMS: Final = here("peerkey_alarms", 'type=~"host|machine|cluster|node.*|actor.*|store"')
+_EVENTS: Final = here("peerkey_audit_events_total")
+_LOGINS: Final = here("peerkey_api_logins_refused_total")
+_LAG: Final = here("peerkey_event_loop_lag_seconds_bucket")
+_STORE: Final = here("peerkey_store_operation_duration_seconds_bucket")
+
+
+def _number(
+    number: int, title: str, description: str, query: str, scale: Scale, *alerts: str, unit: str = "none"
+) -> Panel:
+    return Panel(
+        number,
+        title,
+        Shows.STAT,
+        description,
+        (Query(query, title),),
+        unit=unit,
+        scale=scale,
+        width=3,
+        height=4,
+        alerts=alerts,
+    )
+
+
+def _rate(number: int, title: str, description: str, counter: str, *alerts: str) -> Panel:
+    """Return how often something happens in a minute, by machine."""
+    return Panel(
+        number,
+        title,
+        Shows.SERIES,
+        description,
+        (Query(f"sum by (instance) (rate({here(counter)}[$__rate_interval])) * 60", "{{instance}}"),),
+        width=8,
+        alerts=alerts,
+    )
+
+
+_NOW: Final = Row(
+    100,
+    "Is something wrong?",
+    (
+        _number(
+            1,
+            "Machines that do not answer",
+            "Prometheus gets no answer: the process or the machine is gone, or the network between.",
+            'count(up{job=~"$job",instance=~"$instance"} == 0) or vector(0)',
+            any_is(Severity.CRITICAL),
+            "PeerkeyTargetDown",
+            "PeerkeyAbsent",
+        ),
+        _number(
+            2,
+            "Machines whose actors are silent",
+            "The process answers Prometheus and its actors do not: its log says what its authority does.",
+            f"count({here('peerkey_up')} == 0) or vector(0)",
+            any_is(Severity.CRITICAL),
+            "PeerkeyActorsSilent",
+        ),
+        _number(
+            3,
+            "Actors given up",
+            "Actors that crashed too often since the counters count. What they did is not done any more: "
+            "restart the process and report the defect.",
+            f"sum({here('peerkey_actor_failures_total')})",
+            any_is(Severity.CRITICAL),
+            "PeerkeyActorFailed",
+        ),
+        _number(
+            4,
+            "Crashes in an hour",
+            "Each is a defect: `peerkey show actors` has the last error, the log the trace. One is mended "
+            "by a restart; more than ten in ten minutes are a loop.",
+            f"sum(increase({here('peerkey_actor_crashes_total')}[1h]))",
+            any_is(Severity.MAJOR),
+            "PeerkeyActorCrashLoop",
+        ),
+        _number(
+            5,
+            "Fullest mailbox",
+            f"The share of its capacity. Above {thresholds.MAILBOX_SHARE:.0%} more arrives than is handled, "
+            "and what comes beyond is refused.",
+            f"max({_FILLED})",
+            MAILBOX,
+            "PeerkeyMailboxFilling",
+            unit="percentunit",
+        ),
+        _number(
+            6,
+            "Event loop late by",
+            "In one of a hundred looks, over five minutes. Above a quarter of a second peers may take paths "
+            "for dead.",
+            f"max(histogram_quantile(0.99, sum by (le, instance) (rate({_LAG}[5m]))))",
+            LOOP_LAG,
+            "PeerkeyEventLoopSlow",
+            unit="s",
+        ),
+        _number(
+            7,
+            "Errors of the store",
+            "Since the counters count. No key can be agreed without the store: look at the disk, or at "
+            "Redis.",
+            f"sum({here('peerkey_store_errors_total')}) or vector(0)",
+            any_is(Severity.CRITICAL),
+            "PeerkeyStoreFailing",
+        ),
+        _number(
+            8,
+            "Series left out",
+            "Series that a machine has not told, because there would be too many. Choose --metrics-detail, "
+            "or spread the nodes.",
+            f"sum({here('peerkey_metrics_series_left_out')})",
+            any_is(Severity.MINOR),
+            "PeerkeyMetricsLeftOut",
+        ),
+    ),
+)
+
+_ACTORS: Final = Row(
+    101,
+    "Actors",
+    (
+        Panel(
+            10,
+            "Actors by state",
+            Shows.SERIES,
+            "Anything but `running` for longer than a moment: see *Crashes*.",
+            (Query(f"sum by (state) ({here('peerkey_actors')})", "{{state}}"),),
+            width=8,
+            stacked=True,
+        ),
+        Panel(
+            11,
+            "Actors by class",
+            Shows.TABLE,
+            "How many of each class there are at all machines, and the most messages that ever waited for "
+            "one.",
+            (
+                Query(f"sum by (kind) ({here('peerkey_actors')})", "Actors"),
+                Query(f"max by (kind) ({here('peerkey_mailbox_depth_highest')})", "Most that ever waited"),
+                Query(f"min by (kind) ({here('peerkey_mailbox_capacity')})", "Room for"),
+            ),
+            width=8,
+        ),
+        Panel(
+            12,
+            "Mailboxes, how full",
+            Shows.SERIES,
+            "The fullest of each class. It is 0 nearly always; one that grows is an actor that waits for "
+            "something, mostly for the store.",
+            (Query(f"max by (kind) ({_FILLED})", "{{kind}}"),),
+            unit="percentunit",
+            scale=MAILBOX,
+            most=1,
+            width=8,
+        ),
+        _rate(13, "Crashes", "Each minute.", "peerkey_actor_crashes_total"),
+        _rate(
+            14,
+            "Restarts",
+            "Each minute: those that a supervisor started again.",
+            "peerkey_actor_restarts_total",
+        ),
+        _rate(
+            15,
+            "Messages that nobody got",
+            "Dead letters, each minute. A few when actors stop; many: somebody asks for one that is gone.",
+            "peerkey_dead_letters_total",
+        ),
+        _rate(
+            16,
+            "Messages refused",
+            "Each minute, by a full mailbox. More arrives than is handled.",
+            "peerkey_messages_refused_total",
+        ),
+        Panel(
+            17,
+            "Audit events",
+            Shows.SERIES,
+            "Each minute, by type: what the fleet does. A leap of one type is the first trace of most "
+            "faults.",
+            (
+                Query(
+                    f"topk(8, sum by (type) (rate({_EVENTS}[$__rate_interval])) * 60)",
+                    "{{type}}",
+                ),
+            ),
+            width=8,
+        ),
+        Panel(
+            18,
+            "Logins refused",
+            Shows.SERIES,
+            "Requests to the admin API that were refused, each minute, by reason. Many of `unknown token`: "
+            "somebody tries.",
+            (
+                Query(
+                    f"sum by (reason) (rate({_LOGINS}[$__rate_interval])) * 60",
+                    "{{reason}}",
+                    IF_HAPPENED,
+                ),
+            ),
+            width=8,
+            nothing="None was refused",
+        ),
+    ),
+)
+
+_TIMES: Final = Row(
+    102,
+    "Does it keep up?",
+    (
+        Panel(
+            20,
+            "Event loop, how late",
+            Shows.HEATMAP,
+            "Looked at twice a second. A light band far up: something holds the loop, or the processor has "
+            "too much to do.",
+            (Query(buckets(_LAG), "{{le}}"),),
+            unit="s",
+        ),
+        Panel(
+            21,
+            "Store, how long",
+            Shows.HEATMAP,
+            "Every operation of the store. The disk, or Redis and the network to it.",
+            (Query(buckets(_STORE), "{{le}}"),),
+            unit="s",
+        ),
+        Panel(
+            22,
+            "Store, nineteen of twenty operations",
+            Shows.SERIES,
+            "By operation. `commit` waits for the disk; `scan` grows with the fleet.",
+            (
+                Query(
+                    quantile(0.95, _STORE, ", operation"),
+                    "{{operation}}",
+                    "NaN where the store was not asked in the interval",
+                ),
+            ),
+            unit="s",
+            width=8,
+            nothing="The store was not asked",
+        ),
+        Panel(
+            23,
+            "Errors of the store",
+            Shows.SERIES,
+            "Each minute, by operation.",
+            (
+                Query(
+                    f"sum by (operation) (rate({here('peerkey_store_errors_total')}[$__rate_interval])) * 60",
+                    "{{operation}}",
+                    IF_WRONG,
+                ),
+            ),
+            width=8,
+            nothing="None",
+        ),
+        Panel(
+            24,
+            "How long a scrape takes",
+            Shows.SERIES,
+            "Of it, how long the actors took to answer. Prometheus gives up after its timeout of ten "
+            "seconds.",
+            (
+                Query('scrape_duration_seconds{job=~"$job",instance=~"$instance"}', "{{instance}}: scrape"),
+                Query(here("peerkey_scrape_asking_seconds"), "{{instance}}: actors"),
+            ),
+            unit="s",
+            width=8,
+        ),
+        Panel(
+            25,
+            "Processor",
+            Shows.SERIES,
+            "Seconds of the processor that the process uses each second. 1 is all that one event loop can "
+            "use.",
+            (Query(f"rate({here('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),),
+            width=8,
+        ),
+        Panel(
+            26,
+            "Memory",
+            Shows.SERIES,
+            "Resident memory of the process. It grows with peerings and lists, and not with time.",
+            (Query(here("process_resident_memory_bytes"), "{{instance}}"),),
+            unit="bytes",
+            width=8,
+        ),
+        Panel(
+            27,
+            "Open files",
+            Shows.SERIES,
+            "With its limit. At the limit no socket and no file can be opened.",
+            (
+                Query(here("process_open_fds"), "{{instance}}"),
+                Query(f"min({here('process_max_fds')})", "limit"),
+            ),
+            width=8,
+        ),
+    ),
+)
+
+_CLUSTER: Final = Row(
+    103,
+    "Cluster",
+    (
+        Panel(
+            30,
+            "Machines",
+            Shows.TABLE,
+            "What each machine carries: processes of the fleet (hosts), nodes and series. A machine without "
+            "nodes where others have many: `peerkey show hosts`.",
+            (
+                Query(f"sum by (instance) ({here('peerkey_hosts')})", "Hosts"),
+                Query(f"sum by (instance) ({here('peerkey_nodes')})", "Nodes"),
+                Query(f"sum by (instance) ({here('peerkey_metrics_series')})", "Series"),
+                Query(f"sum by (instance) (time() - {here('process_start_time_seconds')})", "Up for, s"),
+            ),
+            width=8,
+        ),
+        Panel(
+            31,
+            "Nodes by machine",
+            Shows.SERIES,
+            "A machine that dies falls to nothing, and its nodes appear at the others within a minute. The "
+            "sum stays.",
+            (Query(f"sum by (instance) ({here('peerkey_nodes')})", "{{instance}}"),),
+            width=8,
+            stacked=True,
+            alerts=("PeerkeyNodeNotRunning", "PeerkeyHostGone"),
+        ),
+        Panel(
+            32,
+            "Alarms of the cluster",
+            Shows.TABLE,
+            "Hosts and machines that are gone, nodes without a place, a coordinator that does not answer. "
+            "The type leads to its page.",
+            (
+                Query(
+                    f"sum by (severity, type, node) ({_ALARMS})",
+                    "How many",
+                    IF_WRONG,
+                ),
+            ),
+            width=8,
+            alerts=("PeerkeyClusterLimited",),
+            nothing="No alarm",
+            leads=("type", "docs/alarms.md"),
+        ),
+        Panel(
+            33,
+            "Version",
+            Shows.TABLE,
+            "Which version runs where. More than one: a rolling update that has not ended.",
+            (Query(f"count by (version, instance) ({here('peerkey_build_info')})", "Processes"),),
+            width=12,
+            height=6,
+        ),
+        Panel(
+            34,
+            "Counters since",
+            Shows.SERIES,
+            "For how long the counters of each machine count. A line that falls to 0: the counters were "
+            "reset, and nothing else was.",
+            (Query(f"time() - {here('peerkey_counters_created_timestamp_seconds')}", "{{instance}}"),),
+            unit="s",
+            width=12,
+            height=6,
+        ),
+    ),
+)
+
+BOARD: Final = Board(
+    "peerkey-actors",
+    "peerkey: actors and cluster",
+    "Does the program itself keep up: actors, mailboxes, store, event loop, and the machines below.",
+    (JOB, INSTANCE),
+    (_NOW, _ACTORS, _TIMES, _CLUSTER),
+)

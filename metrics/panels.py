@@ -1,0 +1,67 @@
+"""Where the cause of each alert is seen: the board, by its address in Grafana, and the number of the panel.
+
+The rules name it beside the page that tells what to do, so that whoever is woken sees what the alert saw.
+What is on the boards is said in ``boards/``; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FLEET: Final = "peerkey-fleet"
+_ROUTERS: Final = "peerkey-router"
+_PKI: Final = "peerkey-pki"
+_ACTORS: Final = "peerkey-actors"
+
+#: The board and the panel of each alert, by its name.
+PANELS: Final[Mapping[str, tuple[str, int]]] = {
+    "PeerkeyCertificateExpiresSoon": (_PKI, 10),
+    "PeerkeyCertificateExpiresVerySoon": (_PKI, 10),
+    "PeerkeyCertificateExpired": (_FLEET, 10),
+    "PeerkeyCertificateBad": (_FLEET, 10),
+    "PeerkeyEnrollmentFailing": (_PKI, 18),
+    "PeerkeyTrustUnreadable": (_FLEET, 20),
+    "PeerkeyApiCertificateExpiresSoon": (_PKI, 12),
+    "PeerkeyApiCertificateExpiresVerySoon": (_PKI, 12),
+    "PeerkeyClockWrong": (_FLEET, 8),
+    "PeerkeyPeeringDown": (_FLEET, 5),
+    "PeerkeyPathDown": (_FLEET, 27),
+    "PeerkeyPeeringNotKeyed": (_FLEET, 6),
+    "PeerkeyAuthenticationFailing": (_FLEET, 7),
+    "PeerkeyRekeyOverdue": (_FLEET, 12),
+    "PeerkeyCrlStale": (_PKI, 30),
+    "PeerkeyCrlUnreachable": (_PKI, 30),
+    "PeerkeyCrlRefused": (_PKI, 30),
+    "PeerkeyCrlLimited": (_PKI, 34),
+    "PeerkeyHaMateDown": (_ROUTERS, 30),
+    "PeerkeyHaRefused": (_ROUTERS, 30),
+    "PeerkeyHaOutOfDate": (_ROUTERS, 32),
+    "PeerkeyActorCrashLoop": (_ACTORS, 4),
+    "PeerkeyActorFailed": (_ACTORS, 3),
+    "PeerkeyNodeNotRunning": (_ACTORS, 31),
+    "PeerkeyHostGone": (_ACTORS, 31),
+    "PeerkeyClusterLimited": (_ACTORS, 32),
+    "PeerkeyStoreFailing": (_ACTORS, 7),
+    "PeerkeyMailboxFilling": (_ACTORS, 5),
+    "PeerkeyEventLoopSlow": (_ACTORS, 6),
+    "PeerkeyAuditLogLosesEvents": (_FLEET, 16),
+    "PeerkeyTargetDown": (_FLEET, 3),
+    "PeerkeyActorsSilent": (_FLEET, 3),
+    "PeerkeyAbsent": (_ACTORS, 1),
+    "PeerkeyMetricsLeftOut": (_ACTORS, 8),
+    "PeerkeyKeyedBudgetBurnsFast": (_FLEET, 15),
+    "PeerkeyKeyedBudgetBurnsSlow": (_FLEET, 15),
+    "PeerkeyRekeysLate": (_FLEET, 34),
+}
+
+
+def panel_of(alert: str) -> str | None:
+    """Return where an alert's cause is seen, below the address of Grafana, if there is something to see."""
+    found = PANELS.get(alert)
+    if found is None:
+        return None
+    board, panel = found
+    return f"d/{board}?viewPanel={panel}"

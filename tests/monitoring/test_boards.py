@@ -1,0 +1,203 @@
+"""The boards as they are written: up to date, with addresses that stay, and of the alarms' opinion."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+
+import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from boards import pieces
+from boards.__main__ import FOLDER
+from boards.catalogue import BOARDS
+from boards.grafana import written
+from boards.pieces import COLUMNS, Board, Panel, Shows
+from metrics import rules, thresholds
+from metrics.alerts import ALERTS, Alert
+from metrics.catalogue import BY_NAME
+from metrics.panels import PANELS, panel_of
+from metrics.rules import RECORDED
+from peerkey.observe.alarms import Severity
+
+PANELS_OF_BOARDS = [(board, panel) for board in BOARDS for panel in board.panels]
+WRITTEN = {board.uid: json.loads(written(board)) for board in BOARDS}
+NAMES = [f"{board.uid}-{panel.number}" for board, panel in PANELS_OF_BOARDS]
+#: What Prometheus and prometheus_client tell beside the catalogue.
+OTHERS = {
+    "up",
+    "scrape_duration_seconds",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+    "process_start_time_seconds",
+    "ALERTS",
+}
+
+each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
+each_panel = pytest.mark.parametrize(("board", "panel"), PANELS_OF_BOARDS, ids=NAMES)
+
+
+def test_the_files_are_what_the_code_writes() -> None:
+    """Run ``python -m boards`` if this fails."""
+    assert {path.name: path.read_text("utf-8") for path in FOLDER.iterdir()} == {
+        f"{board.uid}.json": written(board) for board in BOARDS
+    }
+
+
+@each_board
+def test_grafanas_own_types_read_a_board_and_write_the_same(board: Board) -> None:
+    register_default_plugins()
+    document = WRITTEN[board.uid]
+
+    read = json.loads(json.dumps(Dashboard.from_json(document), cls=JSONEncoder))
+
+    for panel in read["panels"]:
+        # A panel without settings of its own has none, or no word of them: it is the same to Grafana.
+        defaults = panel.get("fieldConfig", {}).get("defaults", {})
+        if defaults.get("custom") == {}:
+            del defaults["custom"]
+    assert read == document
+
+
+@each_board
+def test_addresses_are_given_and_no_two_are_the_same(board: Board) -> None:
+    numbers = [panel.number for panel in board.panels] + [row.number for row in board.rows]
+
+    assert len(set(numbers)) == len(numbers)
+    assert re.fullmatch(r"peerkey-[a-z]{3,}", board.uid)
+    document = WRITTEN[board.uid]
+    assert sorted(panel["id"] for panel in document["panels"]) == sorted(numbers)
+    assert document["uid"] == board.uid
+    assert "id" not in document
+
+
+@each_board
+def test_panels_stand_beside_each_other_and_never_on_each_other(board: Board) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in WRITTEN[board.uid]["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (place["x"] + across, place["y"] + down)
+            for across in range(place["w"])
+            for down in range(place["h"])
+        }
+        assert not cells & taken
+        assert place["x"] + place["w"] <= COLUMNS
+        taken |= cells
+
+
+@each_board
+def test_every_line_is_as_wide_as_the_screen(board: Board) -> None:
+    for row in board.rows:
+        assert sum(panel.width for panel in row.panels) % COLUMNS == 0, row.title
+
+
+@each_board
+def test_the_first_row_says_with_numbers_whether_something_is_wrong(board: Board) -> None:
+    (first, *_) = board.rows
+
+    assert first.title.startswith("Is something wrong")
+    assert {panel.shows for panel in first.panels} == {Shows.STAT}
+    assert all(panel.scale.steps or panel.scale.base == pieces.PLAIN for panel in first.panels)
+
+
+@each_panel
+def test_a_panel_says_what_it_shows_and_what_to_do(board: Board, panel: Panel) -> None:
+    assert panel.description.endswith(".")
+    assert len(panel.description) > 20 or panel.shows is Shows.SERIES
+    assert panel.title
+    assert panel.queries
+    for query in panel.queries:
+        assert query.legend
+    if any(query.quiet for query in panel.queries) and panel.shows is not Shows.STAT:
+        assert panel.nothing or not all(query.quiet for query in panel.queries), "say what nothing means"
+
+
+@each_panel
+def test_a_panel_asks_for_series_that_there_are_by_labels_that_they_have(board: Board, panel: Panel) -> None:
+    for query in panel.queries:
+        for name, chosen in re.findall(r"([A-Za-z_:][\w:]+)\{([^}]*)\}", query.expression):
+            labels = set(re.findall(r"(\w+)(?:=~|!=|=)", chosen)) - {"job", "instance"}
+            if name in OTHERS or name in RECORDED:
+                continue
+            metric = BY_NAME[name.removesuffix("_bucket")]
+            assert labels <= set(metric.names), name
+            # What is not of the machine that is chosen would be another's.
+            assert chosen.startswith('job=~"$job",instance=~"$instance"'), query.expression
+        asked = re.findall(r"\bpeerkey_\w+(?!\w*[{(])", query.expression)
+        assert all(f"{name}{{" in query.expression for name in asked)
+
+
+@each_panel
+def test_a_variable_that_is_asked_for_is_on_the_board(board: Board, panel: Panel) -> None:
+    there = {variable.name for variable in board.variables} | {"__range", "__rate_interval"}
+    asked = {name for query in panel.queries for name in re.findall(r"\$(\w+)", query.expression)}
+
+    assert asked <= there
+
+
+@each_panel
+def test_colours_change_at_rising_values(board: Board, panel: Panel) -> None:
+    values = [value for value, _ in panel.scale.steps]
+
+    assert all(one < other for one, other in pairwise(values))
+
+
+def test_the_limits_are_those_of_the_alarms() -> None:
+    red, orange, yellow = (
+        pieces.COLOURS[each] for each in (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR)
+    )
+
+    limits = {
+        "certificates": (pieces.ENDS, red),
+        "mailboxes": (pieces.MAILBOX, pieces.WELL),
+        "event loop": (pieces.LOOP_LAG, pieces.WELL),
+        "clocks": (pieces.CLOCK, pieces.WELL),
+        "keyed": (pieces.KEYED, red),
+        "rekeys": (pieces.IN_TIME, yellow),
+    }
+    wanted = {
+        "certificates": [
+            (0.0, orange),
+            (thresholds.EXPIRES_VERY_SOON.total_seconds(), yellow),
+            (thresholds.EXPIRES_SOON.total_seconds(), pieces.WELL),
+        ],
+        "mailboxes": [(thresholds.MAILBOX_SHARE, orange)],
+        "event loop": [(thresholds.LOOP_LAG.total_seconds(), yellow)],
+        "clocks": [(thresholds.CLOCK_DIFFERENCE.total_seconds(), red)],
+        "keyed": [(thresholds.KEYED_OBJECTIVE, pieces.WELL)],
+        "rekeys": [(thresholds.REKEYS_OBJECTIVE, pieces.WELL)],
+    }
+
+    assert {name: list(scale.steps) for name, (scale, _) in limits.items()} == wanted
+    assert all(scale.base == base for scale, base in limits.values())
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_an_alert_leads_to_a_panel_that_leads_to_its_page(alert: Alert) -> None:
+    if alert.severity is None:
+        assert panel_of(alert.name) is None
+        return
+    uid, number = PANELS[alert.name]
+    (board,) = [board for board in BOARDS if board.uid == uid]
+    (panel,) = [panel for panel in board.panels if panel.number == number]
+
+    assert alert.name in panel.alerts
+    links = [
+        link["url"] for each in WRITTEN[board.uid]["panels"] if each["id"] == number for link in each["links"]
+    ]
+    assert f"${{docs}}/{alert.runbook}" in links
+    assert f"dashboard_url: d/{uid}?viewPanel={number}" in rules.files()["alerts.yml"]
+
+
+def test_a_number_at_the_top_is_as_red_as_its_worst_alert() -> None:
+    severities = {alert.name: alert.severity for alert in ALERTS}
+    for board, panel in PANELS_OF_BOARDS:
+        colours = {pieces.COLOURS[found] for name in panel.alerts if (found := severities[name]) is not None}
+        if panel.shows is Shows.STAT and panel.scale.base == pieces.WELL and colours:
+            assert {colour for _, colour in panel.scale.steps} & colours, f"{board.uid} {panel.title}"
