@@ -82,7 +82,7 @@ class Checkpoint:
                     for node, numbers in found["counted"].items()
                 },
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as fault:
             raise NoCheckpoint from fault
 
 

@@ -203,6 +203,9 @@ def _manifest(head: dict[str, Any]) -> Manifest:
         made = made.astimezone(UTC)
         nodes = tuple(NodeName(*(str(part) for part in each)) for each in head["nodes"])
         hardware = tuple(str(each) for each in head["in_hardware"])
+        shown = (text for node in nodes for text in (node.name, node.uuid, node.mate_uuid))
+        if not all(each.isprintable() for each in (*shown, *hardware)):
+            raise _unsound("a name in its manifest cannot be printed")
     except (ValueError, TypeError, KeyError, OverflowError) as fault:
         raise _unsound("its manifest is none") from fault
     return Manifest(
@@ -218,12 +221,7 @@ def _manifest(head: dict[str, Any]) -> Manifest:
 def _file(head: dict[str, Any], reader: _Reader) -> FileEntry:
     place = _text(head, "place", _LONGEST_PATH)
     parts = PurePosixPath(place).parts
-    sound = (
-        PLACES.fullmatch(place)
-        and place == "/".join(parts)
-        and not {".", ".."} & set(parts)
-        and all(part.isprintable() and "\0" not in part for part in parts)
-    )
+    sound = PLACES.fullmatch(place) and place == "/".join(parts) and not {".", ".."} & set(parts)
     if not sound:
         raise _unsound("a file where a restore puts none:", ascii(place)[:200])
     size = _number(head, "size", MAXIMUM_BACKUP_BYTES)
@@ -233,8 +231,9 @@ def _file(head: dict[str, Any], reader: _Reader) -> FileEntry:
 
 def _text(head: dict[str, Any], name: str, longest: int) -> str:
     value = head.get(name)
-    if not isinstance(value, str) or len(value) > longest:
-        raise _unsound(name, "is no text of at most", longest, "characters")
+    if not isinstance(value, str) or len(value) > longest or not value.isprintable():
+        # Texts are shown to an operator, whose terminal would obey what is not printable.
+        raise _unsound(name, "is no printable text of at most", longest, "characters")
     return value
 
 

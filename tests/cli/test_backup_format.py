@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -15,9 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.audit_files import Checkpoint, NoCheckpoint
 from actors.desk import record_name
 from actors.restored import Owned, restored
 from peerkey.errors import Misconfigured
+from peerkey.observe.security_stats import Counter
 from peerkey.protocol.state import PeeringState, encode_state
 from peerkey.secret import Secret
 from peerkey_cli.backup.entries import (
@@ -186,7 +189,7 @@ def test_the_pieces_of_a_file_that_nobody_reads_are_passed_over() -> None:
 def test_a_file_never_goes_where_no_restore_puts_one(place: str) -> None:
     forged = FileEntry(place, "", 0o600, 1, (b"x",))
 
-    with pytest.raises(NoBackup, match="where a restore puts none"):
+    with pytest.raises(NoBackup, match="place is no printable text" if "\0" in place else "puts none"):
         read(Manifest(MADE, "1", "m", ()), forged)
 
 
@@ -268,6 +271,26 @@ def test_a_time_that_there_is_not_is_refused(made: object) -> None:
 def test_a_record_that_no_node_has_written_is_not_restored(owner: str, name: str, value: bytes) -> None:
     with pytest.raises(Misconfigured):
         restored(Owned(owner, 1, ((name, value),)), None, 8, bytes)
+
+
+@pytest.mark.parametrize("text", ["host\x1b[2J", "east\nnode0", "\x9b31m"])
+def test_what_a_terminal_would_obey_is_not_shown(text: str) -> None:
+    for given_ in (
+        [replace(MANIFEST, machine=text)],
+        [replace(MANIFEST, nodes=(NodeName(text, "x"),))],
+        [replace(MANIFEST, in_hardware=(text,))],
+        [MANIFEST, FileEntry("outside/x", text, 0, 0, ())],
+    ):
+        with pytest.raises(NoBackup, match="print"):
+            read(*given_)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", '"x"', "[]", "null"])
+def test_a_checkpoint_with_a_number_that_is_none_is_none(number: str) -> None:
+    written = Checkpoint(counted={"east/node0": {Counter.CSR_SUCCESS: 77}}).encode()
+
+    with pytest.raises(NoCheckpoint):
+        Checkpoint.decode_untrusted(written.replace(b"77", number.encode()))
 
 
 def test_an_owner_that_is_no_node_is_not_emptied() -> None:
