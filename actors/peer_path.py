@@ -30,7 +30,7 @@ from actors.messages import (
 from peerkey.observe.events import PathOutOfService, PeeringFailed
 from peerkey.protocol import effects
 from peerkey.protocol.constants import DEFAULT_SEGMENT_BYTES
-from peerkey.protocol.path import Path, PathConfig
+from peerkey.protocol.path import Path, PathConfig, PathState
 from runtime.actor import Actor
 from runtime.wire.port import Address
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from peerkey.observe.events import Event
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.effects import PathEffect
-    from peerkey.protocol.path import PathState
     from runtime.wire.port import Endpoint, Wire
 
 #: IP and UDP headers.
@@ -92,6 +91,10 @@ class NodeOfPath(Protocol):
     def offer(self, message: FrameArrived | PathReport | PathStarted | ProbeWanted) -> bool:
         """Send something; return whether there was room for it."""
         ...
+
+
+#: The states of a path that sends nothing, because of something here.
+_AT_REST: Final = frozenset({PathState.DISABLED, PathState.DOWN})
 
 
 class PeerPath(Actor):
@@ -150,7 +153,7 @@ class PeerPath(Actor):
     def receive(self, message: object) -> None:
         """Give each message to the machine, and carry out what it wants."""
         now = self.ctx.clock.monotonic()
-        path = self._path
+        path, before = self._path, self._path.state
         match message:
             case Arrived(data):
                 self._intake.datagram_taken()
@@ -175,10 +178,11 @@ class PeerPath(Actor):
                 self.ctx.cancel_timer(ASK_TIMER)
                 self._carry(path.usable(index, probing=probing, now=now))
             case LinkChanged(up):
-                self._carry(path.interface(now, up=up))
+                self._carry_awake(before, path.interface(now, up=up))
             case ConfigurePath(plan, policy, enabled):
                 self._plan = plan
-                self._carry(path.configured(self._config(policy, enabled=enabled), now))
+                wanted = path.configured(self._config(policy, enabled=enabled), now)
+                self._carry_awake(before, wanted)
             case FramesTaken(total):
                 self._intake.frames_taken_in_all(total)
             case ReportDue():
@@ -192,6 +196,12 @@ class PeerPath(Actor):
         """Ask the node where the peering stands, again and again until it says which key is in use."""
         self._node.offer(PathStarted(self._peering.peer_uuid, self._plan.name))
         self.ctx.set_timer(ASK_TIMER, ASK_AGAIN_AFTER, AskDue())
+
+    def _carry_awake(self, before: PathState, wanted: list[PathEffect]) -> None:
+        """Carry out; of a path that rested and does no more, forget why it did."""
+        if before in _AT_REST and self._path.state not in _AT_REST:
+            self._reason = self._told = ""
+        self._carry(wanted)
 
     def _carry(self, wanted: list[PathEffect]) -> None:
         peer, name = self._peering.peer_uuid, self._plan.name

@@ -11,7 +11,7 @@ import pytest
 
 from actors.intake import DATAGRAMS_PER_PATH, FRAMES_PER_NODE, FRAMES_PER_PATH, Intake
 from actors.journal import MemoryJournal
-from actors.messages import AnnounceThis, PathReport, PathStarted, UseKey
+from actors.messages import AnnounceThis, ConfigurePath, PathReport, PathStarted, UseKey
 from actors.paths import LevelsDue, Paths, Places
 from actors.peer_path import PeerPath
 from peerkey.config.plan import Endpoint, InvalidCertificateBehavior, PathPlan, PeeringPlan, Policy
@@ -95,6 +95,24 @@ def test_a_path_asks_and_reports_until_its_node_has_heard_it() -> None:
         assert asked > 1
         await pass_time(5 * SECOND)
         assert node.messages.count(PathStarted(uuid(1), "wan0")) == asked
+
+    run(scenario)
+
+
+def test_a_path_that_rested_and_does_no_more_says_nothing_of_why_it_did() -> None:
+    async def scenario(system: ActorSystem) -> None:
+        node = Recorder()
+        ref = system.spawn(lambda: node, "node")
+        path = system.spawn(lambda: a_path(ref), "path")
+        for enabled in (True, False, True):
+            path.tell(ConfigurePath(PLAN, POLICY, enabled=enabled))
+            await pass_time(SECOND)
+        reports = [message for message in node.messages if isinstance(message, PathReport)]
+        assert [(report.state, report.reason) for report in reports] == [
+            ("waiting", ""),
+            ("disabled", "key management is disabled"),
+            ("waiting", ""),
+        ]
 
     run(scenario)
 
