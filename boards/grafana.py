@@ -26,6 +26,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from boards import router
 from boards.pieces import COLUMNS, IF_WRONG, Shows
 from metrics.alerts import ALERTS
 
@@ -59,6 +60,11 @@ _RUNBOOKS: Final = {alert.name: alert.runbook for alert in ALERTS}
 #: Columns of a table that say nothing to a person.
 _HIDDEN: Final = ("Time", "__name__", "job", "alertstate")
 _ROW_HEIGHT: Final = 1
+#: From wherever a node is named to what there is of it, at the same time.
+_OF_NODE: Final = {
+    "title": "This node",
+    "url": f"/d/{router.BOARD.uid}?var-node=${{__value.text}}&${{__url_time_range}}",
+}
 
 
 def written(board: Board) -> str:
@@ -288,6 +294,7 @@ def _table(panel: Panel) -> table.Panel:
             models.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background"})
         ]
         made.override_by_name(panel.queries[0].legend, coloured)
+    made.override_by_name("node", [models.DynamicConfigValue(id_val="links", value=[_OF_NODE])])
     if panel.leads is not None:
         column, document = panel.leads
         link = {
