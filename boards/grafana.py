@@ -46,6 +46,9 @@ DOCS: Final = "docs"
 #: Until somebody sets it: where ``deploy/monitoring/compose.yaml`` lays them, below the address of Grafana.
 DOCS_AT: Final = "/public/peerkey"
 
+#: As many as can be told apart; a fleet has hundreds, and Grafana turns the pages.
+LANES: Final = 20
+
 #: Firing alerts, as marks on the time axis.
 MARKS: Final = (
     "max by (alertname, severity) "
@@ -324,6 +327,7 @@ def _lanes(_panel: Panel) -> statetimeline.Panel:
         .show_value(common.VisibilityMode.AUTO)
         .merge_values(merge_values=True)
         .row_height(0.9)
+        .per_page(LANES)
         .fill_opacity(80)
         .line_width(0)
         .legend(
