@@ -286,7 +286,8 @@ _WHAT: Final = Row(
             "`busy`: they mend themselves.",
             (
                 Query(
-                    f"sum by (node, instance, reason) ({_FAILURES}) and on (instance, node) ({_UNKEYED})",
+                    f"sum by (job, node, instance, reason) ({_FAILURES}) "
+                    f"and on (job, instance, node) ({_UNKEYED})",
                     "How often",
                     IF_WRONG,
                 ),
@@ -303,8 +304,8 @@ _WHAT: Final = Row(
             "`expired` at many nodes at once: a clock is wrong. `untrusted`: another CA.",
             (
                 Query(
-                    f"sum by (node, instance, outcome, reason) ({_REFUSED}) "
-                    f"and on (instance, node) ({here('peerkey_peer_certificates_bad')} > 0)",
+                    f"sum by (job, node, instance, outcome, reason) ({_REFUSED}) "
+                    f"and on (job, instance, node) ({here('peerkey_peer_certificates_bad')} > 0)",
                     "How often",
                     IF_WRONG,
                 ),

@@ -26,6 +26,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from boards import router
 from boards.pieces import COLUMNS, IF_WRONG, Shows
 from metrics.alerts import ALERTS
 
@@ -45,6 +46,9 @@ DOCS: Final = "docs"
 #: Until somebody sets it: where ``deploy/monitoring/compose.yaml`` lays them, below the address of Grafana.
 DOCS_AT: Final = "/public/peerkey"
 
+#: As many as can be told apart; a fleet has hundreds, and Grafana turns the pages.
+LANES: Final = 20
+
 #: Firing alerts, as marks on the time axis.
 MARKS: Final = (
     "max by (alertname, severity) "
@@ -59,6 +63,11 @@ _RUNBOOKS: Final = {alert.name: alert.runbook for alert in ALERTS}
 #: Columns of a table that say nothing to a person.
 _HIDDEN: Final = ("Time", "__name__", "job", "alertstate")
 _ROW_HEIGHT: Final = 1
+#: From wherever a node is named to what there is of it, at the same time.
+_OF_NODE: Final = {
+    "title": "This node",
+    "url": f"/d/{router.BOARD.uid}?var-node=${{__value.text}}&${{__url_time_range}}",
+}
 
 
 def written(board: Board) -> str:
@@ -288,6 +297,7 @@ def _table(panel: Panel) -> table.Panel:
             models.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background"})
         ]
         made.override_by_name(panel.queries[0].legend, coloured)
+    made.override_by_name("node", [models.DynamicConfigValue(id_val="links", value=[_OF_NODE])])
     if panel.leads is not None:
         column, document = panel.leads
         link = {
@@ -317,6 +327,7 @@ def _lanes(_panel: Panel) -> statetimeline.Panel:
         .show_value(common.VisibilityMode.AUTO)
         .merge_values(merge_values=True)
         .row_height(0.9)
+        .per_page(LANES)
         .fill_opacity(80)
         .line_width(0)
         .legend(

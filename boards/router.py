@@ -179,9 +179,9 @@ _PEERS: Final = Row(
             13,
             "Age of keys",
             Shows.SERIES,
-            "A saw: it falls to 0 at each rekey. One that goes on growing while others fall has a peer that "
-            "does not rekey.",
-            (Query(f"max by (node, peer) ({_KEY_AGE})", "{{node}} with {{peer}}"),),
+            "The twenty oldest. A saw: it falls to 0 at each rekey. One that goes on growing while others "
+            "fall has a peer that does not rekey.",
+            (Query(f"topk(20, max by (node, peer) ({_KEY_AGE}))", "{{node}} with {{peer}}"),),
             unit="s",
             width=12,
         ),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -201,3 +204,45 @@ def test_a_number_at_the_top_is_as_red_as_its_worst_alert() -> None:
         colours = {pieces.COLOURS[found] for name in panel.alerts if (found := severities[name]) is not None}
         if panel.shows is Shows.STAT and panel.scale.base == pieces.WELL and colours:
             assert {colour for _, colour in panel.scale.steps} & colours, f"{board.uid} {panel.title}"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="install promtool: apt install prometheus")
+@pytest.mark.parametrize(
+    ("samples", "minute", "wanted"),
+    [
+        # It was counted for the first time after five minutes, and has been there since.
+        ("_x4 1x60", 10, 1),
+        ("_x4 1x90", 60, 1),
+        ("_x4 1x90", 80, None),
+        ("0x4 3x60", 10, 3),
+        # The process was started anew, and has counted less since than before.
+        ("7x64 1x60", 70, None),
+    ],
+)
+def test_what_has_happened_once_is_seen_for_as_long_as_the_window_is(
+    tmp_path: Path, samples: str, minute: int, wanted: float | None
+) -> None:
+    document = {
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": 'rare_total{reason="a"}', "values": samples}],
+                "promql_expr_test": [
+                    {
+                        "expr": pieces.grown("rare_total", "reason", "1h"),
+                        "eval_time": f"{minute}m",
+                        "exp_samples": []
+                        if wanted is None
+                        else [{"labels": '{reason="a"}', "value": wanted}],
+                    }
+                ],
+            }
+        ],
+    }
+    file = tmp_path / "grown.yml"
+    file.write_text(json.dumps(document), "utf-8")
+
+    done = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -6,9 +6,11 @@ the fleet that is well, or, where a query is of what is wrong, of one in which i
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,15 +24,15 @@ from tests.cli.background import Background, in_background
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
 from tests.support.alertmanager import Told, alertmanager, needs_alertmanager, receivers
 from tests.support.hosts import wait_for
-from tests.support.prometheus import Prometheus, free_port, needs_prometheus, prometheus
-from tests.support.scraped import COARSE, EAST, FAULTS, LIST, scraped
+from tests.support.prometheus import Prometheus, free_port, needs_prometheus, prometheus, started
+from tests.support.scraped import COARSE, EAST, FAULTS, LIST, WELL, scraped
 
 pytestmark = [needs_prometheus, needs_alertmanager]
 
+SHIPPED = Path(__file__).parents[2] / "deploy" / "monitoring"
 WITHIN = 30.0
 #: Ten states of one fleet, scraped beside other tests.
 EVERY = "1s"
-WELL = "peerkey-well"
 #: What Grafana would write for its own variables: a window in which a test has had some scrapes.
 WINDOWS = {"$__rate_interval": "20s", "$__range": "1h"}
 QUERIES = [(board, panel, query) for board in BOARDS for panel in board.panels for query in panel.queries]
@@ -45,6 +47,8 @@ class Watched:
     prometheus: Prometheus
     alertmanager: str
     told: Told
+    #: Where the fleet is scraped, as ``HOST:PORT``.
+    fleet: str
 
     def asked(self, expression: str, job: str = "peerkey.*") -> dict[tuple[tuple[str, str], ...], float]:
         """Return what a query of a panel returns, with this job chosen and everything else."""
@@ -84,7 +88,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         alertmanager(folder, told) as address,
         prometheus(folder, [*jobs, gone], EVERY, alertmanagers=[address]) as running,
     ):
-        found = Watched(routers, background, running, address, told)
+        found = Watched(
+            routers, background, running, address, told, jobs[0]["static_configs"][0]["targets"][0]
+        )
         for asks in (
             f'sum(peerkey_peerings_keyed{{job="{WELL}"}}) == 2',
             f'count(up == 1) == {len(FAULTS)} and count(up{{job="peerkey-gone"}} == 0)',
@@ -231,6 +237,32 @@ def test_who_has_the_tickets_is_told_of_a_certificate_that_ends_and_of_its_renew
 
     wait_for(lambda: bool(watched.told.of("tickets", alert, "resolved", **which)), WITHIN)
     assert not watched.told.of("pager", alert, "firing", **which)
+
+
+def test_what_is_shipped_finds_the_fleet_and_its_rules_and_tells_alertmanager(
+    watched: Watched, tmp_path: Path
+) -> None:
+    port = free_port()
+    text = (SHIPPED / "prometheus.yml").read_text("utf-8").replace("interval: 15s", "interval: 1s")
+    for there, here in {
+        "9128": watched.fleet,
+        "9093": watched.alertmanager,
+        "9090": f"127.0.0.1:{port}",
+    }.items():
+        assert f"127.0.0.1:{there}" in text
+        text = text.replace(f"127.0.0.1:{there}", here)
+    file = tmp_path / "prometheus.yml"
+    file.write_text(text.replace("scrape_timeout: 10s", "scrape_timeout: 1s"), "utf-8")
+    shutil.copytree(SHIPPED / "rules", tmp_path / "rules")
+
+    with started(tmp_path, file, port) as running:
+        wait_for(lambda: bool(running.query('peerkey_up{job="peerkey",machine="edge7"} == 1')), WITHIN)
+        wait_for(lambda: bool(running.query('up{job="alertmanager"} == 1')), WITHIN)
+        groups = running.ask("rules")["groups"]
+        told = running.ask("alertmanagers")
+
+    assert {Path(group["file"]).name for group in groups} == {"alerts.yml", "levels.yml"}
+    assert told["activeAlertmanagers"] == [{"url": f"http://{watched.alertmanager}/api/v2/alerts"}]
 
 
 def test_the_dead_man_has_a_receiver_of_its_own(watched: Watched) -> None:

@@ -92,14 +92,21 @@ def prometheus(
         "scrape_configs": list(scrape_configs),
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]},
     }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
-    port = free_port()
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(config), "utf-8")
+    with started(folder, file, free_port()) as running:
+        yield running
+
+
+@contextmanager
+def started(folder: Path, file: Path, port: int) -> Iterator[Prometheus]:
+    """Run one with this configuration at this port, its data in ``folder``, while the block lasts."""
     log = folder / "prometheus.log"
     with log.open("wb") as output, httpx.Client(timeout=10) as client:
         process = subprocess.Popen(
             [
                 "prometheus",
-                f"--config.file={folder / 'prometheus.yml'}",
+                f"--config.file={file}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
                 "--enable-feature=exemplar-storage",

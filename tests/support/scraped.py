@@ -7,6 +7,7 @@ until a certificate has ended.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -33,10 +34,13 @@ from peerkey_cli import scrape
 from peerkey_cli.embedded import Running
 from peerkey_cli.fleet import Measured
 from peerkey_cli.scrape import Format, page_of, rendered
+from peerkey_cli.targets import Target, discovered
 from tests.cli.background import Background
 
 EAST, WEST, AUTHORITY = "east/node0", "west/node0", "authority"
 LIST = "http://crl.example/ca.crl"
+#: The job of the fleet that is well. It is at ``/metrics``, too, where ``/targets`` leads.
+WELL = "peerkey-well"
 #: The job of the fleet whose machine names no nodes.
 COARSE = "peerkey-coarse"
 #: How far the clock is off, where it is.
@@ -159,7 +163,7 @@ def everything_else(measured: Measured, number: int) -> Measured:
 
 #: Every state of the fleet, by the job under which it is scraped.
 FAULTS: Mapping[str, Fault] = {
-    "peerkey-well": well,
+    WELL: well,
     "peerkey-certificate": certificate_ends_soon,
     "peerkey-revoked": peer_is_revoked,
     "peerkey-lists": server_of_lists_is_down,
@@ -179,14 +183,21 @@ def scraped(background: Background, faults: Mapping[str, Fault] = FAULTS) -> Ite
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path == "/targets":
+                host, port = self.connection.getsockname()
+                self.answer(json.dumps(discovered([Target("edge7", f"{host}:{port}")])), "application/json")
+                return
             measured = background.call(of)
-            changed = faults[self.path.removeprefix("/")](measured, next(numbers))
+            changed = faults[self.path.removeprefix("/").replace("metrics", WELL)](measured, next(numbers))
             ends = datetime.now(UTC) + timedelta(days=90) if self.path.endswith("else") else None
             detail = Detail.FLEET if self.path.endswith(COARSE) else Detail.PEER
             page = page_of(changed, detail, timedelta(milliseconds=2), ends)
-            content = rendered(page, Format.PLAIN, scrape.library())
+            self.answer(rendered(page, Format.PLAIN, scrape.library()).decode(), Format.PLAIN.value)
+
+        def answer(self, text: str, kind: str) -> None:
+            content = text.encode()
             self.send_response(200)
-            self.send_header("Content-Type", Format.PLAIN.value)
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             # Prometheus waits for so long, and no longer.
