@@ -226,7 +226,7 @@ def node_drained(node: str, since: str) -> Alarm:
         Severity.MINOR,
         node,
         Category.SYSTEM,
-        f"Node `{node}` is drained since {since}: `peerkey drain --undo` ends it.",
+        f"Node `{node}` is drained since {since}: `peerkey drain --undo --node {node}` ends it.",
     )
 
 

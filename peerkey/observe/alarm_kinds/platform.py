@@ -187,7 +187,7 @@ KINDS: Final = (
         name="node-drained",
         severities=(Severity.MINOR,),
         category=Category.SYSTEM,
-        texts=("Node `{node}` is drained since {since}: `peerkey drain --undo` ends it.",),
+        texts=("Node `{node}` is drained since {since}: `peerkey drain --undo --node {node}` ends it.",),
         origin=Origin.OURS,
         means="An operator has taken the node out of work, for maintenance say, and nobody has put it "
         "back. Its peers have no keys for it, or those of its mate.",
