@@ -34,8 +34,20 @@ TEXT = (ROOT / "docs" / "guides" / "api.md").read_text("utf-8")
 DESCRIPTION = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
 #: Each is one line.
 EXAMPLES = re.findall(r'^    ((?:curl .*"\$API"|jq |NODE=).*)$', TEXT, re.MULTILINE)
-#: Used by the commands themselves, and told of in words.
-WITHOUT_EXAMPLE = {"/v1/audit"}
+#: Told of in words, or with an example at the Unix socket: what each command asks for is in docs/console.md.
+WITHOUT_EXAMPLE = {
+    "/v1/audit",
+    "/v1/alarms/cleared",
+    "/v1/alarms/explained",
+    "/v1/alarms/shelve",
+    "/v1/alarms/shelvings",
+    "/v1/alarms/unshelve",
+    "/v1/config",
+    "/v1/config/check",
+    "/v1/config/diff",
+    "/v1/drain",
+    "/v1/drain/host",
+}
 #: What curl ends with when the time is over that it was given.
 TIME_IS_OVER = 28
 
