@@ -11,6 +11,7 @@ piece, not for the page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from math import copysign
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client.utils import floatToGoString
@@ -125,6 +126,9 @@ class _Writer:
         return known
 
     def _value(self, value: float) -> str:
+        if not value:
+            # One is equal to the other, and would be found in its place.
+            return "-0.0" if copysign(1.0, value) < 0 else "0.0"
         known = self._shown.get(value)
         if known is None:
             known = self._shown[value] = floatToGoString(value)  # type: ignore[no-untyped-call]

@@ -164,6 +164,12 @@ def test_what_is_written_is_what_the_library_writes(page: Page) -> None:
         assert written(page, open_metrics=open_metrics) + end == encode(registry)
 
 
+def test_nothing_with_a_sign_is_not_taken_for_nothing() -> None:
+    page = Page({catalogue.UP: {(): 0.0}, catalogue.NODES: {(): -0.0}}, {}, None)
+
+    assert {b"peerkey_up 0.0", b"peerkey_nodes -0.0"} <= set(written(page, open_metrics=False).splitlines())
+
+
 def test_others_have_the_interpreter_between_the_pieces_of_a_page() -> None:
     breaths = 0
 
