@@ -252,6 +252,9 @@ _WHAT: Final = Row(
             width=12,
             alerts=(
                 "PeerkeyTrustUnreadable",
+                "PeerkeyPeerTwice",
+                "PeerkeyRestartNeeded",
+                "PeerkeyDrained",
                 "PeerkeyCrlLimited",
                 "PeerkeyClusterLimited",
                 "PeerkeyActorFailed",
