@@ -122,12 +122,12 @@ def registry() -> Registry:
         plan,
         reload_plan,
         alarms,
-        events,
         security_stats,
         shelving,
     )
     for module in modules:
         made.add_module(module)
+    made.add(*(getattr(events, name) for name in events.__all__))
     # No dataclass: a named pair.
     made.add(plan.Endpoint)
     return made

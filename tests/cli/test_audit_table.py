@@ -35,7 +35,7 @@ FIELDS = {
     "system.delete_private_key": {"name", "fingerprint", "replaced"},
     "configuration.changed": {"change", "differences", "left_out"},
     "alarm.raised": ALARM,
-    "alarm.cleared": ALARM | {"lasted_seconds"},
+    "alarm.cleared": ALARM | {"lasted_seconds", "times"},
     "api.login_refused": {"source", "reason", "token", "unrecorded"},
     "actor.crashed": {"actor", "kind", "error", "times", "crashes"},
 }
