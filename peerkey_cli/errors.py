@@ -135,7 +135,8 @@ def _say_no_more() -> None:
 
 def _complete(group: Commands, shell: str) -> NoReturn:
     """Answer a shell that completes a line, and end."""
-    with suppress(Exception):
+    # What is wrong is told by the command, once it is carried out; the line that is being typed stays whole.
+    with suppress(PeerkeyError, OSError):
         from peerkey_cli.shell import completing
         from peerkey_cli.shell.names import Asked, LiveNames
         from peerkey_cli.shell.reading import read_command

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from peerkey.errors import PeerkeyError
 from peerkey_cli.shell import quick
 from peerkey_cli.shell.candidates import MOST_CANDIDATES, Candidate
 from peerkey_cli.shell.grammar import Kind, Place
@@ -110,9 +112,9 @@ class Asked:
     def _ask(self, key: tuple[Addressed, str], done: threading.Event) -> None:
         answer = None
         try:
-            answer = key[0].ask(key[1])
-        except Exception:  # noqa: BLE001, S110 - whatever is wrong, there are no names; commands tell of it
-            pass
+            # Where nobody answers there are no names; the command that needs one will say why.
+            with suppress(PeerkeyError, OSError):
+                answer = key[0].ask(key[1])
         finally:
             with self._lock:
                 if len(self._answers) >= _MOST_ANSWERS:
