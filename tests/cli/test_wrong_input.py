@@ -78,6 +78,11 @@ show alarms --state-dir BAD
 show events --state-dir BAD
 show actors --state-dir BAD
 show hosts --state-dir BAD
+show targets --state-dir BAD
+page --state-dir BAD
+report BAD --out NEW/report.html
+report GOOD/state --out BAD/o
+simulate GOOD/both.yaml --days 0.001 --report BAD/o
 show stats security --state-dir BAD
 show security key-status --state-dir BAD
 * config check BAD
