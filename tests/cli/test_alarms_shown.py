@@ -122,7 +122,8 @@ def test_what_is_shelved_is_not_listed_is_counted_and_says_by_whom_and_why(lonel
     assert lonely.alarms("id", lonely.alarm)["alarms"][0]["shelved_until"] == shelving["until"]
 
     page = lonely.system.call(metrics)
-    assert 'peerkey_alarms{node="east/node0",severity="critical"} 1.0\n' in page
+    assert 'peerkey_alarms{node="east/node0",severity="critical",type="peer-unreachable"} 1.0\n' in page
+    assert "peerkey_alarms_shelved 1.0\n" in page
     measured = lonely.system.call(lambda running: running.measured())
     assert measured.shelved == {lonely.alarm}
 

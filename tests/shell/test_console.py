@@ -62,7 +62,7 @@ def test_a_mistake_is_one_line_and_the_next_shell_remembers_what_was_typed(
     with shell(state, tmp_path) as console:
         console.ready()
         console.type("re\r")
-        console.shows("peerkey: 're' is ambiguous: it may be rekey, release-pin, reload or restore")
+        console.shows("peerkey: 're' is ambiguous: it may be rekey, release-pin, reload, report or restore")
         console.ready()
         console.type("rekey --peer nobody\r")
         console.shows("peerkey: there is no peer")
