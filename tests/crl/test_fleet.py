@@ -116,7 +116,8 @@ class Beside(Fleet):
             fleet.folder, type(fleet.store)(), fleet.wire, type(fleet.journal)()
         )  # fmt: skip
         self.keystore, self.revocation, self.lists = fleet.keystore, fleet.revocation, None
-        self.plans = [plan]  # type: ignore[list-item]
+        self.plans, self.deployed = [plan], None  # type: ignore[list-item]
+        self.read_plans = lambda: tuple(self.plans)
 
 
 def manager(folder: Path, fleet: Fleet) -> RevocationPorts:

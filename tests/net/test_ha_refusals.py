@@ -248,8 +248,11 @@ def require(program: str, package: str) -> None:
 
 
 def alarms(pair: HaPair, node: str) -> list[str]:
+    """Return what is wrong at this moment. An alarm that came and went several times is shown for longer."""
     document = pair.get(node, "alarms")
-    return ["no answer"] if document is None else [alarm["message"] for alarm in document["alarms"]]
+    if document is None:
+        return ["no answer"]
+    return [alarm["message"] for alarm in document["alarms"] if alarm["present"]]
 
 
 def wait_alarm(pair: HaPair, node: str, *words: str) -> None:
