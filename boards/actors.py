@@ -15,10 +15,10 @@ from boards.pieces import (
     Panel,
     Query,
     Row,
-    Scale,
     Shows,
     any_is,
     buckets,
+    figure,
     here,
     quantile,
 )
@@ -31,23 +31,6 @@ _EVENTS: Final = here("peerkey_audit_events_total")
 _LOGINS: Final = here("peerkey_api_logins_refused_total")
 _LAG: Final = here("peerkey_event_loop_lag_seconds_bucket")
 _STORE: Final = here("peerkey_store_operation_duration_seconds_bucket")
-
-
-def _number(
-    number: int, title: str, description: str, query: str, scale: Scale, *alerts: str, unit: str = "none"
-) -> Panel:
-    return Panel(
-        number,
-        title,
-        Shows.STAT,
-        description,
-        (Query(query, title),),
-        unit=unit,
-        scale=scale,
-        width=3,
-        height=4,
-        alerts=alerts,
-    )
 
 
 def _rate(number: int, title: str, description: str, counter: str, *alerts: str) -> Panel:
@@ -67,7 +50,7 @@ _NOW: Final = Row(
     100,
     "Is something wrong?",
     (
-        _number(
+        figure(
             1,
             "Machines that do not answer",
             "Prometheus gets no answer: the process or the machine is gone, or the network between.",
@@ -76,7 +59,7 @@ _NOW: Final = Row(
             "PeerkeyTargetDown",
             "PeerkeyAbsent",
         ),
-        _number(
+        figure(
             2,
             "Machines whose actors are silent",
             "The process answers Prometheus and its actors do not: its log says what its authority does.",
@@ -84,7 +67,7 @@ _NOW: Final = Row(
             any_is(Severity.CRITICAL),
             "PeerkeyActorsSilent",
         ),
-        _number(
+        figure(
             3,
             "Actors given up",
             "Actors that crashed too often since the counters count. What they did is not done any more: "
@@ -93,7 +76,7 @@ _NOW: Final = Row(
             any_is(Severity.CRITICAL),
             "PeerkeyActorFailed",
         ),
-        _number(
+        figure(
             4,
             "Crashes in an hour",
             "Each is a defect: `peerkey show actors` has the last error, the log the trace. One is mended "
@@ -102,7 +85,7 @@ _NOW: Final = Row(
             any_is(Severity.MAJOR),
             "PeerkeyActorCrashLoop",
         ),
-        _number(
+        figure(
             5,
             "Fullest mailbox",
             f"The share of its capacity. Above {thresholds.MAILBOX_SHARE:.0%} more arrives than is handled, "
@@ -112,7 +95,7 @@ _NOW: Final = Row(
             "PeerkeyMailboxFilling",
             unit="percentunit",
         ),
-        _number(
+        figure(
             6,
             "Event loop late by",
             "In one of a hundred looks, over five minutes. Above a quarter of a second peers may take paths "
@@ -122,7 +105,7 @@ _NOW: Final = Row(
             "PeerkeyEventLoopSlow",
             unit="s",
         ),
-        _number(
+        figure(
             7,
             "Errors of the store",
             "Since the counters count. No key can be agreed without the store: look at the disk, or at "
@@ -131,7 +114,7 @@ _NOW: Final = Row(
             any_is(Severity.CRITICAL),
             "PeerkeyStoreFailing",
         ),
-        _number(
+        figure(
             8,
             "Series left out",
             "Series that a machine has not told, because there would be too many. Choose --metrics-detail, "

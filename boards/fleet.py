@@ -20,14 +20,15 @@ from boards.pieces import (
     INSTANCE,
     JOB,
     KEYED,
+    LISTS_NOT_CURRENT,
     Board,
     Panel,
     Query,
     Row,
-    Scale,
     Shows,
     any_is,
     buckets,
+    figure,
     grown,
     here,
 )
@@ -38,7 +39,6 @@ _FAILURES: Final = here("peerkey_peering_failures_total")
 _REFUSED: Final = here("peerkey_peer_authentications_total", 'outcome=~"refused|went-bad"')
 _CRITICAL: Final = here("peerkey_alarms_active", 'severity="critical"')
 _OTHER: Final = here("peerkey_alarms_active", 'severity!="critical"')
-_NOT_CURRENT: Final = here("peerkey_crl_state", 'state=~"stale|unreachable|refused"')
 _CLOCK_DIFFERS: Final = (
     f"abs(timestamp({here('peerkey_clock_timestamp_seconds')}) - {here('peerkey_clock_timestamp_seconds')})"
 )
@@ -46,26 +46,11 @@ _UNKEYED: Final = f"({here('peerkey_peerings_enabled')} - {here('peerkey_peering
 _NOT_RUNNING: Final = 'type=~"node|node-unplaced|nodes-unplaced|host|machine"'
 
 
-def _number(number: int, title: str, description: str, query: str, scale: Scale, *alerts: str) -> Panel:
-    """Return one of the numbers at the top."""
-    return Panel(
-        number,
-        title,
-        Shows.STAT,
-        description,
-        (Query(query, title),),
-        scale=scale,
-        width=3,
-        height=4,
-        alerts=alerts,
-    )
-
-
 _WRONG: Final = Row(
     100,
     "Is something wrong?",
     (
-        _number(
+        figure(
             1,
             "Critical alarms",
             "Alarms of severity critical that are there now. Not 0: the table *Alarms* below names each, "
@@ -73,7 +58,7 @@ _WRONG: Final = Row(
             f"sum({_CRITICAL})",
             any_is(Severity.CRITICAL),
         ),
-        _number(
+        figure(
             2,
             "Other alarms",
             "Alarms of severity major, minor or warning. They can wait until the morning, not until next "
@@ -81,7 +66,7 @@ _WRONG: Final = Row(
             f"sum({_OTHER})",
             any_is(Severity.MINOR),
         ),
-        _number(
+        figure(
             3,
             "Machines that are silent",
             "Machines that do not answer Prometheus, and those whose actors do not. Nothing below is known "
@@ -92,7 +77,7 @@ _WRONG: Final = Row(
             "PeerkeyTargetDown",
             "PeerkeyActorsSilent",
         ),
-        _number(
+        figure(
             4,
             "Nodes that do not run",
             "Nodes, processes and machines of a cluster of which an alarm says that they are gone. `peerkey "
@@ -102,7 +87,7 @@ _WRONG: Final = Row(
             "PeerkeyNodeNotRunning",
             "PeerkeyHostGone",
         ),
-        _number(
+        figure(
             5,
             "Peers out of reach",
             "Peerings none of whose paths is in service. The peer is down (killed, without power) or the "
@@ -111,7 +96,7 @@ _WRONG: Final = Row(
             any_is(Severity.CRITICAL),
             "PeerkeyPeeringDown",
         ),
-        _number(
+        figure(
             6,
             "Peerings without a key",
             "Peerings that should have a key and have none: traffic is not protected, or does not flow. "
@@ -121,7 +106,7 @@ _WRONG: Final = Row(
             "PeerkeyPeeringNotKeyed",
             "PeerkeyNoKeyAgreed",
         ),
-        _number(
+        figure(
             7,
             "Peers without a good certificate",
             "Peerings whose peer shows no good certificate: revoked, expired, of another CA. *Why a peer is "
@@ -158,7 +143,7 @@ _WRONG: Final = Row(
             height=4,
             alerts=("PeerkeyCertificateExpiresSoon", "PeerkeyCertificateExpiresVerySoon"),
         ),
-        _number(
+        figure(
             10,
             "Own certificates that are bad",
             "Nodes without a certificate of their own, or with one that is expired, revoked or not valid: "
@@ -168,18 +153,18 @@ _WRONG: Final = Row(
             "PeerkeyCertificateExpired",
             "PeerkeyCertificateBad",
         ),
-        _number(
+        figure(
             11,
             "Lists that are not current",
             "Revocation lists that are stale, refused or cannot be fetched: the server of lists is down, or "
             "serves what is none. The table *Revocation lists* names it.",
-            f"sum({_NOT_CURRENT}) or vector(0)",
+            f"sum({LISTS_NOT_CURRENT}) or vector(0)",
             any_is(Severity.MAJOR),
             "PeerkeyCrlUnreachable",
             "PeerkeyCrlRefused",
             "PeerkeyCrlStale",
         ),
-        _number(
+        figure(
             12,
             "Rekeys overdue",
             "Keys in use for longer than the rekey interval and ten minutes. The key goes on; `peerkey show "
@@ -188,7 +173,7 @@ _WRONG: Final = Row(
             any_is(Severity.MAJOR),
             "PeerkeyRekeyOverdue",
         ),
-        _number(
+        figure(
             13,
             "HA links down",
             "Nodes of HA pairs that do not hear their mate: their keys are not replicated. The board of "
@@ -220,7 +205,7 @@ _WRONG: Final = Row(
             height=4,
             alerts=("PeerkeyKeyedBudgetBurnsFast", "PeerkeyKeyedBudgetBurnsSlow"),
         ),
-        _number(
+        figure(
             16,
             "Events lost",
             "Audit events that could not be written, since the counters count: the disk of the audit log is "

@@ -6,12 +6,12 @@ that is well, and those of a fleet in which everything is wrong.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from metrics import thresholds
-from metrics.alerts import ALERTS
 from peerkey.observe.alarms import Severity
 
 #: As each severity is painted, on every board and in every panel.
@@ -173,10 +173,38 @@ def buckets(histogram: str) -> str:
     return f"sum by (le) (increase({histogram}[$__rate_interval]))"
 
 
-def severity_of(alert: str) -> str:
-    """Return the colour of the severity of an alert."""
-    (found,) = [each for each in ALERTS if each.name == alert]
-    return PLAIN if found.severity is None else COLOURS[found.severity]
+def figure(
+    number: int,
+    title: str,
+    description: str,
+    query: str,
+    scale: Scale,
+    *alerts: str,
+    unit: str = "none",
+    quiet: str = "",
+    width: int = 3,
+) -> Panel:
+    """Return one of the numbers at the top of a board."""
+    return Panel(
+        number,
+        title,
+        Shows.STAT,
+        description,
+        (Query(query, title, quiet),),
+        unit=unit,
+        scale=scale,
+        width=width,
+        height=4,
+        alerts=alerts,
+        nothing="none" if quiet else "",
+    )
+
+
+def lanes(series: Callable[[str, str], str], metric: str, label: str, words: Iterable[str]) -> str:
+    """Return a query of which state a metric is in, as the place of its word: lanes are told numbers."""
+    return " or ".join(
+        series(metric, f'{label}="{word}"') + f" * {place}" for place, word in enumerate(words)
+    )
 
 
 def any_is(severity: Severity) -> Scale:
@@ -204,6 +232,9 @@ IN_TIME: Final = Scale(COLOURS[Severity.MINOR], ((thresholds.REKEYS_OBJECTIVE, W
 CLOCK: Final = above(thresholds.CLOCK_DIFFERENCE.total_seconds(), Severity.CRITICAL)
 LOOP_LAG: Final = above(thresholds.LOOP_LAG.total_seconds(), Severity.MINOR)
 MAILBOX: Final = above(thresholds.MAILBOX_SHARE, Severity.MAJOR)
+
+#: Revocation lists that should be replaced, fetched or mended.
+LISTS_NOT_CURRENT: Final = here("peerkey_crl_state", 'state=~"stale|unreachable|refused"')
 
 #: Why a query may be empty.
 IF_WRONG: Final = "there is one only while something is wrong"

@@ -12,6 +12,7 @@ from boards.pieces import (
     IF_WRONG,
     INSTANCE,
     JOB,
+    LISTS_NOT_CURRENT,
     NODE,
     PLAIN,
     WELL,
@@ -23,8 +24,10 @@ from boards.pieces import (
     Shows,
     any_is,
     buckets,
+    figure,
     grown,
     here,
+    lanes,
     node,
     quantile,
 )
@@ -33,14 +36,10 @@ from peerkey.observe.alarms import Severity
 
 _ENDS: Final = node("peerkey_certificate_not_after_timestamp_seconds")
 _API: Final = here("peerkey_api_certificate_not_after_timestamp_seconds")
-_NOT_CURRENT: Final = here("peerkey_crl_state", 'state=~"stale|unreachable|refused"')
 _ALARMS: Final = here(
     "peerkey_alarms_active", 'type=~"certificate.*|crl.*|peer-certificate|enrollment|trust|clock"'
 )
-_STATE: Final = " or ".join(
-    f"""{here("peerkey_crl_state", f'state="{state}"')} * {number}"""
-    for number, state in enumerate(LIST_STATES)
-)
+_STATE: Final = lanes(here, "peerkey_crl_state", "state", LIST_STATES)
 _STATE_WORDS: Final = tuple(
     (
         str(number),
@@ -55,20 +54,6 @@ _STATE_WORDS: Final = tuple(
     )
     for number, state in enumerate(LIST_STATES)
 )
-
-
-def _number(number: int, title: str, description: str, query: str, scale: Scale, unit: str = "none") -> Panel:
-    return Panel(
-        number,
-        title,
-        Shows.STAT,
-        description,
-        (Query(query, title),),
-        unit=unit,
-        scale=scale,
-        width=4,
-        height=4,
-    )
 
 
 def _results(number: int, title: str, description: str, counter: str, by: str, *alerts: str) -> Panel:
@@ -88,50 +73,56 @@ _NOW: Final = Row(
     100,
     "Is something wrong?",
     (
-        _number(
+        figure(
             1,
             "First certificate ends in",
             "Yellow below 30 days, orange below 7, red when it has ended, as the alarms are. The table "
             "below names it.",
             f"min({_ENDS}) - time()",
             ENDS,
-            "s",
+            unit="s",
+            width=4,
         ),
-        _number(
+        figure(
             2,
             "Own certificates that are bad",
             "Missing, expired, revoked or not valid. `peerkey show certificate` on the node says which and "
             "why.",
             f"count({node('peerkey_certificate_valid')} == 0) or vector(0)",
             any_is(Severity.CRITICAL),
+            width=4,
         ),
-        _number(
+        figure(
             3,
             "Peers without a good certificate",
             "Peerings whose peer shows none that is accepted. *Why peers were not accepted* has the reason.",
             f"sum({node('peerkey_peer_certificates_bad')})",
             any_is(Severity.CRITICAL),
+            width=4,
         ),
-        _number(
+        figure(
             4,
             "Lists that are not current",
             "Stale, refused or out of reach. The lanes below say which, and since when.",
-            f"sum({_NOT_CURRENT}) or vector(0)",
+            f"sum({LISTS_NOT_CURRENT}) or vector(0)",
             any_is(Severity.MAJOR),
+            width=4,
         ),
-        _number(
+        figure(
             5,
             "Revoked certificates",
             "Entries of all lists together. A jump is a CA that has taken back many: find out why.",
             f"sum({here('peerkey_revoked_certificates')})",
             Scale(PLAIN),
+            width=4,
         ),
-        _number(
+        figure(
             6,
             "Alarms of certificates and lists",
             "The board of the fleet names each and leads to its page.",
             f"sum({_ALARMS})",
             any_is(Severity.MINOR),
+            width=4,
         ),
     ),
 )

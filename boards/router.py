@@ -27,7 +27,9 @@ from boards.pieces import (
     Scale,
     Shows,
     any_is,
+    figure,
     grown,
+    lanes,
     node,
     peer,
     quantile,
@@ -40,10 +42,7 @@ _GRACE: Final = thresholds.REKEY_GRACE.total_seconds()
 _LEFT: Final = f"{node('peerkey_certificate_not_after_timestamp_seconds')} - time()"
 _KEY_AGE: Final = f"time() - {peer('peerkey_peering_key_timestamp_seconds')}"
 #: As the lanes number them: their place in the order of the specification.
-_STATUS: Final = " or ".join(
-    peer("peerkey_peering_state", f'state="{status}"') + f" * {number}"
-    for number, status in enumerate(STATUSES)
-)
+_STATUS: Final = lanes(peer, "peerkey_peering_state", "state", STATUSES)
 _STATUS_WORDS: Final = tuple(
     (
         str(number),
@@ -57,75 +56,64 @@ _STATUS_WORDS: Final = tuple(
 _YES_NO: Final = (("0", "down", COLOURS[Severity.CRITICAL]), ("1", "in service", WELL))
 
 
-def _number(
-    number: int, title: str, description: str, query: str, scale: Scale, unit: str = "none", quiet: str = ""
-) -> Panel:
-    return Panel(
-        number,
-        title,
-        Shows.STAT,
-        description,
-        (Query(query, title, quiet),),
-        unit=unit,
-        scale=scale,
-        width=4,
-        height=4,
-        nothing="none" if quiet else "",
-    )
-
-
 _NOW: Final = Row(
     100,
     "Is something wrong with these nodes?",
     (
-        _number(
+        figure(
             1,
             "Peerings without a key",
             "Of the nodes that are chosen. The lanes below say with whom and how far each has come.",
             f"sum({node('peerkey_peerings_enabled')}) - sum({node('peerkey_peerings_keyed')})",
             any_is(Severity.CRITICAL),
+            width=4,
         ),
-        _number(
+        figure(
             2,
             "Peers out of reach",
             "By any path. The lanes *Paths* say which are down, and since when.",
             f"sum({node('peerkey_peerings_unreachable')})",
             any_is(Severity.CRITICAL),
+            width=4,
         ),
-        _number(
+        figure(
             3,
             "Peers without a good certificate",
             "*Why peers were not accepted* has the reason: `revoked`, `expired`, `untrusted` and others.",
             f"sum({node('peerkey_peer_certificates_bad')})",
             any_is(Severity.CRITICAL),
+            width=4,
         ),
-        _number(
+        figure(
             4,
             "Own certificate ends in",
             "Of the node whose certificate ends first. `peerkey enroll`, or a new request and `peerkey "
             "import certificate`.",
             f"min({_LEFT})",
             ENDS,
-            "s",
+            unit="s",
+            width=4,
         ),
-        _number(
+        figure(
             5,
             "Oldest key",
             "The age of the newest key of the peering that has had none for the longest time. To be "
             "compared with the rekey interval.",
             f"time() - min({node('peerkey_oldest_key_timestamp_seconds')})",
             Scale(PLAIN),
-            "s",
+            unit="s",
+            width=4,
         ),
-        _number(
+        figure(
             6,
             "Next rekey in",
             f"Below 0 it is late; below -{_GRACE:g} s the alert *PeerkeyRekeyOverdue* fires. None: no "
             "interval is configured.",
             f"min({node('peerkey_next_rekey_timestamp_seconds')}) - time()",
             Scale(COLOURS[Severity.MAJOR], ((-_GRACE, WELL),)),
-            "s",
-            "there is no next rekey where no interval is configured, or no key yet",
+            unit="s",
+            quiet="there is no next rekey where no interval is configured, or no key yet",
+            width=4,
         ),
     ),
 )
