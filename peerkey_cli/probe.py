@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import socket
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from peerkey_cli.at_socket import AtSocket
 from peerkey_cli.state import StateDirectory, default_directory
 
 if TYPE_CHECKING:
@@ -29,23 +29,9 @@ _AGAIN_AFTER_SECONDS: Final = 0.5
 _MAXIMUM_BYTES: Final = 64 * 1024
 
 
-class _Connection(http.client.HTTPConnection):
-    """To a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("peerkey", timeout=ANSWER_WITHIN_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(ANSWER_WITHIN_SECONDS)
-        self.sock.connect(str(self._path))
-
-
 def fault_of(path: Path, question: str) -> str:
     """Ask ``/v1/health`` or ``/v1/ready`` at a socket; return why the answer is no, empty where it is yes."""
-    connection = _Connection(path)
+    connection = AtSocket(path, ANSWER_WITHIN_SECONDS)
     try:
         connection.request("GET", f"/v1/{question}", headers={"Connection": "close"})
         answer = connection.getresponse()

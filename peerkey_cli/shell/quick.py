@@ -1,17 +1,16 @@
-"""One document of a system on this machine, asked for with the standard library alone.
+"""One document of a system on this machine, for whoever presses Tab (:mod:`peerkey_cli.at_socket`).
 
-Whoever presses Tab does not wait for the client of the commands to be loaded, which takes longer than the
-answer. What is read is bounded in size, and each wait in time.
+What is read is bounded in size, and each wait in time.
 """
 
 from __future__ import annotations
 
 import json
-import socket
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
+from peerkey_cli.at_socket import AtSocket
 from peerkey_cli.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -21,26 +20,12 @@ if TYPE_CHECKING:
 _MOST_BYTES: Final = 32 * 1024 * 1024
 
 
-class _AtSocket(HTTPConnection):
-    """HTTP at a Unix socket."""
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("peerkey", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket in the place of a host."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 def document(path: Path, name: str, timeout_seconds: float) -> Any:  # noqa: ANN401 - JSON
     """Return the document ``/v1/<name>`` of the system whose socket this is.
 
     :raises Unreachable: nobody answers, or not with JSON.
     """
-    connection = _AtSocket(path, timeout_seconds)
+    connection = AtSocket(path, timeout_seconds)
     try:
         connection.request("GET", f"/v1/{name}")
         response = connection.getresponse()
