@@ -15,6 +15,7 @@ import structlog
 from actors.whole_files import remove_drafts, write_whole
 from peerkey.observe.alarm_history import AlarmHistory
 from peerkey.observe.shelving import Shelf
+from peerkey_cli.files import read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +40,7 @@ class AlarmFile:
         """Return what it says, as of a process that begins ``now``; nothing where it cannot be read."""
         try:
             remove_drafts(self.path)
-            with self.path.open("rb") as file:
-                content = file.read(MAXIMUM_BYTES + 1)
-            return _read_untrusted(content, now)
+            return _read_untrusted(read_bounded(self.path, MAXIMUM_BYTES), now)
         except FileNotFoundError:
             pass
         except OSError as fault:
@@ -64,9 +63,6 @@ def _read_untrusted(content: bytes, now: datetime) -> tuple[AlarmHistory, Shelf]
 
     :raises ValueError: it is none.
     """
-    if len(content) > MAXIMUM_BYTES:
-        message = "it is longer than any may be"
-        raise ValueError(message)
     found = json.loads(content)
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
         message = "it is of another layout"
