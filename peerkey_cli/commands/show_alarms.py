@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from time import monotonic
 from typing import Annotated
 
 import typer
 
+from peerkey.observe.alarms import Category, Severity
 from peerkey_cli.errors import WrongUsage
 from peerkey_cli.options import Api, Json, StateDir, client
-
-
-class Severity(StrEnum):
-    """As :class:`peerkey.observe.alarms.Severity`, for the command line."""
-
-    CRITICAL = "critical"
-    MAJOR = "major"
-    MINOR = "minor"
-
-
-class Category(StrEnum):
-    """As :class:`peerkey.observe.alarms.Category`, for the command line."""
-
-    PEER = "peer"
-    SYSTEM = "system"
-    PLATFORM = "platform"
 
 
 def alarms(  # noqa: PLR0913, PLR0917 - the options of the command

@@ -15,8 +15,8 @@ MAXIMUM_SHELVING_SECONDS: Final = int(LONGEST.total_seconds())
 MAXIMUM_REASON_CHARACTERS: Final = REASON_CHARACTERS
 
 
-class Alarm(Document):
-    """One thing that is wrong now."""
+class _Told(Document):
+    """What is told of an alarm, whether it is there or has gone."""
 
     id: str
     time: Time
@@ -28,6 +28,11 @@ class Alarm(Document):
     message: str
     #: Its page in ``docs/alarms.md``.
     type: str
+
+
+class Alarm(_Told):
+    """One thing that is wrong now."""
+
     #: How often it was raised within the last day.
     times: int = 1
     #: Whether its cause is there at this moment; where not, it comes and goes.
@@ -44,18 +49,9 @@ class Alarms(Document):
     shelved: int = 0
 
 
-class ClearedAlarm(Document):
+class ClearedAlarm(_Told):
     """One thing that was wrong."""
 
-    id: str
-    time: Time
-    severity: Literal["critical", "major", "minor"]
-    node: str
-    source: str
-    category: str
-    process: str
-    message: str
-    type: str
     times: int
     cleared: Time
     lasted_seconds: float
