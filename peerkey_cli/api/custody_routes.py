@@ -38,9 +38,14 @@ Force: TypeAlias = Annotated[bool, Query(description="Also what the node uses.")
 
 def custody_routes(desk: Desk) -> APIRouter:
     """Return the resources of the nodes whose errands ``desk`` has done."""
+    return of_nodes(_scoped(desk), _short(desk))
+
+
+def of_nodes(scoped: APIRouter, short: APIRouter) -> APIRouter:
+    """Return resources at the paths of each node, and without them where there is only one."""
     outer = APIRouter(responses=problems(404, 409))
-    outer.include_router(_scoped(desk), prefix="/router/{router}/node/{node}", tags=["of a node"])
-    outer.include_router(_short(desk), tags=["of the only node"])
+    outer.include_router(scoped, prefix="/router/{router}/node/{node}", tags=["of a node"])
+    outer.include_router(short, tags=["of the only node"])
     return outer
 
 

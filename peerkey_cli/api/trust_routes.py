@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from fastapi import APIRouter, Query
 
 from peerkey_cli import schemas
-from peerkey_cli.api.custody_routes import NAME, Force, Node, Router
-from peerkey_cli.api.problems import problems
+from peerkey_cli.api.custody_routes import NAME, Force, Node, Router, of_nodes
 from peerkey_cli.api.requests import BroughtTrustedCa, EnrollmentWanted, Fingerprint, NamedTrustedCa
 from peerkey_cli.errands import Errand, What
 
@@ -26,10 +25,7 @@ _Fingerprint: TypeAlias = Annotated[Fingerprint, Query(description="SHA-256 of t
 
 def trust_routes(desk: Desk) -> APIRouter:
     """Return the resources of the nodes whose errands ``desk`` has done."""
-    outer = APIRouter(responses=problems(404, 409))
-    outer.include_router(_scoped(desk), prefix="/router/{router}/node/{node}", tags=["of a node"])
-    outer.include_router(_short(desk), tags=["of the only node"])
-    return outer
+    return of_nodes(_scoped(desk), _short(desk))
 
 
 def _scoped(desk: Desk) -> APIRouter:
