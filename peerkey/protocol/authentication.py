@@ -286,9 +286,10 @@ class Authentication:
             self._tell_refused(examination, now)
             return False
         try:
+            # What was refused had been read, and its signature verified, so that it can only be stale now.
             return self._judge(path, frame, message, now)
-        except (Ignored, BadSignature) as fault:
-            self._core.count(str(fault))
+        except Ignored as ignored:
+            self._core.count(ignored.reason)
             return False
 
     def fault_in_force(self, now: Moment) -> Examination | None:
