@@ -8,11 +8,13 @@ Unix socket. It is tried again, and what keeps it shut is an alarm.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from peerkey.errors import PeerkeyError
+from peerkey.observe.alarms import cluster_limited
 from peerkey_cli.api.remote import Remote, RemoteSettings
 from peerkey_cli.api.server import outer_door
 from peerkey_cli.errors import NotFound
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from peerkey_cli.api.server import Api
     from peerkey_cli.api.tokens import Token
 
+#: The source of its alarms. They are the machine's own: no other sees this door.
+DOOR: Final = "api"
 #: Before a door that could not be opened is tried again, in seconds.
 AGAIN_AFTER: Final = 5.0
 
@@ -33,9 +37,10 @@ _log = structlog.get_logger("peerkey")
 class MachineDoor:
     """See the module."""
 
-    def __init__(self, settings: RemoteSettings | None) -> None:
-        """Open where ``settings`` says, if anywhere."""
+    def __init__(self, settings: RemoteSettings | None, machine: str) -> None:
+        """Open where ``settings`` of this ``machine`` says, if anywhere."""
         self._settings = settings
+        self._machine = machine
         self._remote: Remote | None = None
         self._changed = asyncio.Event()
         #: Why it is shut although it should be open; empty where all is well.
@@ -54,8 +59,13 @@ class MachineDoor:
         return None if self._remote is None else self._remote.not_after
 
     def alarms(self, at: datetime) -> tuple[Alarm, ...]:
-        """Say whether the certificate that is shown counts, and for how long."""
-        return () if self._remote is None else tuple(self._remote.alarms(at))
+        """Say what keeps the door shut, or whether the certificate that it shows counts, and for how long."""
+        if self._remote is not None:
+            return tuple(replace(each, source=DOOR) for each in self._remote.alarms(at))
+        if not self.fault:
+            return ()
+        text = f"the admin API over TCP is shut on {self._machine}: {self.fault}"
+        return (cluster_limited(DOOR, text),)
 
     def check(self) -> None:
         """See that the files can be used as they are now. Blocks.

@@ -37,6 +37,7 @@ from peerkey.observe.condensing import Noticed
 from peerkey.observe.events import AlarmCleared, AlarmRaised
 from peerkey.observe.security_stats import summed as summed_statistics
 from peerkey.observe.shelving import Shelf
+from peerkey_cli.cluster.door import DOOR
 from peerkey_cli.fleet import ANSWER_WITHIN, MEASURED_WITHIN, HostActors, Measured, Statistics
 from peerkey_cli.noticed import shelved_of, together
 from peerkey_cli.targets import Target
@@ -67,8 +68,6 @@ R = TypeVar("R")
 _EACH_WITHIN: Final = timedelta(seconds=5)
 #: Questions that are under way at one time.
 _AT_ONCE: Final = 200
-#: The source of what is wrong with an outer door, which its own machine alone sees and tells of.
-_DOOR: Final = "api"
 #: Hosts whose events are remembered although they may be gone.
 _MAXIMUM_HOSTS: Final = 1_000
 
@@ -107,9 +106,7 @@ class ClusterFleet:
         #: Of each host: the mark to go on from, and its latest events.
         self._events: dict[str, tuple[tuple[int, int], deque[Entry]]] = {}
         self._gathering = asyncio.Lock()
-        #: Why the admin API over TCP is shut on this machine although it should be open.
-        self.shut: Callable[[], str] = lambda: ""
-        #: What else is wrong with it at a time.
+        #: What is wrong, at a time, with the admin API over TCP of this machine.
         self.door_alarms: Callable[[datetime], Iterable[Alarm]] = lambda _: ()
 
     def now(self) -> datetime:
@@ -137,11 +134,8 @@ class ClusterFleet:
 
     def _door(self) -> tuple[Noticing, ...]:
         """Return what is wrong with the outer door of this machine."""
-        alarms = [replace(each, source=_DOOR) for each in self.door_alarms(self.now())]
-        if fault := self.shut():
-            text = f"the admin API over TCP is shut on {machine_of(self._host.name)}: {fault}"
-            alarms.append(cluster_limited(_DOOR, text))
-        return (Noticed(AUTHORITY, tuple(alarms)),) if alarms else ()
+        alarms = tuple(self.door_alarms(self.now()))
+        return (Noticed(AUTHORITY, alarms),) if alarms else ()
 
     async def _lists(self) -> tuple[RevocationStatus, tuple[Noticing, ...]]:
         """Return what the lists of this machine say, and what is wrong; that nobody answers is wrong, too."""
@@ -312,7 +306,7 @@ class ClusterFleet:
         machine = machine_of(self._host.name)
         places = {each.node: machine_of(each.host) for each in placed.nodes if each.host}
         # What is wrong with a door is seen by its own machine alone.
-        of_door = isinstance(event, AlarmRaised | AlarmCleared) and event.source == _DOOR
+        of_door = isinstance(event, AlarmRaised | AlarmCleared) and event.source == DOOR
         if of_door or places.get(node, min(placed.machines, default=machine)) == machine:
             self._journal.record(self.now(), node, event)
 

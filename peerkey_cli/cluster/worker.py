@@ -19,6 +19,7 @@ from actors.authority import Authority
 from actors.cluster.agent import Agent, AgentPorts
 from actors.cluster.assigned import Assigned
 from actors.cluster.distant_path import DistantPaths
+from actors.cluster.reconciling import machine_of
 from actors.crl.roles import Follow, Lead
 from actors.keystores.stores import KeyStores
 from actors.names import AGENT, AUTHORITY
@@ -70,7 +71,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         store = await stack.enter_async_context(opened(settings, host.name))
         serve_tenure(system, host, store)
         keystore = KeyStores(state.sealing_key)
-        door = MachineDoor(None if settings.api is None else settings.api.remote())
+        door = MachineDoor(None if settings.api is None else settings.api.remote(), machine_of(host.name))
 
         def retry() -> None:
             keystore.retry()
@@ -122,7 +123,7 @@ async def worker(system: ActorSystem, host: Host, settings: ClusterSettings) -> 
         stack.callback(seat.leave)
         kept = KeptTotals(state.path / "totals.json")
         fleet = ClusterFleet(system, host, journal, account.place, kept, account.shelf)
-        fleet.shut, fleet.door_alarms = lambda: door.fault, door.alarms
+        fleet.door_alarms = door.alarms
         desk = await stack.enter_async_context(
             LocalDesk(Custody(assigned.plans, keystore, state), fleet.record, fleet.reload)
         )

@@ -175,11 +175,13 @@ def test_a_door_without_its_files_is_shut_and_opens_when_they_are_there(
     )
 
     async def scenario() -> None:
-        machine = MachineDoor(settings)
+        machine = MachineDoor(settings, "edge")
         opening = asyncio.create_task(machine.keep_open(Api(nobody, cast("Any", None))))
         await until(lambda: "api.key" in machine.fault)
         with pytest.raises(NotFound, match="shut on this machine"):
             machine.known()
+        (shut,) = machine.alarms(CLOCK)
+        assert "the admin API over TCP is shut on edge" in shut.message
         certify_api(tmp_path, two_routers(tmp_path).ca)
         await until(lambda: "tokens" in machine.fault)
         add_token(tmp_path / "tokens", "alice", Role.WRITE, CLOCK)

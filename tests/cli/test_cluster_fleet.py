@@ -30,6 +30,7 @@ from peerkey.observe.own_alarms import api_certificate_bad
 from peerkey.observe.shelving import Shelving
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api.routes import application
+from peerkey_cli.cluster.door import DOOR
 from peerkey_cli.cluster.fleet import ClusterFleet
 from peerkey_cli.cluster.kept_totals import KeptTotals
 from peerkey_cli.targets import Target
@@ -158,7 +159,7 @@ def test_the_certificate_of_a_door_is_told_of_by_its_own_machine_also_where_that
         ),
     )
     fleet = ClusterFleet(cast("Any", actors), cast("Any", host), cast("Any", journal), "here")
-    fleet.door_alarms = lambda _: [api_certificate_bad(AUTHORITY, Severity.CRITICAL, "api.pem", "expired")]
+    fleet.door_alarms = lambda _: [api_certificate_bad(DOOR, Severity.CRITICAL, "api.pem", "expired")]
 
     AlarmTimes().seen(asyncio.run(fleet.noticing()), fleet.now(), fleet.alarm_changed)
 
