@@ -402,7 +402,11 @@ class Core:
 
 def earliest(*instants: Instant | None) -> Instant | None:
     """Return the earliest of some deadlines, of which any may be absent."""
-    return min((instant for instant in instants if instant is not None), default=None)
+    first: Instant | None = None
+    for instant in instants:
+        if instant is not None and (first is None or instant < first):
+            first = instant
+    return first
 
 
 def _said(reason: str, detail: str) -> str:

@@ -97,15 +97,16 @@ class KeyRing:
 
     def __iter__(self) -> Iterator[tuple[Role, PeerKey]]:
         """Iterate over the keys that are there, each with its role."""
-        for role, key in (
-            (Role.PREVIOUS, self.previous),
-            (Role.CURRENT, self.current),
-            (Role.NEXT, self.next),
-            (Role.PENDING, self.pending),
-            (Role.HELD, self.held),
-        ):
-            if key is not None:
-                yield role, key
+        if self.previous is not None:
+            yield Role.PREVIOUS, self.previous
+        if self.current is not None:
+            yield Role.CURRENT, self.current
+        if self.next is not None:
+            yield Role.NEXT, self.next
+        if self.pending is not None:
+            yield Role.PENDING, self.pending
+        if self.held is not None:
+            yield Role.HELD, self.held
 
     def __bool__(self) -> bool:
         """Tell whether any key is there."""

@@ -23,7 +23,7 @@ stored ``next`` or else ``current``, so the peer must be able to open with that 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -173,7 +173,7 @@ class Observer:
     def __init__(self, slack: timedelta = timedelta(0)) -> None:
         """Begin having seen nothing. ``slack`` is by how much the clocks of the ends may differ in 30 s."""
         self._erasure_delay = WAIT_TIME - slack
-        self._ends: dict[str, _End] = {}
+        self._ends: defaultdict[str, _End] = defaultdict(_End)
         #: Key material by key id, of every key that any end ever had.
         self._material: dict[bytes, tuple[int, tuple[Secret, ...]]] = {}
         #: The id of the key of each index that both ends came to have, since a store was lost last.
@@ -320,7 +320,7 @@ class Observer:
             end.highest_index = max(end.highest_index, *known, 0)
 
     def _end(self, name: str) -> _End:
-        return self._ends.setdefault(name, _End())
+        return self._ends[name]
 
     def _progresses(self, now: Instant) -> None:
         self._steps = self._steps + 1 if now == self._instant else 0

@@ -205,10 +205,12 @@ class Site:
         system = self.system
         if system is None:
             return None
-        living = (system.instance(name) for name in self._names)
-        return next(
-            (actor for actor in living if isinstance(actor, RouterNode) and actor.epoch == self.epoch), None
-        )
+        newest = self.epoch
+        for name in self._names:
+            actor = system.instance(name)
+            if isinstance(actor, RouterNode) and actor.epoch == newest:
+                return actor
+        return None
 
     @property
     def actor_name(self) -> str:
