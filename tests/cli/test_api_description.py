@@ -87,7 +87,7 @@ def test_no_document_of_the_description_has_room_for_a_private_key() -> None:
 
 @schema.parametrize()
 @settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     database=None,

@@ -29,7 +29,8 @@ from cryptography.hazmat.primitives.serialization import (
 from peerkey.config.key_names import parse_pkcs11, parse_tpm
 from peerkey_cli.state import StateDirectory
 from tests.actors.keystores.places import PIN, end_software_tpms, pkcs11_place, tpm_place
-from tests.cli.test_run import Process, run
+from tests.cli.commands import peerkey
+from tests.cli.test_run import Process
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
 from tests.support.hosts import wait_for
 
@@ -45,8 +46,8 @@ class Operated:
 
     def peerkey(self, *words: str, status: int = 0) -> str:
         where = () if words[0] == "config" else ("--state-dir", str(self.process.state.path))
-        done = run(*words, *where)
-        assert done.returncode == status, done.stderr
+        done = peerkey(*words, *where)
+        assert done.exit_code == status, done.stderr
         self.printed += [*words, done.stdout, done.stderr]
         return done.stdout
 

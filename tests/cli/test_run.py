@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from peerkey_cli.state import StateDirectory
+from tests.cli.commands import peerkey
 from tests.cli.remote_system import certify_api
 from tests.cli.stored import files_of, found, stored_secrets
 from tests.cli.two_routers import UUIDS, free_ports, two_routers
@@ -315,8 +316,8 @@ class Process:
 
     def ask(self, *words: str) -> Any:  # noqa: ANN401 - JSON
         """Return the document that a command prints."""
-        done = run(*words, "--json", "--state-dir", str(self.state.path))
-        assert done.returncode == 0, done.stderr
+        done = peerkey(*words, "--json", "--state-dir", self.state.path)
+        assert done.exit_code == 0, done.stderr
         return json.loads(done.stdout)
 
     def wait_until_up(self) -> None:

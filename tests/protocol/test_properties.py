@@ -196,8 +196,8 @@ TestTurmoilOfAPair = pytest.mark.timeout(600)(TurmoilOfAPairMachine.TestCase)
 TestTurmoil = pytest.mark.timeout(600)(TurmoilMachine.TestCase)
 if settings.get_current_profile_name() != "long":
     #: The same draws in every run of the suite; only ``make fuzz`` looks for new ones.
-    TestTurmoil.settings = settings(derandomize=True, max_examples=60, stateful_step_count=40)
-    TestTurmoilOfAPair.settings = settings(derandomize=True, max_examples=15, stateful_step_count=40)
+    TestTurmoil.settings = settings(derandomize=True, max_examples=30, stateful_step_count=40)
+    TestTurmoilOfAPair.settings = settings(derandomize=True, max_examples=10, stateful_step_count=40)
 
 
 @pytest.mark.parametrize("paths", [1, 2, 3])

@@ -1,6 +1,6 @@
-"""A hundred and twenty short runs with a lot of trouble, and nothing is found in any of them.
+"""Sixty short runs with a lot of trouble, and nothing is found in any of them.
 
-They are :func:`tests.sim.seeds.brief` of the seeds 0 to 119: five minutes to an hour of an authority with
+They are :func:`tests.sim.seeds.brief` of the seeds 0 to 59: five minutes to an hour of an authority with
 hundreds of faults a day, half a second of processor time each. ``make soak`` runs
 longer ones for ever. A failure prints the seed, the few faults that matter, the last of what happened, and
 the command that shows it again.
@@ -14,7 +14,7 @@ import pytest
 
 from tests.sim.seeds import brief, hunt
 
-SEEDS: Final = range(120)
+SEEDS: Final = range(60)
 #: So many in one test: few enough that processes which share the tests end at about the same time.
 BLOCK: Final = 6
 

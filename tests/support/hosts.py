@@ -22,6 +22,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.cli.commands import peerkey
+
 _numbers = count()
 #: How long a process may take to stop after it was asked to.
 _STOP_WITHIN: Final = 15.0
@@ -175,23 +177,13 @@ class Router:
 
     def ask(self, *command: str) -> Any:  # noqa: ANN401 - a JSON document
         """Return what a ``show`` command prints, or ``None`` while the router does not answer."""
-        done = subprocess.run(
-            [sys.executable, "-m", "peerkey_cli.main", *command, "--json", "--state-dir", str(self.state)],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        done = peerkey(*command, "--json", "--state-dir", self.state)
+        return json.loads(done.stdout) if done.exit_code == 0 else None
 
     def tell(self, *command: str) -> None:
         """Run a command that changes something, and see that it succeeds."""
-        subprocess.run(
-            [sys.executable, "-m", "peerkey_cli.main", *command, "--state-dir", str(self.state)],
-            check=True,
-            capture_output=True,
-            timeout=30,
-        )
+        done = peerkey(*command, "--state-dir", self.state)
+        assert done.exit_code == 0, done.output
 
     def path_in_service(self) -> bool:
         """Tell whether the latest event about the path is that it entered service."""
