@@ -168,7 +168,10 @@ class Executor:
     def _printed(self, out: Printed, arguments: list[str]) -> int:
         under, sys.stdout = sys.stdout, out
         try:
-            return self._invoke(arguments)
+            status = self._invoke(arguments)
+            if status == INTERRUPTED:
+                out.give_up()
+            return status
         finally:
             sys.stdout = under
             out.end()

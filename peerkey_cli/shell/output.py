@@ -85,6 +85,11 @@ class Printed(io.TextIOBase):
         """Let go of what has been shown."""
         self._under.flush()
 
+    def give_up(self) -> None:
+        """Ask for no further key: the command was interrupted while no key was waited for."""
+        if self._page is not None:
+            self._page.over = True
+
     def end(self) -> None:
         """Show what is left, and what the filters have counted."""
         if self._begun:
@@ -102,9 +107,11 @@ class Printed(io.TextIOBase):
         while self._page is not None and self._page.full(line):
             self._under.write(question())
             self._under.flush()
-            while not self._page.key(self._ask()):
-                pass
-            self._under.write(_ERASE)
+            try:
+                while not self._page.key(self._ask()):
+                    pass
+            finally:
+                self._under.write(_ERASE)
         if self._page is None or not self._page.over:
             self._under.write(f"{line}\n")
 

@@ -70,6 +70,26 @@ def test_the_last_line_needs_no_end() -> None:
     assert under.getvalue() == "Count: 2 lines\n"
 
 
+def test_a_command_that_is_interrupted_while_no_key_is_waited_for_asks_for_none() -> None:
+    under, asked = io.StringIO(), 0
+
+    def interrupted() -> str:
+        nonlocal asked
+        asked += 1
+        raise KeyboardInterrupt
+
+    out = Printed(under, Filtered(()), Page(5, 20), interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        out.write("one\ntwo\nthree\nfour\nfive\nsix")
+    out.write("what has no end")
+    out.give_up()
+    out.end()
+
+    assert asked == 1
+    # The question has gone from the screen.
+    assert under.getvalue().endswith(f"four\n{question()}\r\x1b[K")
+
+
 # --- helpers --------------------------------------------------------------------------------------
 
 
