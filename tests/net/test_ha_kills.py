@@ -3,7 +3,7 @@
 "This is done to avoid rekeying on flow migration due to node failures." So a death must cause no rekey, no
 key may be lost, and each key that a peer seals with must be held by a node that lives.
 
-``PEERKEY_HA_KILLS`` says how often (6 unless given; ``make ha-kills``: 100).
+``PEERKEY_HA_KILLS`` says how often (4 unless given; ``make ha-kills``: 100).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pytest
 from tests.support.ha_pair import EAST, ONE, PAIR, PEERS, TWO, HaPair, ha_pair
 from tests.support.hosts import require_namespaces, wait_for
 
-KILLS = int(os.environ.get("PEERKEY_HA_KILLS", "6"))
+KILLS = int(os.environ.get("PEERKEY_HA_KILLS", "4"))
 SEED = int(os.environ.get("PEERKEY_HA_SEED", "6"))
 WITHIN = 120.0
 #: Between two deaths: what a rekey takes, from the order to the key in use, is five of them.
