@@ -14,6 +14,7 @@ from metrics.labels import known
 from metrics.metric import Kind, Metric, Per
 from metrics.thresholds import REKEY_GRACE
 from peerkey.ha.messages import Role
+from peerkey_cli import causes
 from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from peerkey_cli.fleet import HostActors, Measured
 
 _ALONE: Final = ()
-_IN_SERVICE: Final = "in-service"
 
 #: What every node has counted, if only zero times: an alert on an increase needs to see the first one.
 _OF_NODES: Final = (
@@ -246,14 +246,17 @@ def peering_samples(
     agreed: dict[tuple[str, ...], float] = {}
     due: dict[tuple[str, ...], float] = {}
     path_up: dict[tuple[str, ...], float] = {}
+    faults: dict[tuple[str, ...], float] = {}
     for node in fleet:
         for peer in node.peers:
             names = (node.node, peer.peer)
+            if (cause := causes.of_peering(node, peer)) is not None:
+                faults[*names, *cause] = 1.0
             state[*names, known(peer.security.security_status, labels.STATUS)] = 1.0
             paths[names] = len(peer.paths)
             up[names] = 0.0
             for path in peer.paths:
-                serves = path.state == _IN_SERVICE
+                serves = path.state == labels.IN_SERVICE
                 up[names] += serves
                 path_up[*names, path.name] = float(serves)
             if (at := _agreed(peer)) is not None:
@@ -263,6 +266,7 @@ def peering_samples(
         breathe()
     return {
         catalogue.PEERING_STATE: state,
+        catalogue.PEERING_FAULT: faults,
         catalogue.PEERING_PATHS: paths,
         catalogue.PEERING_PATHS_UP: up,
         catalogue.PEERING_KEY: agreed,
@@ -309,4 +313,4 @@ def _due(peer: PeerStatus, now: datetime) -> float | None:
 
 
 def _unreachable(peer: PeerStatus) -> bool:
-    return not any(path.state == _IN_SERVICE for path in peer.paths)
+    return not any(path.state == labels.IN_SERVICE for path in peer.paths)
