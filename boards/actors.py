@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from boards.pieces import (
+    A_MINUTE,
     IF_HAPPENED,
     IF_WRONG,
     INSTANCE,
     JOB,
     LOOP_LAG,
     MAILBOX,
+    SEVERITIES,
     Board,
     Panel,
     Query,
@@ -20,6 +22,7 @@ from boards.pieces import (
     buckets,
     figure,
     here,
+    machine,
     quantile,
 )
 from metrics import thresholds
@@ -41,6 +44,7 @@ def _rate(number: int, title: str, description: str, counter: str, *alerts: str)
         Shows.SERIES,
         description,
         (Query(f"sum by (instance) (rate({here(counter)}[$__rate_interval])) * 60", "{{instance}}"),),
+        unit=A_MINUTE,
         width=8,
         alerts=alerts,
     )
@@ -54,7 +58,7 @@ _NOW: Final = Row(
             1,
             "Machines that do not answer",
             "Prometheus gets no answer: the process or the machine is gone, or the network between.",
-            'count(up{job=~"$job",instance=~"$instance"} == 0) or vector(0)',
+            f"count({machine('up')} == 0) or vector(0)",
             any_is(Severity.CRITICAL),
             "PeerkeyTargetDown",
             "PeerkeyAbsent",
@@ -150,6 +154,8 @@ _ACTORS: Final = Row(
                 Query(f"max by (kind) ({here('peerkey_mailbox_depth_highest')})", "Most that ever waited"),
                 Query(f"min by (kind) ({here('peerkey_mailbox_capacity')})", "Room for"),
             ),
+            columns=("kind",),
+            sorted_by=(0, True),
             width=8,
         ),
         Panel(
@@ -195,6 +201,7 @@ _ACTORS: Final = Row(
                     "{{type}}",
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
         ),
         Panel(
@@ -210,6 +217,7 @@ _ACTORS: Final = Row(
                     IF_HAPPENED,
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
             nothing="None was refused",
         ),
@@ -265,6 +273,7 @@ _TIMES: Final = Row(
                     IF_WRONG,
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
             nothing="None",
         ),
@@ -275,7 +284,7 @@ _TIMES: Final = Row(
             "Of it, how long the actors took to answer. Prometheus gives up after its timeout of ten "
             "seconds.",
             (
-                Query('scrape_duration_seconds{job=~"$job",instance=~"$instance"}', "{{instance}}: scrape"),
+                Query(machine("scrape_duration_seconds"), "{{instance}}: scrape"),
                 Query(here("peerkey_scrape_asking_seconds"), "{{instance}}: actors"),
             ),
             unit="s",
@@ -285,9 +294,9 @@ _TIMES: Final = Row(
             25,
             "Processor",
             Shows.SERIES,
-            "Seconds of the processor that the process uses each second. 1 is all that one event loop can "
-            "use.",
-            (Query(f"rate({here('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),),
+            "How much of a processor the process uses. 100 % is all that one event loop can use.",
+            (Query(f"rate({machine('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),),
+            unit="percentunit",
             width=8,
         ),
         Panel(
@@ -295,7 +304,7 @@ _TIMES: Final = Row(
             "Memory",
             Shows.SERIES,
             "Resident memory of the process. It grows with peerings and lists, and not with time.",
-            (Query(here("process_resident_memory_bytes"), "{{instance}}"),),
+            (Query(machine("process_resident_memory_bytes"), "{{instance}}"),),
             unit="bytes",
             width=8,
         ),
@@ -305,8 +314,8 @@ _TIMES: Final = Row(
             Shows.SERIES,
             "With its limit. At the limit no socket and no file can be opened.",
             (
-                Query(here("process_open_fds"), "{{instance}}"),
-                Query(f"min({here('process_max_fds')})", "limit"),
+                Query(machine("process_open_fds"), "{{instance}}"),
+                Query(f"min({machine('process_max_fds')})", "limit"),
             ),
             width=8,
         ),
@@ -327,8 +336,14 @@ _CLUSTER: Final = Row(
                 Query(f"sum by (instance) ({here('peerkey_hosts')})", "Hosts"),
                 Query(f"sum by (instance) ({here('peerkey_nodes')})", "Nodes"),
                 Query(f"sum by (instance) ({here('peerkey_metrics_series')})", "Series"),
-                Query(f"sum by (instance) (time() - {here('process_start_time_seconds')})", "Up for, s"),
+                Query(
+                    f"time() - max by (instance) ({machine('process_start_time_seconds')})",
+                    "Up for",
+                    unit="s",
+                ),
             ),
+            columns=("instance",),
+            sorted_by=(1, False),
             width=8,
         ),
         Panel(
@@ -350,11 +365,14 @@ _CLUSTER: Final = Row(
             "The type leads to its page.",
             (
                 Query(
-                    f"sum by (severity, type, node) ({_ALARMS})",
+                    f"sum by (severity, type, node, job) ({_ALARMS})",
                     "How many",
                     IF_WRONG,
                 ),
             ),
+            columns=("severity", "type", "node", "job"),
+            painted="severity",
+            words=SEVERITIES,
             width=8,
             alerts=("PeerkeyClusterLimited",),
             nothing="No alarm",
@@ -365,7 +383,14 @@ _CLUSTER: Final = Row(
             "Version",
             Shows.TABLE,
             "Which version runs where. More than one: a rolling update that has not ended.",
-            (Query(f"count by (version, instance) ({here('peerkey_build_info')})", "Processes"),),
+            (
+                Query(
+                    f"count by (version, instance) ({here('peerkey_build_info')})",
+                    "Processes",
+                    only_there=True,
+                ),
+            ),
+            columns=("version", "instance"),
             width=12,
             height=6,
         ),

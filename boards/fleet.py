@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from boards.pieces import (
+    A_MINUTE,
     CLOCK,
     ENDS,
     IF_HAPPENED,
@@ -21,6 +22,8 @@ from boards.pieces import (
     JOB,
     KEYED,
     LISTS_NOT_CURRENT,
+    SEVERITIES,
+    STATES_OF_LISTS,
     Board,
     Panel,
     Query,
@@ -31,6 +34,8 @@ from boards.pieces import (
     figure,
     grown,
     here,
+    machine,
+    which_peering,
 )
 from peerkey.observe.alarms import Severity
 
@@ -71,8 +76,7 @@ _WRONG: Final = Row(
             "Machines that are silent",
             "Machines that do not answer Prometheus, and those whose actors do not. Nothing below is known "
             "of them: see to these first. A machine that was killed is here.",
-            '(count(up{job=~"$job",instance=~"$instance"} == 0) or vector(0)) '
-            f"+ (count({here('peerkey_up')} == 0) or vector(0))",
+            f"(count({machine('up')} == 0) or vector(0)) + (count({here('peerkey_up')} == 0) or vector(0))",
             any_is(Severity.CRITICAL),
             "PeerkeyTargetDown",
             "PeerkeyActorsSilent",
@@ -229,11 +233,14 @@ _WHAT: Final = Row(
             "to do.",
             (
                 Query(
-                    f"sort_desc(sum by (severity, type, node, instance) ({here('peerkey_alarms')}))",
+                    f"sum by (severity, type, node, instance, job) ({here('peerkey_alarms')})",
                     "How many",
                     IF_WRONG,
                 ),
             ),
+            columns=("severity", "type", "node", "instance", "job"),
+            painted="severity",
+            words=SEVERITIES,
             width=12,
             alerts=(
                 "PeerkeyTrustUnreadable",
@@ -255,15 +262,32 @@ _WHAT: Final = Row(
             "out.",
             (
                 Query(
-                    "sum by (severity, alertname, node, instance) "
+                    "sum by (severity, alertname, node, instance, job) "
                     '(ALERTS{job=~"$job|",alertname=~"Peerkey.+",alertname!="PeerkeyDeadMan",alertstate="firing"})',
                     "How many",
                     IF_WRONG,
                 ),
             ),
+            columns=("severity", "alertname", "node", "instance", "job"),
+            painted="severity",
+            words=SEVERITIES,
             width=12,
             nothing="No alert",
             leads=("alertname", "docs/alerts.md"),
+        ),
+        which_peering(29, here("peerkey_peering_fault"), width=16),
+        Panel(
+            28,
+            "Clocks",
+            Shows.TABLE,
+            "By how much the clock of each machine differs from that of Prometheus. One that differs is "
+            "wrong; where all do, Prometheus' own is.",
+            (Query(f"sort_desc({_CLOCK_DIFFERS})", "Differs by"),),
+            columns=("instance", "job"),
+            sorted_by=(0, True),
+            unit="s",
+            scale=CLOCK,
+            width=8,
         ),
         Panel(
             22,
@@ -280,6 +304,8 @@ _WHAT: Final = Row(
                     IF_WRONG,
                 ),
             ),
+            columns=("node", "reason", "instance", "job"),
+            sorted_by=(0, True),
             width=8,
             nothing="Every peering has its key, or no reason was told",
         ),
@@ -298,6 +324,8 @@ _WHAT: Final = Row(
                     IF_WRONG,
                 ),
             ),
+            columns=("node", "reason", "outcome", "instance", "job"),
+            sorted_by=(0, True),
             width=8,
             nothing="Every peer is accepted",
         ),
@@ -305,11 +333,18 @@ _WHAT: Final = Row(
             24,
             "Machines that do not answer",
             Shows.TABLE,
-            "Which machine is silent. Its nodes are named by their peers: *Peers out of reach*.",
+            "Which machine is silent, and whether it is the whole of it or its actors alone. Its nodes are "
+            "named by their peers: *Peers out of reach, by node*.",
             (
-                Query('up{job=~"$job",instance=~"$instance"} == 0', "Answers Prometheus", IF_WRONG),
-                Query(f"{here('peerkey_up')} == 0", "Actors answer", IF_WRONG),
+                Query(
+                    f'label_replace({machine("up")} == 0, "silent", "machine", "", "") '
+                    f'or label_replace({here("peerkey_up")} == 0, "silent", "actors", "", "")',
+                    "Answers",
+                    IF_WRONG,
+                    only_there=True,
+                ),
             ),
+            columns=("instance", "silent", "job"),
             width=8,
             nothing="Every machine answers",
         ),
@@ -320,9 +355,11 @@ _WHAT: Final = Row(
             "The ten certificates that end first. `peerkey enroll`, or a new request and `peerkey import "
             "certificate`: nothing restarts.",
             (Query(f"sort(bottomk(10, {_OWN} - time()))", "Ends in"),),
+            columns=("node", "instance", "job"),
+            sorted_by=(0, False),
             unit="s",
             scale=ENDS,
-            width=6,
+            width=8,
         ),
         Panel(
             26,
@@ -330,8 +367,11 @@ _WHAT: Final = Row(
             Shows.TABLE,
             "Each list with its state. `unreachable`: its server is down or the way to it is; the last good "
             "one is in use until it is stale. `refused`: what is served is no list of this CA.",
-            (Query(f"{here('peerkey_crl_state')} == 1", "Is", IF_LISTS),),
-            width=6,
+            (Query(f"{here('peerkey_crl_state')} == 1", "Is", IF_LISTS, only_there=True),),
+            columns=("url", "state", "instance", "job"),
+            painted="state",
+            words=tuple((state, state, colour) for state, colour in STATES_OF_LISTS.items()),
+            width=8,
             nothing="No list is configured",
         ),
         Panel(
@@ -341,20 +381,11 @@ _WHAT: Final = Row(
             "Who misses whom most. A node that all others miss is the one that is down; one that misses all "
             "others has lost its network.",
             (Query(f"sort_desc({here('peerkey_peerings_unreachable')} > 0)", "Peers", IF_WRONG),),
-            width=6,
+            columns=("node", "instance", "job"),
+            sorted_by=(0, True),
+            width=8,
             alerts=("PeerkeyPathDown",),
             nothing="Everybody is reached",
-        ),
-        Panel(
-            28,
-            "Clocks",
-            Shows.TABLE,
-            "By how much the clock of each machine differs from that of Prometheus. One that differs is "
-            "wrong; where all do, Prometheus' own is.",
-            (Query(f"sort_desc({_CLOCK_DIFFERS})", "Differs by"),),
-            unit="s",
-            scale=CLOCK,
-            width=6,
         ),
     ),
 )
@@ -428,7 +459,8 @@ _WORSE: Final = Row(
             "Keys that came into use",
             Shows.SERIES,
             "Each minute. A fleet that rekeys all at once has a tooth here: spread it by other intervals.",
-            (Query(f"sum(rate({here('peerkey_key_changes_total')}[$__rate_interval])) * 60", "a minute"),),
+            (Query(f"sum(rate({here('peerkey_key_changes_total')}[$__rate_interval])) * 60", "keys"),),
+            unit=A_MINUTE,
             width=8,
         ),
         Panel(
@@ -459,6 +491,8 @@ _WORSE: Final = Row(
             "In the time that is chosen above, over now too. The panel *Why there is no key* has those of "
             "now.",
             (Query(grown(_FAILURES, "reason"), "How often", IF_WRONG),),
+            columns=("reason",),
+            sorted_by=(0, True),
             width=12,
             nothing="None in this time",
         ),
@@ -469,6 +503,8 @@ _WORSE: Final = Row(
             "In the time that is chosen above. A reason that nobody can explain may be an attack: `peerkey "
             "show events`.",
             (Query(grown(_REFUSED, "outcome, reason"), "How often", IF_WRONG),),
+            columns=("reason", "outcome"),
+            sorted_by=(0, True),
             width=12,
             nothing="None in this time",
         ),

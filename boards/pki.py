@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from boards.pieces import (
-    COLOURS,
     ENDS,
     IF_HAPPENED,
     IF_LISTS,
@@ -15,7 +14,7 @@ from boards.pieces import (
     LISTS_NOT_CURRENT,
     NODE,
     PLAIN,
-    WELL,
+    STATES_OF_LISTS,
     Board,
     Panel,
     Query,
@@ -44,13 +43,7 @@ _STATE_WORDS: Final = tuple(
     (
         str(number),
         state,
-        {
-            "waiting": "text",
-            "current": WELL,
-            "unreachable": COLOURS[Severity.MINOR],
-            "refused": COLOURS[Severity.MAJOR],
-            "stale": COLOURS[Severity.MAJOR],
-        }[state],
+        STATES_OF_LISTS[state],
     )
     for number, state in enumerate(LIST_STATES)
 )
@@ -137,6 +130,8 @@ _CERTIFICATES: Final = Row(
             Shows.TABLE,
             "The twenty that end first. `peerkey enroll`, or a new request and `peerkey import certificate`.",
             (Query(f"sort(bottomk(20, {_ENDS} - time()))", "Ends in"),),
+            columns=("node", "instance", "job"),
+            sorted_by=(0, False),
             unit="s",
             scale=ENDS,
             width=8,
@@ -176,12 +171,14 @@ _CERTIFICATES: Final = Row(
                 Query(
                     grown(
                         node("peerkey_peer_authentications_total", 'outcome=~"refused|went-bad"'),
-                        "node, outcome, reason",
+                        "node, outcome, reason, job",
                     ),
                     "How often",
                     IF_WRONG,
                 ),
             ),
+            columns=("node", "reason", "outcome", "job"),
+            sorted_by=(0, True),
             width=8,
             nothing="None in this time",
         ),
@@ -280,13 +277,16 @@ _LISTS: Final = Row(
             "How many entries, since when it is confirmed, and until when it counts. Below 0: it is stale.",
             (
                 Query(f"max by (url) ({here('peerkey_crl_entries')})", "Entries", IF_LISTS),
-                Query(f"max by (url) ({here('peerkey_crl_age_seconds')})", "Confirmed ago, s", IF_LISTS),
+                Query(f"max by (url) ({here('peerkey_crl_age_seconds')})", "Confirmed ago", IF_LISTS, "s"),
                 Query(
                     f"min by (url) ({here('peerkey_crl_next_update_timestamp_seconds')}) - time()",
-                    "Counts for, s",
+                    "Counts for",
                     IF_LISTS,
+                    "s",
                 ),
             ),
+            columns=("url",),
+            sorted_by=(2, False),
             width=12,
             nothing="No list is configured",
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from boards.pieces import (
+    A_MINUTE,
     COLOURS,
     ENDS,
     IF_HA,
@@ -19,6 +20,7 @@ from boards.pieces import (
     NODE,
     PEER,
     PLAIN,
+    SEVERITIES,
     WELL,
     Board,
     Panel,
@@ -33,6 +35,7 @@ from boards.pieces import (
     node,
     peer,
     quantile,
+    which_peering,
 )
 from metrics import thresholds
 from metrics.labels import STATUSES
@@ -159,8 +162,10 @@ _PEERS: Final = Row(
             (
                 Query(f"sum by (node, peer) ({peer('peerkey_peering_paths')})", "Paths"),
                 Query(f"sum by (node, peer) ({peer('peerkey_peering_paths_in_service')})", "In service"),
-                Query(f"max by (node, peer) ({_KEY_AGE})", "Age of the key, s"),
+                Query(f"max by (node, peer) ({_KEY_AGE})", "Age of the key", unit="s"),
             ),
+            columns=("node", "peer"),
+            sorted_by=(1, False),
             width=12,
         ),
         Panel(
@@ -180,13 +185,20 @@ _WHY: Final = Row(
     102,
     "Why?",
     (
+        which_peering(14, node("peerkey_peering_fault", 'peer=~"$peer"'), width=24),
         Panel(
             20,
             "Causes that kept peerings from being keyed",
             Shows.TABLE,
             "In the time that is chosen above. `algorithm-mismatch`: the peer has another "
             "key-exchange-algorithm. `unsupported-version`: another release.",
-            (Query(grown(node("peerkey_peering_failures_total"), "node, reason"), "How often", IF_WRONG),),
+            (
+                Query(
+                    grown(node("peerkey_peering_failures_total"), "node, reason, job"), "How often", IF_WRONG
+                ),
+            ),
+            columns=("node", "reason", "job"),
+            sorted_by=(0, True),
             width=8,
             nothing="None in this time",
         ),
@@ -200,12 +212,14 @@ _WHY: Final = Row(
                 Query(
                     grown(
                         node("peerkey_peer_authentications_total", 'outcome=~"refused|went-bad"'),
-                        "node, outcome, reason",
+                        "node, outcome, reason, job",
                     ),
                     "How often",
                     IF_WRONG,
                 ),
             ),
+            columns=("node", "reason", "outcome", "job"),
+            sorted_by=(0, True),
             width=8,
             nothing="None in this time",
         ),
@@ -214,7 +228,10 @@ _WHY: Final = Row(
             "Alarms of these nodes",
             Shows.TABLE,
             "The type leads to the page that tells what to do.",
-            (Query(f"sum by (severity, type, node) ({node('peerkey_alarms')})", "How many", IF_WRONG),),
+            (Query(f"sum by (severity, type, node, job) ({node('peerkey_alarms')})", "How many", IF_WRONG),),
+            columns=("severity", "type", "node", "job"),
+            painted="severity",
+            words=SEVERITIES,
             width=8,
             nothing="No alarm",
             leads=("type", "docs/alarms.md"),
@@ -232,6 +249,7 @@ _WHY: Final = Row(
                     IF_HAPPENED,
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
             nothing="None was dropped",
         ),
@@ -246,6 +264,7 @@ _WHY: Final = Row(
                     "{{result}}",
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
         ),
         Panel(

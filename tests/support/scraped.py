@@ -119,7 +119,7 @@ def node_is_killed(measured: Measured, number: int) -> Measured:
     """West does not run any more; east misses it."""
     (east, _) = measured.nodes
     (peer,) = east.peers
-    down = tuple(replace(path, state="down", reason="silent") for path in peer.paths)
+    down = tuple(replace(path, state="invalid", reason="") for path in peer.paths)
     return replace(
         measured,
         nodes=(replace(east, peers=(replace(peer, paths=down),)),),
