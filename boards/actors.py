@@ -7,11 +7,13 @@ from typing import Final
 from boards.pieces import (
     A_MINUTE,
     IF_HAPPENED,
+    IF_RAY,
     IF_WRONG,
     INSTANCE,
     JOB,
     LOOP_LAG,
     MAILBOX,
+    RAY,
     SEVERITIES,
     Board,
     Panel,
@@ -23,6 +25,7 @@ from boards.pieces import (
     figure,
     here,
     machine,
+    of_ray,
     quantile,
 )
 from metrics import thresholds
@@ -263,9 +266,9 @@ _TIMES: Final = Row(
         ),
         Panel(
             23,
-            "Errors of the store",
+            "Errors of the store by operation",
             Shows.SERIES,
-            "Each minute, by operation.",
+            "Each minute.",
             (
                 Query(
                     f"sum by (operation) (rate({here('peerkey_store_errors_total')}[$__rate_interval])) * 60",
@@ -408,10 +411,108 @@ _CLUSTER: Final = Row(
     ),
 )
 
+
+def _ray(number: int, title: str, description: str, query: str, legend: str, unit: str = "none") -> Panel:
+    """Return what Ray's own exporters tell."""
+    return Panel(
+        number,
+        title,
+        Shows.SERIES,
+        description,
+        (Query(query, legend, IF_RAY),),
+        unit=unit,
+        most=1 if unit == "percentunit" else None,
+        width=6,
+        nothing="No Ray is scraped",
+    )
+
+
+def _share(used: str, *others: str) -> str:
+    """Return which share of a thing is used on each machine."""
+    whole = " + ".join(of_ray(each) for each in others)
+    return f"sum by (instance) ({of_ray(used)}) / sum by (instance) ({whole})"
+
+
+_RAY: Final = Row(
+    104,
+    "Ray below",
+    (
+        _ray(
+            40,
+            "Machines of Ray",
+            "Machines whose Ray answers Prometheus. Fewer than there should be: `ray status` on the head.",
+            f"count({of_ray('ray_node_cpu_count')})",
+            "machines",
+        ),
+        _ray(
+            41,
+            "Actors of Ray by state",
+            "Each process of the fleet is one of Ray's actors. Anything but `ALIVE` for more than a moment: "
+            "a process that Ray does not get to run, or has given up.",
+            f"sum by (State) ({of_ray('ray_actors')})",
+            "{{State}}",
+        ),
+        _ray(
+            42,
+            "Processor of each machine",
+            "All that runs there. Near 100 % heartbeats come late, and hosts may be taken for dead.",
+            f"sum by (instance) ({of_ray('ray_node_cpu_utilization')}) / 100",
+            "{{instance}}",
+            "percentunit",
+        ),
+        _ray(
+            43,
+            "Memory of each machine",
+            "All that runs there. Above 95 % Ray's memory monitor kills processes, the fleet's among them.",
+            _share("ray_node_mem_used", "ray_node_mem_total"),
+            "{{instance}}",
+            "percentunit",
+        ),
+        _ray(
+            44,
+            "Object store of each machine",
+            "Batches between hosts pass through it, and stay for moments. One that fills: somebody else uses "
+            "the cluster.",
+            _share(
+                "ray_object_store_used_memory",
+                "ray_object_store_used_memory",
+                "ray_object_store_available_memory",
+            ),
+            "{{instance}}",
+            "percentunit",
+        ),
+        _ray(
+            45,
+            "Disk of each machine",
+            "Of Ray's own files. Above 95 % Ray puts nothing there any more.",
+            _share("ray_node_disk_usage", "ray_node_disk_usage", "ray_node_disk_free"),
+            "{{instance}}",
+            "percentunit",
+        ),
+        _ray(
+            46,
+            "Health checks of Ray",
+            "Nineteen of twenty took no longer. Those that take longer than RAY_health_check_timeout_ms, "
+            "several times in a row, make a machine dead.",
+            "histogram_quantile(0.95, sum by (le) "
+            f"(rate({of_ray('ray_health_check_rpc_latency_ms_bucket')}[$__rate_interval])))",
+            "95 %",
+            "ms",
+        ),
+        _ray(
+            47,
+            "Processes that did not start",
+            "In an hour, by Ray's reason. The log of the raylet on that machine says more.",
+            f"sum by (Reason) (increase({of_ray('ray_scheduler_failed_worker_startup_total')}[1h]))",
+            "{{Reason}}",
+        ),
+    ),
+)
+
 BOARD: Final = Board(
     "peerkey-actors",
     "peerkey: actors and cluster",
     "Does the program itself keep up: actors, mailboxes, store, event loop, and the machines below.",
-    (JOB, INSTANCE),
-    (_NOW, _ACTORS, _TIMES, _CLUSTER),
+    (JOB, INSTANCE, RAY),
+    (_NOW, _ACTORS, _TIMES, _CLUSTER, _RAY),
 )

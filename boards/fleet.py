@@ -95,7 +95,7 @@ _WRONG: Final = Row(
             5,
             "Peers out of reach",
             "Peerings none of whose paths is in service. The peer is down (killed, without power) or the "
-            "network between is. Keys stay valid. *Who reaches whom* on the board of routers says which.",
+            "network between is. Keys stay valid. *Which peering is not as it should be, and why* has them.",
             f"sum({here('peerkey_peerings_unreachable')})",
             any_is(Severity.CRITICAL),
             "PeerkeyPeeringDown",

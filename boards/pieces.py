@@ -160,7 +160,11 @@ PEER: Final = Variable(
     _OR_NONE,
 )
 
+#: The job under which Prometheus scrapes Ray's own exporters: they are other endpoints than ours.
+RAY: Final = Variable("ray", "Ray's job", "label_values(ray_node_cpu_count, job)")
+
 _HERE: Final = 'job=~"$job",instance=~"$instance"'
+_RAY: Final = 'job=~"$ray"'
 _NODE: Final = f'{_HERE},node=~"$node"'
 _PEER: Final = f'{_NODE},peer=~"$peer"'
 
@@ -176,6 +180,11 @@ def machine(metric: str, *more: str) -> str:
     Where every job is chosen, others of the same Prometheus would be counted too.
     """
     return here(metric, f'job=~"{alerts.JOB}"', *more)
+
+
+def of_ray(metric: str, *more: str) -> str:
+    """Return those that Ray tells of its machines."""
+    return f"{metric}{{{','.join((_RAY, *more))}}}"
 
 
 def node(metric: str, *more: str) -> str:
@@ -312,4 +321,5 @@ IF_WRONG: Final = "there is one only while something is wrong"
 IF_HA: Final = "only nodes of HA pairs have it"
 IF_LISTS: Final = "there is one for each revocation list, and not every fleet has any"
 IF_HAPPENED: Final = "it is counted from the first time on"
+IF_RAY: Final = "only a fleet on a Ray cluster has it"
 IF_NAMED: Final = "where the machine names peers: not with --metrics-detail node or fleet"

@@ -149,6 +149,21 @@ def test_prometheus_finds_every_machine_by_discovery_under_a_job_that_the_rules_
     assert PROMETHEUS["global"]["scrape_interval"] == rules.INTERVAL
 
 
+def test_prometheus_asks_ray_where_somebody_says_that_there_is_one_under_a_job_of_no_fleet() -> None:
+    (ray,) = (each for each in PROMETHEUS["scrape_configs"] if each["job_name"] == "ray")
+    (config,) = ray["file_sd_configs"]
+    mounts = dict(mount.split(":")[:2] for mount in SERVICES["prometheus"]["volumes"])
+
+    (file,) = config["files"]
+    assert not read(file)
+    assert mounts["./targets"] == "/etc/prometheus/targets"
+    assert not re.fullmatch(JOB, ray["job_name"])
+    # The example in it is of the port that Ray is given.
+    started = (ROOT / "cluster.yaml").read_text("utf-8")
+    (port,) = set(re.findall(r"--metrics-export-port=(\d+)", started))
+    assert f'"192.0.2.10:{port}"' in (FOLDER / file).read_text("utf-8")
+
+
 def test_prometheus_keeps_what_a_service_level_needs() -> None:
     (days,) = (
         int(found[1])
