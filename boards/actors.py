@@ -68,7 +68,7 @@ _NOW: Final = Row(
         ),
         figure(
             2,
-            "Machines whose actors are silent",
+            "Machines with silent actors",
             "The process answers Prometheus and its actors do not: its log says what its authority does.",
             f"count({here('peerkey_up')} == 0) or vector(0)",
             any_is(Severity.CRITICAL),
@@ -375,6 +375,7 @@ _CLUSTER: Final = Row(
             ),
             columns=("severity", "type", "node", "job"),
             painted="severity",
+            sorted_by=("severity", False),
             words=SEVERITIES,
             width=8,
             alerts=("PeerkeyClusterLimited",),

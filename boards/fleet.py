@@ -112,7 +112,7 @@ _WRONG: Final = Row(
         ),
         figure(
             7,
-            "Peers without a good certificate",
+            "Bad peer certificates",
             "Peerings whose peer shows no good certificate: revoked, expired, of another CA. *Why a peer is "
             "not accepted* below has the reason.",
             f"sum({here('peerkey_peer_certificates_bad')})",
@@ -149,7 +149,7 @@ _WRONG: Final = Row(
         ),
         figure(
             10,
-            "Own certificates that are bad",
+            "Bad own certificates",
             "Nodes without a certificate of their own, or with one that is expired, revoked or not valid: "
             "no peer accepts them. `peerkey show certificate` on the node says what is wrong.",
             f"count({here('peerkey_certificate_valid')} == 0) or vector(0)",
@@ -187,7 +187,7 @@ _WRONG: Final = Row(
         ),
         Panel(
             14,
-            "Peerings keyed, of those that should be",
+            "Share of peerings keyed",
             Shows.STAT,
             "The share now. The objective is 99.9 % over 30 days.",
             (Query('min(peerkey:peerings_keyed:ratio{job=~"$job"})', "now"),),
@@ -240,6 +240,7 @@ _WHAT: Final = Row(
             ),
             columns=("severity", "type", "node", "instance", "job"),
             painted="severity",
+            sorted_by=("severity", False),
             words=SEVERITIES,
             width=12,
             alerts=(
@@ -270,6 +271,7 @@ _WHAT: Final = Row(
             ),
             columns=("severity", "alertname", "node", "instance", "job"),
             painted="severity",
+            sorted_by=("severity", False),
             words=SEVERITIES,
             width=12,
             nothing="No alert",
@@ -299,7 +301,7 @@ _WHAT: Final = Row(
             (
                 Query(
                     f"sum by (job, node, instance, reason) ({_FAILURES}) "
-                    f"and on (job, instance, node) ({_UNKEYED})",
+                    f"and on (job, instance, node) ({_UNKEYED}) > 0",
                     "How often",
                     IF_WRONG,
                 ),
@@ -319,7 +321,7 @@ _WHAT: Final = Row(
             (
                 Query(
                     f"sum by (job, node, instance, outcome, reason) ({_REFUSED}) "
-                    f"and on (job, instance, node) ({here('peerkey_peer_certificates_bad')} > 0)",
+                    f"and on (job, instance, node) ({here('peerkey_peer_certificates_bad')} > 0) > 0",
                     "How often",
                     IF_WRONG,
                 ),

@@ -306,12 +306,12 @@ def _table(panel: Panel) -> table.Panel:
         .filterable(filterable=True)
     )
     if panel.sorted_by is not None:
-        number, greatest = panel.sorted_by
-        order = common_builders.TableSortByFieldState().display_name(panel.queries[number].legend)
+        by, greatest = panel.sorted_by
+        heading = by if isinstance(by, str) else panel.queries[by].legend
+        order = common_builders.TableSortByFieldState().display_name(heading)
         made.sort_by([order.desc(desc=greatest)])
-    if panel.nothing:
-        # It is what the panel says where it has no line at all, and wrong in a line that lacks something.
-        made.override_by_regexp("/.*/", [models.DynamicConfigValue(id_val="noValue", value=NONE)])
+    # What the panel says where it has no line at all is wrong in a line that lacks something.
+    made.override_by_regexp("/.*/", [models.DynamicConfigValue(id_val="noValue", value=NONE)])
     for number, query in enumerate(panel.queries):
         made.override_by_name(query.legend, _column(panel, query, coloured=number == 0))
     for column, link in (("node", _OF_NODE), ("peer", _OF_PEER)):

@@ -92,8 +92,8 @@ class Panel:
     nothing: str = ""
     #: The labels that are columns of a table, in the order in which they are read. Others come last.
     columns: tuple[str, ...] = ()
-    #: Of a table: the query by which its lines are sorted, and whether the greatest is the first.
-    sorted_by: tuple[int, bool] | None = None
+    #: Of a table: by which query or label its lines are sorted, and whether the greatest is the first.
+    sorted_by: tuple[int | str, bool] | None = None
     #: Of a table: the column of words of which each has its colour.
     painted: str = ""
     #: The words for values, each with its colour, where a number or a column of words is a state.
@@ -263,6 +263,7 @@ def which_peering(number: int, series: str, width: int) -> Panel:
             ),
         ),
         columns=("node", "peer", "about", "reason", "instance", "job"),
+        sorted_by=("node", False),
         width=width,
         nothing="Every peering that is named is in order",
     )

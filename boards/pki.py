@@ -78,7 +78,7 @@ _NOW: Final = Row(
         ),
         figure(
             2,
-            "Own certificates that are bad",
+            "Bad own certificates",
             "Missing, expired, revoked or not valid. `peerkey show certificate` on the node says which and "
             "why.",
             f"count({node('peerkey_certificate_valid')} == 0) or vector(0)",
@@ -87,7 +87,7 @@ _NOW: Final = Row(
         ),
         figure(
             3,
-            "Peers without a good certificate",
+            "Bad peer certificates",
             "Peerings whose peer shows none that is accepted. *Why peers were not accepted* has the reason.",
             f"sum({node('peerkey_peer_certificates_bad')})",
             any_is(Severity.CRITICAL),
@@ -143,7 +143,7 @@ _CERTIFICATES: Final = Row(
             Shows.SERIES,
             "How long each is still valid: a line that falls, and leaps up at a renewal. The dashed lines "
             "are where the alarms are.",
-            (Query(f"bottomk(10, {_ENDS} - time())", "{{node}}"),),
+            (Query(f"bottomk(10, {_ENDS} - time())", "{{node}} ({{job}})"),),
             unit="s",
             scale=ENDS,
             width=8,
@@ -262,9 +262,10 @@ _LISTS: Final = Row(
             30,
             "Lists",
             Shows.LANES,
-            "Each list by its state. `unreachable` begins when its server goes down, and ends in `stale` "
-            "when its next update has passed: from then on nobody knows what was revoked since.",
-            (Query(f"sum by (url) ({_STATE})", "{{url}}", IF_LISTS),),
+            "Each list by its state, the worst of all machines. `unreachable` begins when its server goes "
+            "down, and ends in `stale` when its next update has passed: from then on nobody knows what was "
+            "revoked since.",
+            (Query(f"max by (url) ({_STATE})", "{{url}}", IF_LISTS),),
             width=12,
             alerts=("PeerkeyCrlUnreachable", "PeerkeyCrlRefused", "PeerkeyCrlStale"),
             nothing="No list is configured",

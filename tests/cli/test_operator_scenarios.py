@@ -200,8 +200,8 @@ def test_a_certificate_about_to_expire_is_seen_on_the_board_with_its_end(board: 
 
 @needs_prometheus
 def test_a_revoked_peer_is_seen_on_the_board_at_both_ends(board: Eyes) -> None:
-    assert board.number("Peers without a good certificate").colour == "red"
-    assert board.number("Own certificates that are bad").colour == "red"
+    assert board.number("Bad peer certificates").colour == "red"
+    assert board.number("Bad own certificates").colour == "red"
     assert (f"{HUB}/node0", "revoked/node0", "peer-certificate", "revoked") in which(board)
     assert ("revoked/node0", f"{HUB}/node0", "own-certificate", "revoked") in which(board)
     assert (f"{HUB}/node0", "revoked") in words(board.table("Why a peer is not accepted"), "node", "reason")

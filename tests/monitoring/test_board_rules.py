@@ -142,6 +142,20 @@ def test_a_description_speaks_of_panels_that_there_are(uid: str, panel: dict[str
 
 
 @each_panel
+def test_a_title_is_read_to_its_end(uid: str, panel: dict[str, Any]) -> None:
+    # Of a screen of 1920 pixels, less the margins of the panel; a character of a title takes 7.5 on average.
+    room = panel["gridPos"]["w"] * 1880 / 24 - 32
+
+    assert len(panel["title"]) * 7.5 <= room, uid
+
+
+@each_panel
+def test_states_that_are_numbers_are_not_added_up(uid: str, panel: dict[str, Any]) -> None:
+    if panel["type"] == "state-timeline":
+        assert all(target["expr"].startswith("max by (") for target in panel["targets"]), uid
+
+
+@each_panel
 def test_a_legend_tells_the_series_apart(uid: str, panel: dict[str, Any]) -> None:
     if panel["type"] not in {"timeseries", "state-timeline"}:
         return

@@ -168,8 +168,8 @@ def test_a_fleet_that_is_well_is_green_at_the_top(watched: Watched) -> None:
             "alertname",
             "PeerkeyCertificateExpiresVerySoon",
         ),
-        ("peerkey-revoked", "Peers without a good certificate", WHY_REFUSED, "reason", "revoked"),
-        ("peerkey-revoked", "Peers without a good certificate", WHICH, "peer", WEST),
+        ("peerkey-revoked", "Bad peer certificates", WHY_REFUSED, "reason", "revoked"),
+        ("peerkey-revoked", "Bad peer certificates", WHICH, "peer", WEST),
         ("peerkey-lists", "Lists that are not current", "Revocation lists", "state", "unreachable"),
         ("peerkey-lists", "Lists that are not current", "Revocation lists", "url", LIST),
         ("peerkey-algorithm", "Peerings without a key", "Why there is no key", "reason", MISMATCH),
@@ -201,6 +201,18 @@ def test_what_others_have_prometheus_scrape_is_on_no_board(watched: Watched) -> 
     silent = watched.prometheus.query("peerkey_up == 0")
     assert eyes.number("Machines that are silent").text == str(len(down) + len(silent))
     assert {line["job"].text for line in eyes.table(SILENT)} == {"peerkey-gone", "peerkey-silent"}
+
+
+def test_a_state_is_a_word_where_fleets_have_the_same_names_and_machines_the_same_lists(
+    watched: Watched,
+) -> None:
+    for board in BOARDS:
+        eyes = watched.eyes(board)
+        for panel in board.panels:
+            if panel.shows is Shows.LANES:
+                seen = {cell.text for cell in eyes.lines(panel.title).values()}
+                assert seen, panel.title
+                assert seen <= {text for _, text, _ in panel.words}, panel.title
 
 
 def test_a_line_has_no_more_columns_than_the_board_says_and_no_word_of_an_empty_panel(

@@ -85,7 +85,7 @@ class Eyes:
         shown = [{heading: line.get(name) for name, heading in headings.items()} for line in lines.values()]
         for sort in panel["options"].get("sortBy", ()):
             by = sort["displayName"]
-            shown.sort(key=lambda line: _as_number(line.get(by)), reverse=sort.get("desc", False))
+            shown.sort(key=lambda line: _order(line.get(by)), reverse=sort.get("desc", False))
         settings = {heading: _settings(panel, heading) for heading in headings.values()}
         return [{name: _cell(value, settings[name]) for name, value in line.items()} for line in shown]
 
@@ -154,6 +154,8 @@ def _with_unit(value: float, unit: str) -> str:
     return f"{value:.3%}" if unit == "percentunit" else f"{value:g}"
 
 
-def _as_number(value: float | str | None) -> float:
-    """Return a value to sort by: what is none is the smallest."""
-    return value if isinstance(value, int | float) and not isnan(value) else float("-inf")
+def _order(value: float | str | None) -> tuple[float, str]:
+    """Return what a line is sorted by: what is none comes before all."""
+    if isinstance(value, str):
+        return 0.0, value
+    return (float("-inf") if value is None or isnan(value) else value), ""
