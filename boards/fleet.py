@@ -162,7 +162,7 @@ _WRONG: Final = Row(
             "Lists that are not current",
             "Revocation lists that are stale, refused or cannot be fetched: the server of lists is down, or "
             "serves what is none. The table *Revocation lists* names it.",
-            f"sum({LISTS_NOT_CURRENT}) or vector(0)",
+            LISTS_NOT_CURRENT,
             any_is(Severity.MAJOR),
             "PeerkeyCrlUnreachable",
             "PeerkeyCrlRefused",

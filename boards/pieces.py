@@ -312,7 +312,9 @@ STATES_OF_LISTS: Final = {
 }
 
 #: Revocation lists that should be replaced, fetched or mended.
-LISTS_NOT_CURRENT: Final = here("peerkey_crl_state", 'state=~"stale|unreachable|refused"')
+_NOT_CURRENT: Final = here("peerkey_crl_state", 'state=~"stale|unreachable|refused"')
+#: Each counts once, however many machines follow it.
+LISTS_NOT_CURRENT: Final = f"count(max by (url) ({_NOT_CURRENT}) == 1) or vector(0)"
 
 #: What happens so often in a minute.
 A_MINUTE: Final = "cpm"

@@ -327,6 +327,17 @@ def test_the_boards_fit_into_one_config_map() -> None:
     assert size < 1024 * 1024 * 0.9
 
 
+def test_the_guide_names_numbers_and_tables_that_there_are() -> None:
+    titles = {panel.title for board in BOARDS for panel in board.panels}
+    rows = re.findall(r"^\| (?:a|the) [^|]* \| ([^|]*) \| ([^|]*) \|$", GUIDE, re.MULTILINE)
+
+    assert len(rows) == 6
+    for numbers, tables in rows:
+        assert set(numbers.split(", ")) <= titles
+        for named in tables.split("; "):
+            assert any(title.startswith(named.partition(":")[0].rstrip(" …")) for title in titles), named
+
+
 # --- the guide ----------------------------------------------------------------------------------------
 
 

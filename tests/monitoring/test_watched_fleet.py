@@ -173,6 +173,7 @@ def test_a_fleet_that_is_well_is_green_at_the_top(watched: Watched) -> None:
         ("peerkey-lists", "Lists that are not current", "Revocation lists", "state", "unreachable"),
         ("peerkey-lists", "Lists that are not current", "Revocation lists", "url", LIST),
         ("peerkey-algorithm", "Peerings without a key", "Why there is no key", "reason", MISMATCH),
+        ("peerkey-algorithm", "Peerings without a key", WHICH, "reason", MISMATCH),
         ("peerkey-clock", "Clocks differ by", "Clocks", "Differs by", "3 hours"),
         ("peerkey-clock", "Clocks differ by", WHY_REFUSED, "reason", "not-yet-valid"),
         ("peerkey-killed", "Peers out of reach", "Peers out of reach, by node", "node", EAST),
