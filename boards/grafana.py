@@ -63,6 +63,7 @@ _Panel: TypeAlias = stat.Panel | timeseries.Panel | table.Panel | heatmap.Panel 
 _RUNBOOKS: Final = {alert.name: alert.runbook for alert in ALERTS}
 #: Columns of a table that say nothing to a person.
 _HIDDEN: Final = ("Time", "__name__", "alertstate")
+_OF_INTERVALS: Final = ("auto", "auto_count", "auto_min")
 #: In a line of a table that has no such label or value.
 NONE: Final = "-"
 _ROW_HEIGHT: Final = 1
@@ -86,6 +87,10 @@ def written(board: Board) -> str:
     # for it; its schema says that it is there.
     (marks,) = document["annotations"]["list"]
     marks |= MARKED
+    # And of a variable it writes what an interval has, whatever it is.
+    for variable in document["templating"]["list"]:
+        for name in _OF_INTERVALS:
+            del variable[name]
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
