@@ -28,6 +28,7 @@ _LASTING = frozenset(
         Reason.CERTIFICATE_INVALID,
     }
 )
+_FAULTS = frozenset(fault.value for fault in Fault)
 
 
 def of_peering(node: NodeStatus, peer: PeerStatus) -> tuple[str, str] | None:
@@ -48,7 +49,7 @@ def of_peering(node: NodeStatus, peer: PeerStatus) -> tuple[str, str] | None:
     keyed = security.key_index is not None
     if word in _LASTING and not (keyed and word == Reason.ALGORITHM_MISMATCH):
         return labels.ABOUT_KEY, word
-    if word in set(Fault):
+    if word in _FAULTS:
         return labels.ABOUT_REFUSED, word
     return labels.ABOUT_PATH, _of_path(down)
 

@@ -24,9 +24,11 @@ from metrics.alerts import ALERTS, Alert
 from metrics.catalogue import BY_NAME
 from metrics.panels import PANELS, panel_of
 from metrics.rules import RECORDED
+from peerkey.observe.alarm_kinds import ALARM_KINDS
 from peerkey.observe.alarms import Severity
 from tests.support.grafana_schema import faults
 
+DOCS = Path(__file__).parents[2] / "docs"
 PANELS_OF_BOARDS = [(board, panel) for board in BOARDS for panel in board.panels]
 WRITTEN = {board.uid: json.loads(written(board)) for board in BOARDS}
 NAMES = [f"{board.uid}-{panel.number}" for board, panel in PANELS_OF_BOARDS]
@@ -234,6 +236,17 @@ def test_an_alert_leads_to_a_panel_that_leads_to_its_page(alert: Alert) -> None:
     ]
     assert f"${{docs}}/{alert.runbook}" in links
     assert f"dashboard_url: d/{uid}?viewPanel={number}" in rules.files()["alerts.yml"]
+
+
+@pytest.mark.parametrize("kind", ALARM_KINDS)
+def test_the_page_of_an_alarm_says_at_which_panel_it_is_seen(kind: str) -> None:
+    page = (DOCS / "alarms.md").read_text("utf-8").partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
+
+    panels = {panel_of(alert.name) for alert in ALERTS if kind in alert.alarms}
+
+    assert panels
+    for panel in panels:
+        assert f"`{panel}`" in page
 
 
 def test_a_number_at_the_top_is_as_red_as_its_worst_alert() -> None:
