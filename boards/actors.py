@@ -172,8 +172,9 @@ _ACTORS: Final = Row(
             scale=MAILBOX,
             most=1,
             width=8,
+            alerts=("PeerkeyMailboxFilling",),
         ),
-        _rate(13, "Crashes", "Each minute.", "peerkey_actor_crashes_total"),
+        _rate(13, "Crashes", "Each minute.", "peerkey_actor_crashes_total", "PeerkeyActorCrashLoop"),
         _rate(
             14,
             "Restarts",
@@ -239,6 +240,7 @@ _TIMES: Final = Row(
             "too much to do.",
             (Query(buckets(_LAG), "{{le}}"),),
             unit="s",
+            alerts=("PeerkeyEventLoopSlow",),
         ),
         Panel(
             21,
@@ -279,6 +281,7 @@ _TIMES: Final = Row(
             unit=A_MINUTE,
             width=8,
             nothing="None",
+            alerts=("PeerkeyStoreFailing",),
         ),
         Panel(
             24,
@@ -378,7 +381,10 @@ _CLUSTER: Final = Row(
             sorted_by=("severity", False),
             words=SEVERITIES,
             width=8,
-            alerts=("PeerkeyClusterLimited",),
+            alerts=(
+                "PeerkeyClusterLimited",
+                "PeerkeyActorFailed",
+            ),
             nothing="No alarm",
             leads=("type", "docs/alarms.md"),
         ),

@@ -251,6 +251,8 @@ _WHAT: Final = Row(
                 "PeerkeyCrlLimited",
                 "PeerkeyClusterLimited",
                 "PeerkeyActorFailed",
+                "PeerkeyCertificateBad",
+                "PeerkeyAuditLogLosesEvents",
             ),
             nothing="No alarm",
             leads=("type", "docs/alarms.md"),
@@ -277,7 +279,7 @@ _WHAT: Final = Row(
             nothing="No alert",
             leads=("alertname", "docs/alerts.md"),
         ),
-        which_peering(29, here("peerkey_peering_fault"), width=16),
+        which_peering(29, here("peerkey_peering_fault"), "PeerkeyPathDown", "PeerkeyNoKeyAgreed", width=16),
         Panel(
             28,
             "Clocks",
@@ -290,6 +292,7 @@ _WHAT: Final = Row(
             unit="s",
             scale=CLOCK,
             width=8,
+            alerts=("PeerkeyClockWrong",),
         ),
         Panel(
             22,
@@ -310,6 +313,7 @@ _WHAT: Final = Row(
             sorted_by=(0, True),
             width=8,
             nothing="Every peering has its key, or no reason was told",
+            alerts=("PeerkeyPeeringNotKeyed",),
         ),
         Panel(
             23,
@@ -330,6 +334,7 @@ _WHAT: Final = Row(
             sorted_by=(0, True),
             width=8,
             nothing="Every peer is accepted",
+            alerts=("PeerkeyAuthenticationFailing",),
         ),
         Panel(
             24,
@@ -349,6 +354,10 @@ _WHAT: Final = Row(
             columns=("instance", "silent", "job"),
             width=8,
             nothing="Every machine answers",
+            alerts=(
+                "PeerkeyTargetDown",
+                "PeerkeyActorsSilent",
+            ),
         ),
         Panel(
             25,
@@ -386,7 +395,7 @@ _WHAT: Final = Row(
             columns=("node", "instance", "job"),
             sorted_by=(0, True),
             width=8,
-            alerts=("PeerkeyPathDown",),
+            alerts=("PeerkeyPeeringDown",),
             nothing="Everybody is reached",
         ),
     ),
@@ -408,6 +417,10 @@ _WORSE: Final = Row(
                 Query(f"sum({here('peerkey_peerings_unreachable')})", "out of reach"),
             ),
             width=8,
+            alerts=(
+                "PeerkeyKeyedBudgetBurnsFast",
+                "PeerkeyKeyedBudgetBurnsSlow",
+            ),
         ),
         Panel(
             31,

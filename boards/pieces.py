@@ -243,8 +243,8 @@ def figure(
     )
 
 
-def which_peering(number: int, series: str, width: int) -> Panel:
-    """Return the table of the peerings that are not in order, each with its cause."""
+def which_peering(number: int, series: str, *seen: str, width: int) -> Panel:
+    """Return the table of the peerings that are not in order and why, where some alerts are ``seen``."""
     return Panel(
         number,
         "Which peering is not as it should be, and why",
@@ -265,6 +265,7 @@ def which_peering(number: int, series: str, width: int) -> Panel:
         columns=("node", "peer", "about", "reason", "instance", "job"),
         sorted_by=("node", False),
         width=width,
+        alerts=seen,
         nothing="Every peering that is named is in order",
     )
 

@@ -136,7 +136,11 @@ _CERTIFICATES: Final = Row(
             unit="s",
             scale=ENDS,
             width=8,
-            alerts=("PeerkeyCertificateExpiresSoon", "PeerkeyCertificateExpiresVerySoon"),
+            alerts=(
+                "PeerkeyCertificateExpiresSoon",
+                "PeerkeyCertificateExpiresVerySoon",
+                "PeerkeyCertificateExpired",
+            ),
         ),
         Panel(
             11,

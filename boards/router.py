@@ -177,6 +177,7 @@ _PEERS: Final = Row(
             (Query(f"topk(20, max by (node, peer, job) ({_KEY_AGE}))", "{{node}} with {{peer}} ({{job}})"),),
             unit="s",
             width=12,
+            alerts=("PeerkeyRekeyOverdue",),
         ),
     ),
 )

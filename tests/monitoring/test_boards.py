@@ -238,6 +238,19 @@ def test_an_alert_leads_to_a_panel_that_leads_to_its_page(alert: Alert) -> None:
     assert f"dashboard_url: d/{uid}?viewPanel={number}" in rules.files()["alerts.yml"]
 
 
+def test_an_alert_leads_to_more_than_a_number() -> None:
+    panels = {(board.uid, panel.number): panel for board, panel in PANELS_OF_BOARDS}
+
+    # Of these there is one number and no more: what is absent has no name, and a machine has one API.
+    alone = {name for name, where in PANELS.items() if panels[where].shows is Shows.STAT}
+    assert alone == {
+        "PeerkeyAbsent",
+        "PeerkeyApiCertificateExpiresSoon",
+        "PeerkeyApiCertificateExpiresVerySoon",
+        "PeerkeyMetricsLeftOut",
+    }
+
+
 @pytest.mark.parametrize("kind", ALARM_KINDS)
 def test_the_page_of_an_alarm_says_at_which_panel_it_is_seen(kind: str) -> None:
     page = (DOCS / "alarms.md").read_text("utf-8").partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
