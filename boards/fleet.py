@@ -48,6 +48,7 @@ _CLOCK_DIFFERS: Final = (
     f"abs(timestamp({here('peerkey_clock_timestamp_seconds')}) - {here('peerkey_clock_timestamp_seconds')})"
 )
 _UNKEYED: Final = f"({here('peerkey_peerings_enabled')} - {here('peerkey_peerings_keyed')}) > 0"
+_REASONS: Final = f"(sum by (job, node, instance, reason) ({_FAILURES}) > 0)"
 _NOT_RUNNING: Final = 'type=~"node|node-unplaced|nodes-unplaced|host|machine"'
 
 
@@ -300,11 +301,12 @@ _WHAT: Final = Row(
             Shows.TABLE,
             "What the nodes that lack a key have counted, by reason. `algorithm-mismatch`: both ends must "
             "have the same key-exchange-algorithm. `certificate-invalid`: see the panel beside. `stale`, "
-            "`busy`: they mend themselves.",
+            "`busy`: they mend themselves. `none told`: the peer is silent, or has not answered yet.",
             (
                 Query(
-                    f"sum by (job, node, instance, reason) ({_FAILURES}) "
-                    f"and on (job, instance, node) ({_UNKEYED}) > 0",
+                    f"({_REASONS} and on (job, instance, node) ({_UNKEYED})) or label_replace("
+                    f"({_UNKEYED} unless on (job, instance, node) {_REASONS}) * 0, "
+                    '"reason", "none told", "", "")',
                     "How often",
                     IF_WRONG,
                 ),
@@ -312,7 +314,7 @@ _WHAT: Final = Row(
             columns=("node", "reason", "instance", "job"),
             sorted_by=(0, True),
             width=8,
-            nothing="Every peering has its key, or no reason was told",
+            nothing="Every peering has its key",
             alerts=("PeerkeyPeeringNotKeyed",),
         ),
         Panel(
@@ -324,8 +326,8 @@ _WHAT: Final = Row(
             "`expired` at many nodes at once: a clock is wrong. `untrusted`: another CA.",
             (
                 Query(
-                    f"sum by (job, node, instance, outcome, reason) ({_REFUSED}) "
-                    f"and on (job, instance, node) ({here('peerkey_peer_certificates_bad')} > 0) > 0",
+                    f"(sum by (job, node, instance, outcome, reason) ({_REFUSED}) > 0) "
+                    f"and on (job, instance, node) ({here('peerkey_peer_certificates_bad')} > 0)",
                     "How often",
                     IF_WRONG,
                 ),

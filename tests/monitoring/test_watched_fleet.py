@@ -21,6 +21,7 @@ from boards.__main__ import FOLDER
 from boards.catalogue import BOARDS
 from boards.grafana import MARKS
 from boards.pieces import RAY, Board, Shows
+from metrics.panels import PANELS
 from peerkey.testing.ca import Issued
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
@@ -202,6 +203,38 @@ def test_what_others_have_prometheus_scrape_is_on_no_board(watched: Watched) -> 
     silent = watched.prometheus.query("peerkey_up == 0")
     assert eyes.number("Machines that are silent").text == str(len(down) + len(silent))
     assert {line["job"].text for line in eyes.table(SILENT)} == {"peerkey-gone", "peerkey-silent"}
+
+
+def test_a_reason_that_was_never_counted_is_none(watched: Watched) -> None:
+    eyes = watched.eyes()
+
+    refused = words(eyes.table(WHY_REFUSED), "reason", "How often")
+    unkeyed = words(eyes.table("Why there is no key"), "reason", "How often")
+
+    assert {number for _, number in refused}.isdisjoint({"0"})
+    assert {reason for reason, number in unkeyed if number == "0"} == {"none told"}
+
+
+def test_the_panel_that_an_alert_leads_to_shows_something_while_it_fires(watched: Watched) -> None:
+    firing = {
+        (found["alertname"], found.get("job", ""), found.get("node", ""))
+        for labels in watched.prometheus.query('ALERTS{alertstate="firing",alertname!="PeerkeyDeadMan"}')
+        for found in [dict(labels)]
+    }
+
+    assert len({name for name, _, _ in firing}) > 8
+    for name, job, node in firing:
+        uid, number = PANELS[name]
+        (board,) = (each for each in BOARDS if each.uid == uid)
+        (panel,) = (each for each in board.panels if each.number == number)
+        eyes = watched.eyes(board, job)
+        if panel.shows is Shows.TABLE:
+            lines = eyes.table(panel.title)
+            assert lines, (name, job)
+            if node and "node" in panel.columns:
+                assert (node,) in words(lines, "node"), (name, job)
+        else:
+            assert eyes.lines(panel.title), (name, job)
 
 
 def test_a_state_is_a_word_where_fleets_have_the_same_names_and_machines_the_same_lists(
