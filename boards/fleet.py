@@ -193,6 +193,7 @@ _WRONG: Final = Row(
             "The share now. The objective is 99.9 % over 30 days.",
             (Query('min(peerkey:peerings_keyed:ratio{job=~"$job"})', "now"),),
             unit="percentunit",
+            decimals=3,
             scale=KEYED,
             width=3,
             height=4,
@@ -205,6 +206,7 @@ _WRONG: Final = Row(
             "the budget is spent.",
             (Query('1 - max(peerkey:peerings_unkeyed:ratio_avg30d{job=~"$job"})', "30 days"),),
             unit="percentunit",
+            decimals=3,
             scale=KEYED,
             width=3,
             height=4,
@@ -301,7 +303,8 @@ _WHAT: Final = Row(
             Shows.TABLE,
             "What the nodes that lack a key have counted, by reason. `algorithm-mismatch`: both ends must "
             "have the same key-exchange-algorithm. `certificate-invalid`: see the panel beside. `stale`, "
-            "`busy`: they mend themselves. `none told`: the peer is silent, or has not answered yet.",
+            "`busy`: they mend themselves. `none told`: the peer is silent, has not answered yet, or is not "
+            "accepted (the panel beside).",
             (
                 Query(
                     f"({_REASONS} and on (job, instance, node) ({_UNKEYED})) or label_replace("
@@ -465,6 +468,7 @@ _WORSE: Final = Row(
             "The share over a day. The objective is 99 %.",
             (Query('peerkey:rekeys_in_time:ratio_rate1d{job=~"$job"}', "{{job}}", IF_HAPPENED),),
             unit="percentunit",
+            decimals=3,
             scale=IN_TIME,
             most=1,
             width=8,

@@ -197,6 +197,8 @@ def _panel(panel: Panel, place: models.GridPos) -> _Panel:
     made.links([_runbook(name) for name in panel.alerts])
     if panel.nothing:
         made.no_value(panel.nothing)
+    if panel.decimals is not None:
+        made.decimals(panel.decimals)
     if panel.words:
         made.mappings([_words(panel.words)])
     now = panel.shows in {Shows.STAT, Shows.TABLE}

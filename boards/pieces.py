@@ -103,6 +103,8 @@ class Panel:
     #: The upper end of the axis, where there is one.
     most: float | None = None
     stacked: bool = False
+    #: Of a number, where those that Grafana chooses are too few: 99.95 % would be 100 %.
+    decimals: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,6 +238,19 @@ def test_an_alert_leads_to_a_panel_that_leads_to_its_page(alert: Alert) -> None:
     assert f"dashboard_url: d/{uid}?viewPanel={number}" in rules.files()["alerts.yml"]
 
 
+def test_a_share_shows_whether_its_objective_is_reached() -> None:
+    for objective, scale in (
+        (thresholds.KEYED_OBJECTIVE, pieces.KEYED),
+        (thresholds.REKEYS_OBJECTIVE, pieces.IN_TIME),
+    ):
+        panels = [panel for _, panel in PANELS_OF_BOARDS if panel.scale is scale]
+        assert panels
+        for panel in panels:
+            # Half of what may be lost is told from nothing lost.
+            lost = (1 - objective) / 2
+            assert f"{1 - lost:.{panel.decimals or 0}%}" != f"{1:.{panel.decimals or 0}%}"
+
+
 def test_an_alert_leads_to_more_than_a_number() -> None:
     panels = {(board.uid, panel.number): panel for board, panel in PANELS_OF_BOARDS}
 

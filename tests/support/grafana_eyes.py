@@ -142,16 +142,16 @@ def _cell(value: float | str | None, settings: Mapping[str, Any]) -> Cell:
     for step in settings["thresholds"]["steps"]:
         if step["value"] is None or value >= step["value"]:
             colour = step["color"]
-    return Cell(_with_unit(value, str(settings["unit"])), colour)
+    return Cell(_with_unit(value, str(settings["unit"]), settings.get("decimals", 0)), colour)
 
 
-def _with_unit(value: float, unit: str) -> str:
+def _with_unit(value: float, unit: str, decimals: int) -> str:
     if unit == "s":
         for seconds, name in _UNITS_OF_TIME:
             if abs(value) >= seconds:
                 return f"{value / seconds:.3g} {name}"
         return f"{value:.3g} s"
-    return f"{value:.3%}" if unit == "percentunit" else f"{value:g}"
+    return f"{value:.{decimals}%}" if unit == "percentunit" else f"{value:g}"
 
 
 def _order(value: float | str | None) -> tuple[float, str]:
