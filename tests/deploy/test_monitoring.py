@@ -265,6 +265,45 @@ def test_grafana_finds_the_boards_and_what_they_ask() -> None:
     assert (FOLDER / "grafana" / "dashboards" / Path(home).name).exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "lists", "words"),
+    [
+        (
+            "datasources",
+            {"datasources", "deleteDatasources", "prune"},
+            {
+                "name",
+                "type",
+                "access",
+                "orgId",
+                "uid",
+                "url",
+                "user",
+                "database",
+                "basicAuth",
+                "basicAuthUser",
+            }
+            | {"withCredentials", "isDefault", "jsonData", "secureJsonData", "version", "editable"},
+        ),
+        (
+            "dashboards",
+            {"providers"},
+            {"name", "orgId", "type", "folder", "folderUid", "disableDeletion", "updateIntervalSeconds"}
+            | {"allowUiUpdates", "options"},
+        ),
+    ],
+)
+def test_grafana_is_provisioned_in_words_that_it_knows(file: str, lists: set[str], words: set[str]) -> None:
+    """Hold the files to what Grafana documents: it leaves out in silence what it does not know."""
+    document = read(f"grafana/provisioning/{file}/peerkey.yaml")
+
+    assert document.keys() <= lists | {"apiVersion"}
+    assert document["apiVersion"] == 1
+    for name in document.keys() & {"datasources", "providers"}:
+        for entry in document[name]:
+            assert entry.keys() <= words
+
+
 def test_the_runbooks_are_where_the_boards_look_for_them() -> None:
     mounts = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
 
