@@ -41,8 +41,6 @@ STATUSES: Final = (
 )
 #: The states of a path, in the words of ``show peers``.
 PATH_STATES: Final = ("disabled", "down", "waiting", "in-service", "invalid")
-#: That of a path which carries packets.
-IN_SERVICE: Final = "in-service"
 #: The states of a list, in the words of ``show certificate crl``.
 LIST_STATES: Final = ("waiting", "current", "unreachable", "refused", "stale")
 #: Why a certificate was accepted: its chain leads to a trusted CA; it is the first one that was seen, and no

@@ -7,7 +7,7 @@ which is somebody's decision and no cause.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from metrics import labels
 from metrics.labels import known
@@ -17,8 +17,9 @@ from peerkey.protocol.messages import Reason
 if TYPE_CHECKING:
     from actors.messages import NodeStatus, PathStatus, PeerStatus
 
+_IN_SERVICE: Final = "in-service"
 #: Why no key is agreed, where that does not pass by itself.
-_LASTING = frozenset(
+_LASTING: Final = frozenset(
     {
         Reason.ALGORITHM_MISMATCH,
         Reason.UNSUPPORTED_VERSION,
@@ -28,7 +29,7 @@ _LASTING = frozenset(
         Reason.CERTIFICATE_INVALID,
     }
 )
-_FAULTS = frozenset(fault.value for fault in Fault)
+_FAULTS: Final = frozenset(fault.value for fault in Fault)
 
 
 def of_peering(node: NodeStatus, peer: PeerStatus) -> tuple[str, str] | None:
@@ -42,7 +43,7 @@ def of_peering(node: NodeStatus, peer: PeerStatus) -> tuple[str, str] | None:
         return labels.ABOUT_OWN, _word(own.detail)
     if security.peer_certificate_fault:
         return labels.ABOUT_PEER, _word(security.peer_certificate_fault)
-    down = next((path for path in peer.paths if path.state != labels.IN_SERVICE), None)
+    down = next((path for path in peer.paths if path.state != _IN_SERVICE), None)
     if down is None:
         return None
     word = security.last_error.partition(":")[0]

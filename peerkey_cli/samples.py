@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from peerkey_cli.fleet import HostActors, Measured
 
 _ALONE: Final = ()
+_IN_SERVICE: Final = "in-service"
 
 #: What every node has counted, if only zero times: an alert on an increase needs to see the first one.
 _OF_NODES: Final = (
@@ -256,7 +257,7 @@ def peering_samples(
             paths[names] = len(peer.paths)
             up[names] = 0.0
             for path in peer.paths:
-                serves = path.state == labels.IN_SERVICE
+                serves = path.state == _IN_SERVICE
                 up[names] += serves
                 path_up[*names, path.name] = float(serves)
             if (at := _agreed(peer)) is not None:
@@ -313,4 +314,4 @@ def _due(peer: PeerStatus, now: datetime) -> float | None:
 
 
 def _unreachable(peer: PeerStatus) -> bool:
-    return not any(path.state == labels.IN_SERVICE for path in peer.paths)
+    return not any(path.state == _IN_SERVICE for path in peer.paths)
