@@ -269,7 +269,7 @@ _WHAT: Final = Row(
             (
                 Query(
                     "sum by (severity, alertname, node, instance, job) "
-                    '(ALERTS{job=~"$job|",alertname=~"Peerkey.+",alertname!="PeerkeyDeadMan",alertstate="firing"})',
+                    '(ALERTS{job=~"$job|",instance=~"$instance|",alertname=~"Peerkey.+",alertname!="PeerkeyDeadMan",alertstate="firing"})',
                     "How many",
                     IF_WRONG,
                 ),

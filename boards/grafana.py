@@ -217,6 +217,9 @@ def _query(query: Query, letter: str, shows: Shows, *, now: bool) -> prometheus.
         .format(form.get(shows, PromQueryFormat.TIME_SERIES))
         .datasource(DATASOURCE)
     )
+    if shows is Shows.HEATMAP:
+        # The ids of keys, where a histogram has them: a dot in the picture leads to its event.
+        made.exemplar(exemplar=True)
     return made.instant() if now else made.range()
 
 

@@ -205,6 +205,16 @@ def test_what_others_have_prometheus_scrape_is_on_no_board(watched: Watched) -> 
     assert {line["job"].text for line in eyes.table(SILENT)} == {"peerkey-gone", "peerkey-silent"}
 
 
+def test_an_alert_of_another_machine_is_not_shown_where_one_is_chosen(watched: Watched) -> None:
+    gone = next(iter(watched.prometheus.query('up{job="peerkey-gone"}')))
+    eyes = Eyes(FOLDER / "peerkey-fleet.json", watched.prometheus.query, {"instance": dict(gone)["instance"]})
+
+    shown = eyes.table("Alerts that fire")
+
+    assert {line["instance"].text for line in shown} - {"-"} == {dict(gone)["instance"]}
+    assert "PeerkeyTargetDown" in {line["alertname"].text for line in shown}
+
+
 def test_a_reason_that_was_never_counted_is_none(watched: Watched) -> None:
     eyes = watched.eyes()
 
