@@ -111,6 +111,9 @@ def test_what_the_board_shows_of_ray_is_told_by_the_ray_that_is_installed(tmp_pa
             wait_for(lambda: "ALIVE" in eyes.lines("Actors of Ray by state"), NOTICED)
 
             assert len(panels) == 8
+            (variable,) = (each for each in eyes.board["templating"]["list"] if each["name"] == "ray")
+            (series,) = re.findall(r"label_values\((\w+), job\)", variable["query"]["query"])
+            assert {dict(labels)["job"] for labels in running.query(series)} == {"ray"}
             assert eyes.lines("Machines of Ray")["machines"].text == "1"
             assert target in eyes.lines("Memory of each machine")
     finally:
