@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from boards.pieces import (
+    A_MINUTE,
     IF_HAPPENED,
+    IF_RAY,
     IF_WRONG,
     INSTANCE,
     JOB,
     LOOP_LAG,
     MAILBOX,
+    RAY,
+    SEVERITIES,
     Board,
     Panel,
     Query,
@@ -20,6 +24,8 @@ from boards.pieces import (
     buckets,
     figure,
     here,
+    machine,
+    of_ray,
     quantile,
 )
 from metrics import thresholds
@@ -41,6 +47,7 @@ def _rate(number: int, title: str, description: str, counter: str, *alerts: str)
         Shows.SERIES,
         description,
         (Query(f"sum by (instance) (rate({here(counter)}[$__rate_interval])) * 60", "{{instance}}"),),
+        unit=A_MINUTE,
         width=8,
         alerts=alerts,
     )
@@ -54,14 +61,14 @@ _NOW: Final = Row(
             1,
             "Machines that do not answer",
             "Prometheus gets no answer: the process or the machine is gone, or the network between.",
-            'count(up{job=~"$job",instance=~"$instance"} == 0) or vector(0)',
+            f"count({machine('up')} == 0) or vector(0)",
             any_is(Severity.CRITICAL),
             "PeerkeyTargetDown",
             "PeerkeyAbsent",
         ),
         figure(
             2,
-            "Machines whose actors are silent",
+            "Machines with silent actors",
             "The process answers Prometheus and its actors do not: its log says what its authority does.",
             f"count({here('peerkey_up')} == 0) or vector(0)",
             any_is(Severity.CRITICAL),
@@ -150,6 +157,8 @@ _ACTORS: Final = Row(
                 Query(f"max by (kind) ({here('peerkey_mailbox_depth_highest')})", "Most that ever waited"),
                 Query(f"min by (kind) ({here('peerkey_mailbox_capacity')})", "Room for"),
             ),
+            columns=("kind",),
+            sorted_by=(0, True),
             width=8,
         ),
         Panel(
@@ -163,8 +172,9 @@ _ACTORS: Final = Row(
             scale=MAILBOX,
             most=1,
             width=8,
+            alerts=("PeerkeyMailboxFilling",),
         ),
-        _rate(13, "Crashes", "Each minute.", "peerkey_actor_crashes_total"),
+        _rate(13, "Crashes", "Each minute.", "peerkey_actor_crashes_total", "PeerkeyActorCrashLoop"),
         _rate(
             14,
             "Restarts",
@@ -195,6 +205,7 @@ _ACTORS: Final = Row(
                     "{{type}}",
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
         ),
         Panel(
@@ -210,6 +221,7 @@ _ACTORS: Final = Row(
                     IF_HAPPENED,
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
             nothing="None was refused",
         ),
@@ -228,6 +240,7 @@ _TIMES: Final = Row(
             "too much to do.",
             (Query(buckets(_LAG), "{{le}}"),),
             unit="s",
+            alerts=("PeerkeyEventLoopSlow",),
         ),
         Panel(
             21,
@@ -255,9 +268,9 @@ _TIMES: Final = Row(
         ),
         Panel(
             23,
-            "Errors of the store",
+            "Errors of the store by operation",
             Shows.SERIES,
-            "Each minute, by operation.",
+            "Each minute.",
             (
                 Query(
                     f"sum by (operation) (rate({here('peerkey_store_errors_total')}[$__rate_interval])) * 60",
@@ -265,8 +278,10 @@ _TIMES: Final = Row(
                     IF_WRONG,
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
             nothing="None",
+            alerts=("PeerkeyStoreFailing",),
         ),
         Panel(
             24,
@@ -275,7 +290,7 @@ _TIMES: Final = Row(
             "Of it, how long the actors took to answer. Prometheus gives up after its timeout of ten "
             "seconds.",
             (
-                Query('scrape_duration_seconds{job=~"$job",instance=~"$instance"}', "{{instance}}: scrape"),
+                Query(machine("scrape_duration_seconds"), "{{instance}}: scrape"),
                 Query(here("peerkey_scrape_asking_seconds"), "{{instance}}: actors"),
             ),
             unit="s",
@@ -285,9 +300,9 @@ _TIMES: Final = Row(
             25,
             "Processor",
             Shows.SERIES,
-            "Seconds of the processor that the process uses each second. 1 is all that one event loop can "
-            "use.",
-            (Query(f"rate({here('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),),
+            "How much of a processor the process uses. 100 % is all that one event loop can use.",
+            (Query(f"rate({machine('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),),
+            unit="percentunit",
             width=8,
         ),
         Panel(
@@ -295,7 +310,7 @@ _TIMES: Final = Row(
             "Memory",
             Shows.SERIES,
             "Resident memory of the process. It grows with peerings and lists, and not with time.",
-            (Query(here("process_resident_memory_bytes"), "{{instance}}"),),
+            (Query(machine("process_resident_memory_bytes"), "{{instance}}"),),
             unit="bytes",
             width=8,
         ),
@@ -305,8 +320,8 @@ _TIMES: Final = Row(
             Shows.SERIES,
             "With its limit. At the limit no socket and no file can be opened.",
             (
-                Query(here("process_open_fds"), "{{instance}}"),
-                Query(f"min({here('process_max_fds')})", "limit"),
+                Query(machine("process_open_fds"), "{{instance}}"),
+                Query(f"min({machine('process_max_fds')})", "limit"),
             ),
             width=8,
         ),
@@ -327,8 +342,14 @@ _CLUSTER: Final = Row(
                 Query(f"sum by (instance) ({here('peerkey_hosts')})", "Hosts"),
                 Query(f"sum by (instance) ({here('peerkey_nodes')})", "Nodes"),
                 Query(f"sum by (instance) ({here('peerkey_metrics_series')})", "Series"),
-                Query(f"sum by (instance) (time() - {here('process_start_time_seconds')})", "Up for, s"),
+                Query(
+                    f"time() - max by (instance) ({machine('process_start_time_seconds')})",
+                    "Up for",
+                    unit="s",
+                ),
             ),
+            columns=("instance",),
+            sorted_by=(1, False),
             width=8,
         ),
         Panel(
@@ -350,13 +371,20 @@ _CLUSTER: Final = Row(
             "The type leads to its page.",
             (
                 Query(
-                    f"sum by (severity, type, node) ({_ALARMS})",
+                    f"sum by (severity, type, node, job) ({_ALARMS})",
                     "How many",
                     IF_WRONG,
                 ),
             ),
+            columns=("severity", "type", "node", "job"),
+            painted="severity",
+            sorted_by=("severity", False),
+            words=SEVERITIES,
             width=8,
-            alerts=("PeerkeyClusterLimited",),
+            alerts=(
+                "PeerkeyClusterLimited",
+                "PeerkeyActorFailed",
+            ),
             nothing="No alarm",
             leads=("type", "docs/alarms.md"),
         ),
@@ -365,7 +393,14 @@ _CLUSTER: Final = Row(
             "Version",
             Shows.TABLE,
             "Which version runs where. More than one: a rolling update that has not ended.",
-            (Query(f"count by (version, instance) ({here('peerkey_build_info')})", "Processes"),),
+            (
+                Query(
+                    f"count by (version, instance) ({here('peerkey_build_info')})",
+                    "Processes",
+                    only_there=True,
+                ),
+            ),
+            columns=("version", "instance"),
             width=12,
             height=6,
         ),
@@ -383,10 +418,108 @@ _CLUSTER: Final = Row(
     ),
 )
 
+
+def _ray(number: int, title: str, description: str, query: str, legend: str, unit: str = "none") -> Panel:
+    """Return what Ray's own exporters tell."""
+    return Panel(
+        number,
+        title,
+        Shows.SERIES,
+        description,
+        (Query(query, legend, IF_RAY),),
+        unit=unit,
+        most=1 if unit == "percentunit" else None,
+        width=6,
+        nothing="No Ray is scraped",
+    )
+
+
+def _share(used: str, *others: str) -> str:
+    """Return which share of a thing is used on each machine."""
+    whole = " + ".join(of_ray(each) for each in others)
+    return f"sum by (instance) ({of_ray(used)}) / sum by (instance) ({whole})"
+
+
+_RAY: Final = Row(
+    104,
+    "Ray below",
+    (
+        _ray(
+            40,
+            "Machines of Ray",
+            "Machines whose Ray answers Prometheus. Fewer than there should be: `ray status` on the head.",
+            f"count({of_ray('ray_node_cpu_count')})",
+            "machines",
+        ),
+        _ray(
+            41,
+            "Actors of Ray by state",
+            "Each process of the fleet is one of Ray's actors. Anything but `ALIVE` for more than a moment: "
+            "a process that Ray does not get to run, or has given up.",
+            f"sum by (State) ({of_ray('ray_actors')})",
+            "{{State}}",
+        ),
+        _ray(
+            42,
+            "Processor of each machine",
+            "All that runs there. Near 100 % heartbeats come late, and hosts may be taken for dead.",
+            f"sum by (instance) ({of_ray('ray_node_cpu_utilization')}) / 100",
+            "{{instance}}",
+            "percentunit",
+        ),
+        _ray(
+            43,
+            "Memory of each machine",
+            "All that runs there. Above 95 % Ray's memory monitor kills processes, the fleet's among them.",
+            _share("ray_node_mem_used", "ray_node_mem_total"),
+            "{{instance}}",
+            "percentunit",
+        ),
+        _ray(
+            44,
+            "Object store of each machine",
+            "Batches between hosts pass through it, and stay for moments. One that fills: somebody else uses "
+            "the cluster.",
+            _share(
+                "ray_object_store_used_memory",
+                "ray_object_store_used_memory",
+                "ray_object_store_available_memory",
+            ),
+            "{{instance}}",
+            "percentunit",
+        ),
+        _ray(
+            45,
+            "Disk of each machine",
+            "Of Ray's own files. Above 95 % Ray puts nothing there any more.",
+            _share("ray_node_disk_usage", "ray_node_disk_usage", "ray_node_disk_free"),
+            "{{instance}}",
+            "percentunit",
+        ),
+        _ray(
+            46,
+            "Health checks of Ray",
+            "Nineteen of twenty took no longer. Those that take longer than RAY_health_check_timeout_ms, "
+            "several times in a row, make a machine dead.",
+            "histogram_quantile(0.95, sum by (le) "
+            f"(rate({of_ray('ray_health_check_rpc_latency_ms_bucket')}[$__rate_interval])))",
+            "95 %",
+            "ms",
+        ),
+        _ray(
+            47,
+            "Processes that did not start",
+            "In an hour, by Ray's reason. The log of the raylet on that machine says more.",
+            f"sum by (Reason) (increase({of_ray('ray_scheduler_failed_worker_startup_total')}[1h]))",
+            "{{Reason}}",
+        ),
+    ),
+)
+
 BOARD: Final = Board(
     "peerkey-actors",
     "peerkey: actors and cluster",
     "Does the program itself keep up: actors, mailboxes, store, event loop, and the machines below.",
-    (JOB, INSTANCE),
-    (_NOW, _ACTORS, _TIMES, _CLUSTER),
+    (JOB, INSTANCE, RAY),
+    (_NOW, _ACTORS, _TIMES, _CLUSTER, _RAY),
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from boards.pieces import (
+    A_MINUTE,
     CLOCK,
     ENDS,
     IF_HAPPENED,
@@ -21,6 +22,8 @@ from boards.pieces import (
     JOB,
     KEYED,
     LISTS_NOT_CURRENT,
+    SEVERITIES,
+    STATES_OF_LISTS,
     Board,
     Panel,
     Query,
@@ -31,6 +34,8 @@ from boards.pieces import (
     figure,
     grown,
     here,
+    machine,
+    which_peering,
 )
 from peerkey.observe.alarms import Severity
 
@@ -43,6 +48,7 @@ _CLOCK_DIFFERS: Final = (
     f"abs(timestamp({here('peerkey_clock_timestamp_seconds')}) - {here('peerkey_clock_timestamp_seconds')})"
 )
 _UNKEYED: Final = f"({here('peerkey_peerings_enabled')} - {here('peerkey_peerings_keyed')}) > 0"
+_REASONS: Final = f"(sum by (job, node, instance, reason) ({_FAILURES}) > 0)"
 _NOT_RUNNING: Final = 'type=~"node|node-unplaced|nodes-unplaced|host|machine"'
 
 
@@ -71,8 +77,7 @@ _WRONG: Final = Row(
             "Machines that are silent",
             "Machines that do not answer Prometheus, and those whose actors do not. Nothing below is known "
             "of them: see to these first. A machine that was killed is here.",
-            '(count(up{job=~"$job",instance=~"$instance"} == 0) or vector(0)) '
-            f"+ (count({here('peerkey_up')} == 0) or vector(0))",
+            f"(count({machine('up')} == 0) or vector(0)) + (count({here('peerkey_up')} == 0) or vector(0))",
             any_is(Severity.CRITICAL),
             "PeerkeyTargetDown",
             "PeerkeyActorsSilent",
@@ -91,7 +96,7 @@ _WRONG: Final = Row(
             5,
             "Peers out of reach",
             "Peerings none of whose paths is in service. The peer is down (killed, without power) or the "
-            "network between is. Keys stay valid. *Who reaches whom* on the board of routers says which.",
+            "network between is. Keys stay valid. *Which peering is not as it should be, and why* has them.",
             f"sum({here('peerkey_peerings_unreachable')})",
             any_is(Severity.CRITICAL),
             "PeerkeyPeeringDown",
@@ -108,7 +113,7 @@ _WRONG: Final = Row(
         ),
         figure(
             7,
-            "Peers without a good certificate",
+            "Bad peer certificates",
             "Peerings whose peer shows no good certificate: revoked, expired, of another CA. *Why a peer is "
             "not accepted* below has the reason.",
             f"sum({here('peerkey_peer_certificates_bad')})",
@@ -145,7 +150,7 @@ _WRONG: Final = Row(
         ),
         figure(
             10,
-            "Own certificates that are bad",
+            "Bad own certificates",
             "Nodes without a certificate of their own, or with one that is expired, revoked or not valid: "
             "no peer accepts them. `peerkey show certificate` on the node says what is wrong.",
             f"count({here('peerkey_certificate_valid')} == 0) or vector(0)",
@@ -158,7 +163,7 @@ _WRONG: Final = Row(
             "Lists that are not current",
             "Revocation lists that are stale, refused or cannot be fetched: the server of lists is down, or "
             "serves what is none. The table *Revocation lists* names it.",
-            f"sum({LISTS_NOT_CURRENT}) or vector(0)",
+            LISTS_NOT_CURRENT,
             any_is(Severity.MAJOR),
             "PeerkeyCrlUnreachable",
             "PeerkeyCrlRefused",
@@ -183,11 +188,12 @@ _WRONG: Final = Row(
         ),
         Panel(
             14,
-            "Peerings keyed, of those that should be",
+            "Share of peerings keyed",
             Shows.STAT,
             "The share now. The objective is 99.9 % over 30 days.",
             (Query('min(peerkey:peerings_keyed:ratio{job=~"$job"})', "now"),),
             unit="percentunit",
+            decimals=3,
             scale=KEYED,
             width=3,
             height=4,
@@ -200,6 +206,7 @@ _WRONG: Final = Row(
             "the budget is spent.",
             (Query('1 - max(peerkey:peerings_unkeyed:ratio_avg30d{job=~"$job"})', "30 days"),),
             unit="percentunit",
+            decimals=3,
             scale=KEYED,
             width=3,
             height=4,
@@ -229,11 +236,15 @@ _WHAT: Final = Row(
             "to do.",
             (
                 Query(
-                    f"sort_desc(sum by (severity, type, node, instance) ({here('peerkey_alarms')}))",
+                    f"sum by (severity, type, node, instance, job) ({here('peerkey_alarms')})",
                     "How many",
                     IF_WRONG,
                 ),
             ),
+            columns=("severity", "type", "node", "instance", "job"),
+            painted="severity",
+            sorted_by=("severity", False),
+            words=SEVERITIES,
             width=12,
             alerts=(
                 "PeerkeyTrustUnreadable",
@@ -243,6 +254,8 @@ _WHAT: Final = Row(
                 "PeerkeyCrlLimited",
                 "PeerkeyClusterLimited",
                 "PeerkeyActorFailed",
+                "PeerkeyCertificateBad",
+                "PeerkeyAuditLogLosesEvents",
             ),
             nothing="No alarm",
             leads=("type", "docs/alarms.md"),
@@ -255,15 +268,34 @@ _WHAT: Final = Row(
             "out.",
             (
                 Query(
-                    "sum by (severity, alertname, node, instance) "
-                    '(ALERTS{job=~"$job|",alertname=~"Peerkey.+",alertname!="PeerkeyDeadMan",alertstate="firing"})',
+                    "sum by (severity, alertname, node, instance, job) "
+                    '(ALERTS{job=~"$job|",instance=~"$instance|",alertname=~"Peerkey.+",alertname!="PeerkeyDeadMan",alertstate="firing"})',
                     "How many",
                     IF_WRONG,
                 ),
             ),
+            columns=("severity", "alertname", "node", "instance", "job"),
+            painted="severity",
+            sorted_by=("severity", False),
+            words=SEVERITIES,
             width=12,
             nothing="No alert",
             leads=("alertname", "docs/alerts.md"),
+        ),
+        which_peering(29, here("peerkey_peering_fault"), "PeerkeyPathDown", "PeerkeyNoKeyAgreed", width=16),
+        Panel(
+            28,
+            "Clocks",
+            Shows.TABLE,
+            "By how much the clock of each machine differs from that of Prometheus. One that differs is "
+            "wrong; where all do, Prometheus' own is.",
+            (Query(f"sort_desc({_CLOCK_DIFFERS})", "Differs by"),),
+            columns=("instance", "job"),
+            sorted_by=(0, True),
+            unit="s",
+            scale=CLOCK,
+            width=8,
+            alerts=("PeerkeyClockWrong",),
         ),
         Panel(
             22,
@@ -271,17 +303,22 @@ _WHAT: Final = Row(
             Shows.TABLE,
             "What the nodes that lack a key have counted, by reason. `algorithm-mismatch`: both ends must "
             "have the same key-exchange-algorithm. `certificate-invalid`: see the panel beside. `stale`, "
-            "`busy`: they mend themselves.",
+            "`busy`: they mend themselves. `none told`: the peer is silent, has not answered yet, or is not "
+            "accepted (the panel beside).",
             (
                 Query(
-                    f"sum by (job, node, instance, reason) ({_FAILURES}) "
-                    f"and on (job, instance, node) ({_UNKEYED})",
+                    f"({_REASONS} and on (job, instance, node) ({_UNKEYED})) or label_replace("
+                    f"({_UNKEYED} unless on (job, instance, node) {_REASONS}) * 0, "
+                    '"reason", "none told", "", "")',
                     "How often",
                     IF_WRONG,
                 ),
             ),
+            columns=("node", "reason", "instance", "job"),
+            sorted_by=(0, True),
             width=8,
-            nothing="Every peering has its key, or no reason was told",
+            nothing="Every peering has its key",
+            alerts=("PeerkeyPeeringNotKeyed",),
         ),
         Panel(
             23,
@@ -292,26 +329,40 @@ _WHAT: Final = Row(
             "`expired` at many nodes at once: a clock is wrong. `untrusted`: another CA.",
             (
                 Query(
-                    f"sum by (job, node, instance, outcome, reason) ({_REFUSED}) "
+                    f"(sum by (job, node, instance, outcome, reason) ({_REFUSED}) > 0) "
                     f"and on (job, instance, node) ({here('peerkey_peer_certificates_bad')} > 0)",
                     "How often",
                     IF_WRONG,
                 ),
             ),
+            columns=("node", "reason", "outcome", "instance", "job"),
+            sorted_by=(0, True),
             width=8,
             nothing="Every peer is accepted",
+            alerts=("PeerkeyAuthenticationFailing",),
         ),
         Panel(
             24,
             "Machines that do not answer",
             Shows.TABLE,
-            "Which machine is silent. Its nodes are named by their peers: *Peers out of reach*.",
+            "Which machine is silent, and whether it is the whole of it or its actors alone. Its nodes are "
+            "named by their peers: *Peers out of reach, by node*.",
             (
-                Query('up{job=~"$job",instance=~"$instance"} == 0', "Answers Prometheus", IF_WRONG),
-                Query(f"{here('peerkey_up')} == 0", "Actors answer", IF_WRONG),
+                Query(
+                    f'label_replace({machine("up")} == 0, "silent", "machine", "", "") '
+                    f'or label_replace({here("peerkey_up")} == 0, "silent", "actors", "", "")',
+                    "Answers",
+                    IF_WRONG,
+                    only_there=True,
+                ),
             ),
+            columns=("instance", "silent", "job"),
             width=8,
             nothing="Every machine answers",
+            alerts=(
+                "PeerkeyTargetDown",
+                "PeerkeyActorsSilent",
+            ),
         ),
         Panel(
             25,
@@ -320,9 +371,11 @@ _WHAT: Final = Row(
             "The ten certificates that end first. `peerkey enroll`, or a new request and `peerkey import "
             "certificate`: nothing restarts.",
             (Query(f"sort(bottomk(10, {_OWN} - time()))", "Ends in"),),
+            columns=("node", "instance", "job"),
+            sorted_by=(0, False),
             unit="s",
             scale=ENDS,
-            width=6,
+            width=8,
         ),
         Panel(
             26,
@@ -330,8 +383,11 @@ _WHAT: Final = Row(
             Shows.TABLE,
             "Each list with its state. `unreachable`: its server is down or the way to it is; the last good "
             "one is in use until it is stale. `refused`: what is served is no list of this CA.",
-            (Query(f"{here('peerkey_crl_state')} == 1", "Is", IF_LISTS),),
-            width=6,
+            (Query(f"{here('peerkey_crl_state')} == 1", "Is", IF_LISTS, only_there=True),),
+            columns=("url", "state", "instance", "job"),
+            painted="state",
+            words=tuple((state, state, colour) for state, colour in STATES_OF_LISTS.items()),
+            width=8,
             nothing="No list is configured",
         ),
         Panel(
@@ -341,20 +397,11 @@ _WHAT: Final = Row(
             "Who misses whom most. A node that all others miss is the one that is down; one that misses all "
             "others has lost its network.",
             (Query(f"sort_desc({here('peerkey_peerings_unreachable')} > 0)", "Peers", IF_WRONG),),
-            width=6,
-            alerts=("PeerkeyPathDown",),
+            columns=("node", "instance", "job"),
+            sorted_by=(0, True),
+            width=8,
+            alerts=("PeerkeyPeeringDown",),
             nothing="Everybody is reached",
-        ),
-        Panel(
-            28,
-            "Clocks",
-            Shows.TABLE,
-            "By how much the clock of each machine differs from that of Prometheus. One that differs is "
-            "wrong; where all do, Prometheus' own is.",
-            (Query(f"sort_desc({_CLOCK_DIFFERS})", "Differs by"),),
-            unit="s",
-            scale=CLOCK,
-            width=6,
         ),
     ),
 )
@@ -375,6 +422,10 @@ _WORSE: Final = Row(
                 Query(f"sum({here('peerkey_peerings_unreachable')})", "out of reach"),
             ),
             width=8,
+            alerts=(
+                "PeerkeyKeyedBudgetBurnsFast",
+                "PeerkeyKeyedBudgetBurnsSlow",
+            ),
         ),
         Panel(
             31,
@@ -417,6 +468,7 @@ _WORSE: Final = Row(
             "The share over a day. The objective is 99 %.",
             (Query('peerkey:rekeys_in_time:ratio_rate1d{job=~"$job"}', "{{job}}", IF_HAPPENED),),
             unit="percentunit",
+            decimals=3,
             scale=IN_TIME,
             most=1,
             width=8,
@@ -428,7 +480,8 @@ _WORSE: Final = Row(
             "Keys that came into use",
             Shows.SERIES,
             "Each minute. A fleet that rekeys all at once has a tooth here: spread it by other intervals.",
-            (Query(f"sum(rate({here('peerkey_key_changes_total')}[$__rate_interval])) * 60", "a minute"),),
+            (Query(f"sum(rate({here('peerkey_key_changes_total')}[$__rate_interval])) * 60", "keys"),),
+            unit=A_MINUTE,
             width=8,
         ),
         Panel(
@@ -459,6 +512,8 @@ _WORSE: Final = Row(
             "In the time that is chosen above, over now too. The panel *Why there is no key* has those of "
             "now.",
             (Query(grown(_FAILURES, "reason"), "How often", IF_WRONG),),
+            columns=("reason",),
+            sorted_by=(0, True),
             width=12,
             nothing="None in this time",
         ),
@@ -469,6 +524,8 @@ _WORSE: Final = Row(
             "In the time that is chosen above. A reason that nobody can explain may be an attack: `peerkey "
             "show events`.",
             (Query(grown(_REFUSED, "outcome, reason"), "How often", IF_WRONG),),
+            columns=("reason", "outcome"),
+            sorted_by=(0, True),
             width=12,
             nothing="None in this time",
         ),

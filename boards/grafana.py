@@ -49,11 +49,12 @@ DOCS_AT: Final = "/public/peerkey"
 #: As many as can be told apart; a fleet has hundreds, and Grafana turns the pages.
 LANES: Final = 20
 
-#: Firing alerts, as marks on the time axis.
+#: Firing alerts, as marks on the time axis, and what is read where one points at them. Some are of no job.
 MARKS: Final = (
-    "max by (alertname, severity) "
-    '(ALERTS{alertname=~"Peerkey.+",alertname!="PeerkeyDeadMan",alertstate="firing"})'
+    "max by (job, node, alertname, severity) "
+    '(ALERTS{job=~"$job|",alertname=~"Peerkey.+",alertname!="PeerkeyDeadMan",alertstate="firing"})'
 )
+MARKED: Final = {"titleFormat": "{{alertname}}", "textFormat": "{{severity}} {{node}}", "tagKeys": "job"}
 #: Why that may be empty.
 MARKS_QUIET: Final = IF_WRONG
 
@@ -61,18 +62,36 @@ _Panel: TypeAlias = stat.Panel | timeseries.Panel | table.Panel | heatmap.Panel 
 
 _RUNBOOKS: Final = {alert.name: alert.runbook for alert in ALERTS}
 #: Columns of a table that say nothing to a person.
-_HIDDEN: Final = ("Time", "__name__", "job", "alertstate")
+_HIDDEN: Final = ("Time", "__name__", "alertstate")
+_OF_INTERVALS: Final = ("auto", "auto_count", "auto_min")
+#: In a line of a table that has no such label or value.
+NONE: Final = "-"
 _ROW_HEIGHT: Final = 1
-#: From wherever a node is named to what there is of it, at the same time.
+#: What is chosen at the top stays chosen, and so does the time.
+_AS_HERE: Final = "${datasource:queryparam}&${job:queryparam}&${docs:queryparam}&${__url_time_range}"
+#: From wherever a node or a peer is named to what there is of it.
 _OF_NODE: Final = {
     "title": "This node",
-    "url": f"/d/{router.BOARD.uid}?var-node=${{__value.text}}&${{__url_time_range}}",
+    "url": f"/d/{router.BOARD.uid}?var-node=${{__value.text}}&{_AS_HERE}",
+}
+_OF_PEER: Final = {
+    "title": "This peering",
+    "url": f"/d/{router.BOARD.uid}?var-node=${{__data.fields.node}}&var-peer=${{__value.text}}&{_AS_HERE}",
 }
 
 
 def written(board: Board) -> str:
     """Return the JSON of a board, with a line break at its end."""
-    return json.dumps(_dashboard(board), cls=JSONEncoder, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    document = json.loads(json.dumps(_dashboard(board), cls=JSONEncoder))
+    # What a datasource wants to know of a mark stands beside what Grafana does, whose library has no words
+    # for it; its schema says that it is there.
+    (marks,) = document["annotations"]["list"]
+    marks |= MARKED
+    # And of a variable it writes what an interval has, whatever it is.
+    for variable in document["templating"]["list"]:
+        for name in _OF_INTERVALS:
+            del variable[name]
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _dashboard(board: Board) -> models.Dashboard:
@@ -113,7 +132,7 @@ def _dashboard(board: Board) -> models.Dashboard:
         )
         .with_variable(
             dashboard.DatasourceVariable("datasource")
-            .label("Prometheus")
+            .label("Data source")
             .type("prometheus")
             .multi(multi=False)
         )
@@ -148,8 +167,7 @@ def _variable(variable: Variable) -> dashboard.QueryVariable:
         .sort(models.VariableSort.NATURAL_ASC)
         .multi(multi=True)
         .include_all(include_all=True)
-        # A machine that names no nodes tells series without the label: they are part of all.
-        .all_value(".*")
+        .all_value(variable.everything)
         .current(everything)
     )
 
@@ -179,6 +197,8 @@ def _panel(panel: Panel, place: models.GridPos) -> _Panel:
     made.links([_runbook(name) for name in panel.alerts])
     if panel.nothing:
         made.no_value(panel.nothing)
+    if panel.decimals is not None:
+        made.decimals(panel.decimals)
     if panel.words:
         made.mappings([_words(panel.words)])
     now = panel.shows in {Shows.STAT, Shows.TABLE}
@@ -197,6 +217,9 @@ def _query(query: Query, letter: str, shows: Shows, *, now: bool) -> prometheus.
         .format(form.get(shows, PromQueryFormat.TIME_SERIES))
         .datasource(DATASOURCE)
     )
+    if shows is Shows.HEATMAP:
+        # The ids of keys, where a histogram has them: a dot in the picture leads to its event.
+        made.exemplar(exemplar=True)
     return made.instant() if now else made.range()
 
 
@@ -269,12 +292,12 @@ def _series(panel: Panel) -> timeseries.Panel:
 
 def _table(panel: Panel) -> table.Panel:
     """Return a table in which each query is a column of values, beside the labels."""
-    names = {
-        f"Value #{letter}": query.legend
-        for letter, query in zip(ascii_uppercase, panel.queries, strict=False)
+    values = {
+        f"Value #{letter}": query for letter, query in zip(ascii_uppercase, panel.queries, strict=False)
     }
     # Grafana leaves the letter out where there is one query.
-    names |= {"Value": panel.queries[0].legend}
+    values |= {"Value": panel.queries[0]} if len(panel.queries) == 1 else {}
+    hidden = (*_HIDDEN, *(name for name, query in values.items() if query.only_there))
     made = (
         table.Panel()
         .with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
@@ -282,9 +305,9 @@ def _table(panel: Panel) -> table.Panel:
             models.DataTransformerConfig(
                 id_val="organize",
                 options={
-                    "excludeByName": dict.fromkeys(_HIDDEN, True),
-                    "renameByName": names,
-                    "indexByName": {},
+                    "excludeByName": dict.fromkeys(hidden, True),
+                    "renameByName": {name: query.legend for name, query in values.items()},
+                    "indexByName": {name: place for place, name in enumerate((*panel.columns, *values))},
                 },
             )
         )
@@ -292,21 +315,40 @@ def _table(panel: Panel) -> table.Panel:
         .cell_height(common.TableCellHeight.SM)
         .filterable(filterable=True)
     )
-    if panel.scale.steps:
-        coloured = [
-            models.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background"})
-        ]
-        made.override_by_name(panel.queries[0].legend, coloured)
-    made.override_by_name("node", [models.DynamicConfigValue(id_val="links", value=[_OF_NODE])])
+    if panel.sorted_by is not None:
+        by, greatest = panel.sorted_by
+        heading = by if isinstance(by, str) else panel.queries[by].legend
+        order = common_builders.TableSortByFieldState().display_name(heading)
+        made.sort_by([order.desc(desc=greatest)])
+    # What the panel says where it has no line at all is wrong in a line that lacks something.
+    made.override_by_regexp("/.*/", [models.DynamicConfigValue(id_val="noValue", value=NONE)])
+    for number, query in enumerate(panel.queries):
+        made.override_by_name(query.legend, _column(panel, query, coloured=number == 0))
+    for column, link in (("node", _OF_NODE), ("peer", _OF_PEER)):
+        if column in panel.columns:
+            made.override_by_name(column, [models.DynamicConfigValue(id_val="links", value=[link])])
+    if panel.painted:
+        cell = models.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background"})
+        made.override_by_name(panel.painted, [cell])
     if panel.leads is not None:
         column, document = panel.leads
-        link = {
+        page = {
             "title": "What to do",
             "url": f"${{{DOCS}}}/{document}#${{__value.text}}",
             "targetBlank": True,
         }
-        made.override_by_name(column, [models.DynamicConfigValue(id_val="links", value=[link])])
+        made.override_by_name(column, [models.DynamicConfigValue(id_val="links", value=[page])])
     return made
+
+
+def _column(panel: Panel, query: Query, *, coloured: bool) -> list[models.DynamicConfigValue]:
+    """Return what is special of a column of values."""
+    special: dict[str, object] = {}
+    if query.unit:
+        special["unit"] = query.unit
+    if coloured and panel.scale.steps:
+        special["custom.cellOptions"] = {"type": "color-background"}
+    return [models.DynamicConfigValue(id_val=name, value=value) for name, value in special.items()]
 
 
 def _heatmap(panel: Panel) -> heatmap.Panel:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from metrics import thresholds
+from metrics import alerts, thresholds
 from peerkey.observe.alarms import Severity
 
 #: As each severity is painted, on every board and in every panel.
@@ -23,8 +23,15 @@ COLOURS: Final = {
 WELL: Final = "green"
 PLAIN: Final = "blue"
 
+#: More lines than this nobody reads.
+MOST_PEERINGS: Final = 200
+
 #: Grafana's grid.
 COLUMNS: Final = 24
+
+
+#: The words for severities.
+SEVERITIES: Final = tuple((severity.value, severity.value, colour) for severity, colour in COLOURS.items())
 
 
 class Shows(Enum):
@@ -58,6 +65,10 @@ class Query:
     legend: str = ""
     #: Why it may return nothing, where it may.
     quiet: str = ""
+    #: Of a column of a table, where it is not that of the panel.
+    unit: str = ""
+    #: In a table: that there is a line says it all, and the number is left out.
+    only_there: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +90,21 @@ class Panel:
     alerts: tuple[str, ...] = ()
     #: What is shown where a query returns nothing.
     nothing: str = ""
-    #: The words for values, each with its colour, where a number is a state.
+    #: The labels that are columns of a table, in the order in which they are read. Others come last.
+    columns: tuple[str, ...] = ()
+    #: Of a table: by which query or label its lines are sorted, and whether the greatest is the first.
+    sorted_by: tuple[int | str, bool] | None = None
+    #: Of a table: the column of words of which each has its colour.
+    painted: str = ""
+    #: The words for values, each with its colour, where a number or a column of words is a state.
     words: tuple[tuple[str, str, str], ...] = ()
     #: The column of a table whose values are headings in a document: (column, document).
     leads: tuple[str, str] | None = None
     #: The upper end of the axis, where there is one.
     most: float | None = None
     stacked: bool = False
+    #: Of a number, where those that Grafana chooses are too few: 99.95 % would be 100 %.
+    decimals: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +123,8 @@ class Variable:
     name: str
     label: str
     query: str
+    #: What all of them are, as a regular expression. Every series that is scraped has a job and an instance.
+    everything: str = ".+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +144,29 @@ class Board:
         return tuple(panel for row in self.rows for panel in row.panels)
 
 
+#: A machine that names no nodes tells series without the label: they are part of all.
+_OR_NONE: Final = ".*"
+
 JOB: Final = Variable("job", "Job", "label_values(peerkey_up, job)")
-INSTANCE: Final = Variable("instance", "Machine", 'label_values(peerkey_up{job=~"$job"}, instance)')
+INSTANCE: Final = Variable("instance", "Instance", 'label_values(peerkey_up{job=~"$job"}, instance)')
 NODE: Final = Variable(
-    "node", "Node", 'label_values(peerkey_peerings_enabled{job=~"$job",instance=~"$instance"}, node)'
+    "node",
+    "Node",
+    'label_values(peerkey_peerings_enabled{job=~"$job",instance=~"$instance"}, node)',
+    _OR_NONE,
 )
 PEER: Final = Variable(
     "peer",
     "Peer",
     'label_values(peerkey_peering_paths{job=~"$job",instance=~"$instance",node=~"$node"}, peer)',
+    _OR_NONE,
 )
 
+#: The job under which Prometheus scrapes Ray's own exporters: they are other endpoints than ours.
+RAY: Final = Variable("ray", "Ray's job", "label_values(ray_node_cpu_count, job)")
+
 _HERE: Final = 'job=~"$job",instance=~"$instance"'
+_RAY: Final = 'job=~"$ray"'
 _NODE: Final = f'{_HERE},node=~"$node"'
 _PEER: Final = f'{_NODE},peer=~"$peer"'
 
@@ -142,6 +174,19 @@ _PEER: Final = f'{_NODE},peer=~"$peer"'
 def here(metric: str, *more: str) -> str:
     """Return the series of a metric at the machines that are chosen."""
     return f"{metric}{{{','.join((_HERE, *more))}}}"
+
+
+def machine(metric: str, *more: str) -> str:
+    """Return those of what every job has, such as ``up``: of the jobs that the alerts are about alone.
+
+    Where every job is chosen, others of the same Prometheus would be counted too.
+    """
+    return here(metric, f'job=~"{alerts.JOB}"', *more)
+
+
+def of_ray(metric: str, *more: str) -> str:
+    """Return those that Ray tells of its machines."""
+    return f"{metric}{{{','.join((_RAY, *more))}}}"
 
 
 def node(metric: str, *more: str) -> str:
@@ -179,12 +224,12 @@ def figure(
     description: str,
     query: str,
     scale: Scale,
-    *alerts: str,
+    *seen: str,
     unit: str = "none",
     quiet: str = "",
     width: int = 3,
 ) -> Panel:
-    """Return one of the numbers at the top of a board."""
+    """Return one of the numbers at the top of a board, where the causes of some alerts are ``seen``."""
     return Panel(
         number,
         title,
@@ -195,8 +240,35 @@ def figure(
         scale=scale,
         width=width,
         height=4,
-        alerts=alerts,
+        alerts=seen,
         nothing="none" if quiet else "",
+    )
+
+
+def which_peering(number: int, series: str, *seen: str, width: int) -> Panel:
+    """Return the table of the peerings that are not in order and why, where some alerts are ``seen``."""
+    return Panel(
+        number,
+        "Which peering is not as it should be, and why",
+        Shows.TABLE,
+        "Each with its nearest cause, as `peerkey show peers` tells it. About `own-certificate` or "
+        "`peer-certificate`: that is not good, for this reason. `refused-by-peer`: the peer says so of this "
+        "node's certificate; `not-yet-valid` and `expired` there are a wrong clock, mostly. `key`: the two "
+        "ends do not agree, on `algorithm-mismatch` for one. `path` and `silent`: nothing comes from the "
+        "peer, as where it is killed. Peerings are named where --metrics-detail allows it.",
+        (
+            Query(
+                f"topk({MOST_PEERINGS}, max by (node, peer, about, reason, instance, job) ({series}))",
+                "Is so",
+                IF_WRONG,
+                only_there=True,
+            ),
+        ),
+        columns=("node", "peer", "about", "reason", "instance", "job"),
+        sorted_by=("node", False),
+        width=width,
+        alerts=seen,
+        nothing="Every peering that is named is in order",
     )
 
 
@@ -233,12 +305,27 @@ CLOCK: Final = above(thresholds.CLOCK_DIFFERENCE.total_seconds(), Severity.CRITI
 LOOP_LAG: Final = above(thresholds.LOOP_LAG.total_seconds(), Severity.MINOR)
 MAILBOX: Final = above(thresholds.MAILBOX_SHARE, Severity.MAJOR)
 
+#: The states of a revocation list: as its alarms are.
+STATES_OF_LISTS: Final = {
+    "waiting": "text",
+    "current": WELL,
+    "unreachable": COLOURS[Severity.MINOR],
+    "refused": COLOURS[Severity.MAJOR],
+    "stale": COLOURS[Severity.MAJOR],
+}
+
 #: Revocation lists that should be replaced, fetched or mended.
-LISTS_NOT_CURRENT: Final = here("peerkey_crl_state", 'state=~"stale|unreachable|refused"')
+_NOT_CURRENT: Final = here("peerkey_crl_state", 'state=~"stale|unreachable|refused"')
+#: Each counts once, however many machines follow it.
+LISTS_NOT_CURRENT: Final = f"count(max by (url) ({_NOT_CURRENT}) == 1) or vector(0)"
+
+#: What happens so often in a minute.
+A_MINUTE: Final = "cpm"
 
 #: Why a query may be empty.
 IF_WRONG: Final = "there is one only while something is wrong"
 IF_HA: Final = "only nodes of HA pairs have it"
 IF_LISTS: Final = "there is one for each revocation list, and not every fleet has any"
 IF_HAPPENED: Final = "it is counted from the first time on"
+IF_RAY: Final = "only a fleet on a Ray cluster has it"
 IF_NAMED: Final = "where the machine names peers: not with --metrics-detail node or fleet"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from boards.pieces import (
-    COLOURS,
     ENDS,
     IF_HAPPENED,
     IF_LISTS,
@@ -15,7 +14,7 @@ from boards.pieces import (
     LISTS_NOT_CURRENT,
     NODE,
     PLAIN,
-    WELL,
+    STATES_OF_LISTS,
     Board,
     Panel,
     Query,
@@ -44,13 +43,7 @@ _STATE_WORDS: Final = tuple(
     (
         str(number),
         state,
-        {
-            "waiting": "text",
-            "current": WELL,
-            "unreachable": COLOURS[Severity.MINOR],
-            "refused": COLOURS[Severity.MAJOR],
-            "stale": COLOURS[Severity.MAJOR],
-        }[state],
+        STATES_OF_LISTS[state],
     )
     for number, state in enumerate(LIST_STATES)
 )
@@ -85,7 +78,7 @@ _NOW: Final = Row(
         ),
         figure(
             2,
-            "Own certificates that are bad",
+            "Bad own certificates",
             "Missing, expired, revoked or not valid. `peerkey show certificate` on the node says which and "
             "why.",
             f"count({node('peerkey_certificate_valid')} == 0) or vector(0)",
@@ -94,7 +87,7 @@ _NOW: Final = Row(
         ),
         figure(
             3,
-            "Peers without a good certificate",
+            "Bad peer certificates",
             "Peerings whose peer shows none that is accepted. *Why peers were not accepted* has the reason.",
             f"sum({node('peerkey_peer_certificates_bad')})",
             any_is(Severity.CRITICAL),
@@ -104,15 +97,16 @@ _NOW: Final = Row(
             4,
             "Lists that are not current",
             "Stale, refused or out of reach. The lanes below say which, and since when.",
-            f"sum({LISTS_NOT_CURRENT}) or vector(0)",
+            LISTS_NOT_CURRENT,
             any_is(Severity.MAJOR),
             width=4,
         ),
         figure(
             5,
             "Revoked certificates",
-            "Entries of all lists together. A jump is a CA that has taken back many: find out why.",
-            f"sum({here('peerkey_revoked_certificates')})",
+            "Entries of all lists together, at the machine that knows most. A jump is a CA that has taken "
+            "back many: find out why.",
+            f"max({here('peerkey_revoked_certificates')})",
             Scale(PLAIN),
             width=4,
         ),
@@ -137,10 +131,16 @@ _CERTIFICATES: Final = Row(
             Shows.TABLE,
             "The twenty that end first. `peerkey enroll`, or a new request and `peerkey import certificate`.",
             (Query(f"sort(bottomk(20, {_ENDS} - time()))", "Ends in"),),
+            columns=("node", "instance", "job"),
+            sorted_by=(0, False),
             unit="s",
             scale=ENDS,
             width=8,
-            alerts=("PeerkeyCertificateExpiresSoon", "PeerkeyCertificateExpiresVerySoon"),
+            alerts=(
+                "PeerkeyCertificateExpiresSoon",
+                "PeerkeyCertificateExpiresVerySoon",
+                "PeerkeyCertificateExpired",
+            ),
         ),
         Panel(
             11,
@@ -148,7 +148,7 @@ _CERTIFICATES: Final = Row(
             Shows.SERIES,
             "How long each is still valid: a line that falls, and leaps up at a renewal. The dashed lines "
             "are where the alarms are.",
-            (Query(f"bottomk(10, {_ENDS} - time())", "{{node}}"),),
+            (Query(f"bottomk(10, {_ENDS} - time())", "{{node}} ({{job}})"),),
             unit="s",
             scale=ENDS,
             width=8,
@@ -176,12 +176,14 @@ _CERTIFICATES: Final = Row(
                 Query(
                     grown(
                         node("peerkey_peer_authentications_total", 'outcome=~"refused|went-bad"'),
-                        "node, outcome, reason",
+                        "node, outcome, reason, job",
                     ),
                     "How often",
                     IF_WRONG,
                 ),
             ),
+            columns=("node", "reason", "outcome", "job"),
+            sorted_by=(0, True),
             width=8,
             nothing="None in this time",
         ),
@@ -265,9 +267,10 @@ _LISTS: Final = Row(
             30,
             "Lists",
             Shows.LANES,
-            "Each list by its state. `unreachable` begins when its server goes down, and ends in `stale` "
-            "when its next update has passed: from then on nobody knows what was revoked since.",
-            (Query(f"sum by (url) ({_STATE})", "{{url}}", IF_LISTS),),
+            "Each list by its state, the worst of all machines. `unreachable` begins when its server goes "
+            "down, and ends in `stale` when its next update has passed: from then on nobody knows what was "
+            "revoked since.",
+            (Query(f"max by (url) ({_STATE})", "{{url}}", IF_LISTS),),
             width=12,
             alerts=("PeerkeyCrlUnreachable", "PeerkeyCrlRefused", "PeerkeyCrlStale"),
             nothing="No list is configured",
@@ -280,13 +283,16 @@ _LISTS: Final = Row(
             "How many entries, since when it is confirmed, and until when it counts. Below 0: it is stale.",
             (
                 Query(f"max by (url) ({here('peerkey_crl_entries')})", "Entries", IF_LISTS),
-                Query(f"max by (url) ({here('peerkey_crl_age_seconds')})", "Confirmed ago, s", IF_LISTS),
+                Query(f"max by (url) ({here('peerkey_crl_age_seconds')})", "Confirmed ago", IF_LISTS, "s"),
                 Query(
                     f"min by (url) ({here('peerkey_crl_next_update_timestamp_seconds')}) - time()",
-                    "Counts for, s",
+                    "Counts for",
                     IF_LISTS,
+                    "s",
                 ),
             ),
+            columns=("url",),
+            sorted_by=(2, False),
             width=12,
             nothing="No list is configured",
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from boards.pieces import (
+    A_MINUTE,
     COLOURS,
     ENDS,
     IF_HA,
@@ -19,6 +20,7 @@ from boards.pieces import (
     NODE,
     PEER,
     PLAIN,
+    SEVERITIES,
     WELL,
     Board,
     Panel,
@@ -33,6 +35,7 @@ from boards.pieces import (
     node,
     peer,
     quantile,
+    which_peering,
 )
 from metrics import thresholds
 from metrics.labels import STATUSES
@@ -78,7 +81,7 @@ _NOW: Final = Row(
         ),
         figure(
             3,
-            "Peers without a good certificate",
+            "Bad peer certificates",
             "*Why peers were not accepted* has the reason: `revoked`, `expired`, `untrusted` and others.",
             f"sum({node('peerkey_peer_certificates_bad')})",
             any_is(Severity.CRITICAL),
@@ -129,7 +132,7 @@ _PEERS: Final = Row(
             "Each peering by its security status. MKEY_EXCH_COMP is keyed. One that stays in KEY_EXCH_INIT: "
             "the two ends do not agree, or frames are lost. One in CERT_EXCH_INIT: a certificate is not "
             "accepted, or the peer does not answer.",
-            (Query(f"sum by (node, peer) ({_STATUS})", "{{node}} with {{peer}}"),),
+            (Query(f"max by (node, peer, job) ({_STATUS})", "{{node}} with {{peer}} ({{job}})"),),
             width=12,
             height=10,
             words=_STATUS_WORDS,
@@ -142,8 +145,8 @@ _PEERS: Final = Row(
             "several: the network of that path.",
             (
                 Query(
-                    f"max by (node, peer, path) ({peer('peerkey_path_in_service')})",
-                    "{{node}} to {{peer}} by {{path}}",
+                    f"max by (node, peer, path, job) ({peer('peerkey_path_in_service')})",
+                    "{{node}} to {{peer}} by {{path}} ({{job}})",
                 ),
             ),
             width=12,
@@ -157,10 +160,12 @@ _PEERS: Final = Row(
             "Each peering: how many paths, how many in service, how old its newest key is. A peer with no "
             "path in service is out of reach.",
             (
-                Query(f"sum by (node, peer) ({peer('peerkey_peering_paths')})", "Paths"),
-                Query(f"sum by (node, peer) ({peer('peerkey_peering_paths_in_service')})", "In service"),
-                Query(f"max by (node, peer) ({_KEY_AGE})", "Age of the key, s"),
+                Query(f"max by (node, peer, job) ({peer('peerkey_peering_paths')})", "Paths"),
+                Query(f"max by (node, peer, job) ({peer('peerkey_peering_paths_in_service')})", "In service"),
+                Query(f"max by (node, peer, job) ({_KEY_AGE})", "Age of the key", unit="s"),
             ),
+            columns=("node", "peer", "job"),
+            sorted_by=(1, False),
             width=12,
         ),
         Panel(
@@ -169,9 +174,10 @@ _PEERS: Final = Row(
             Shows.SERIES,
             "The twenty oldest. A saw: it falls to 0 at each rekey. One that goes on growing while others "
             "fall has a peer that does not rekey.",
-            (Query(f"topk(20, max by (node, peer) ({_KEY_AGE}))", "{{node}} with {{peer}}"),),
+            (Query(f"topk(20, max by (node, peer, job) ({_KEY_AGE}))", "{{node}} with {{peer}} ({{job}})"),),
             unit="s",
             width=12,
+            alerts=("PeerkeyRekeyOverdue",),
         ),
     ),
 )
@@ -180,13 +186,20 @@ _WHY: Final = Row(
     102,
     "Why?",
     (
+        which_peering(14, node("peerkey_peering_fault", 'peer=~"$peer"'), width=24),
         Panel(
             20,
             "Causes that kept peerings from being keyed",
             Shows.TABLE,
             "In the time that is chosen above. `algorithm-mismatch`: the peer has another "
             "key-exchange-algorithm. `unsupported-version`: another release.",
-            (Query(grown(node("peerkey_peering_failures_total"), "node, reason"), "How often", IF_WRONG),),
+            (
+                Query(
+                    grown(node("peerkey_peering_failures_total"), "node, reason, job"), "How often", IF_WRONG
+                ),
+            ),
+            columns=("node", "reason", "job"),
+            sorted_by=(0, True),
             width=8,
             nothing="None in this time",
         ),
@@ -200,12 +213,14 @@ _WHY: Final = Row(
                 Query(
                     grown(
                         node("peerkey_peer_authentications_total", 'outcome=~"refused|went-bad"'),
-                        "node, outcome, reason",
+                        "node, outcome, reason, job",
                     ),
                     "How often",
                     IF_WRONG,
                 ),
             ),
+            columns=("node", "reason", "outcome", "job"),
+            sorted_by=(0, True),
             width=8,
             nothing="None in this time",
         ),
@@ -214,7 +229,11 @@ _WHY: Final = Row(
             "Alarms of these nodes",
             Shows.TABLE,
             "The type leads to the page that tells what to do.",
-            (Query(f"sum by (severity, type, node) ({node('peerkey_alarms')})", "How many", IF_WRONG),),
+            (Query(f"sum by (severity, type, node, job) ({node('peerkey_alarms')})", "How many", IF_WRONG),),
+            columns=("severity", "type", "node", "job"),
+            painted="severity",
+            sorted_by=("severity", False),
+            words=SEVERITIES,
             width=8,
             nothing="No alarm",
             leads=("type", "docs/alarms.md"),
@@ -232,6 +251,7 @@ _WHY: Final = Row(
                     IF_HAPPENED,
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
             nothing="None was dropped",
         ),
@@ -246,6 +266,7 @@ _WHY: Final = Row(
                     "{{result}}",
                 ),
             ),
+            unit=A_MINUTE,
             width=8,
         ),
         Panel(
@@ -286,7 +307,7 @@ _PAIRS: Final = Row(
             Shows.LANES,
             "Green while the mate has greeted and is heard. Red: the node goes on alone and its keys are not "
             "replicated; `peerkey show security key-status` says why.",
-            (Query(f"max by (node) ({node('peerkey_ha_link_up')})", "{{node}}", IF_HA),),
+            (Query(f"max by (node, job) ({node('peerkey_ha_link_up')})", "{{node}} ({{job}})", IF_HA),),
             width=8,
             height=6,
             alerts=("PeerkeyHaMateDown", "PeerkeyHaRefused"),
@@ -299,8 +320,12 @@ _PAIRS: Final = Row(
             Shows.LANES,
             "One of two leads. A node that has taken over seals with its mate's keys: the mate is down.",
             (
-                Query(f"max by (node) ({node('peerkey_ha_leader')})", "{{node}} leads", IF_HA),
-                Query(f"max by (node) ({node('peerkey_ha_taken_over')})", "{{node}} has taken over", IF_HA),
+                Query(f"max by (node, job) ({node('peerkey_ha_leader')})", "{{node}} leads ({{job}})", IF_HA),
+                Query(
+                    f"max by (node, job) ({node('peerkey_ha_taken_over')})",
+                    "{{node}} has taken over ({{job}})",
+                    IF_HA,
+                ),
             ),
             width=8,
             height=6,
@@ -313,7 +338,7 @@ _PAIRS: Final = Row(
             Shows.SERIES,
             "Changes that the mate has not stored yet. It is above 0 for a moment at each rekey; where it "
             "stays, the mate is out of date and its peers would have to rekey if the node died now.",
-            (Query(f"max by (node) ({node('peerkey_ha_lag_records')})", "{{node}}", IF_HA),),
+            (Query(f"max by (node, job) ({node('peerkey_ha_lag_records')})", "{{node}} ({{job}})", IF_HA),),
             width=4,
             height=6,
             alerts=("PeerkeyHaOutOfDate",),
@@ -325,7 +350,13 @@ _PAIRS: Final = Row(
             Shows.SERIES,
             "Seconds since the mate was heard. It is above a few only where the mate or the way to it is "
             "down.",
-            (Query(f"max by (node) ({node('peerkey_ha_mate_silent_seconds')})", "{{node}}", IF_HA),),
+            (
+                Query(
+                    f"max by (node, job) ({node('peerkey_ha_mate_silent_seconds')})",
+                    "{{node}} ({{job}})",
+                    IF_HA,
+                ),
+            ),
             unit="s",
             width=4,
             height=6,

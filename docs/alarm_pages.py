@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from metrics.alerts import ALERTS  # noqa: E402 -- found beside this script
+from metrics.panels import panel_of  # noqa: E402 -- found beside this script
 from peerkey.observe.alarm_kinds import ALARM_KINDS  # noqa: E402 -- found beside this script
 from peerkey.observe.alarm_kinds.kind import TOGETHER_FROM, AlarmKind  # noqa: E402
 
@@ -55,6 +57,10 @@ def _page(kind: AlarmKind) -> Iterator[str]:
     if kind.events:
         named = ", ".join(f"`{each}`" for each in kind.events)
         yield from ("", f"Events: {named}.")
+    panels = [panel_of(alert.name) for alert in ALERTS if kind.name in alert.alarms]
+    if panels:
+        seen = ", ".join(dict.fromkeys(f"`{panel}`" for panel in panels))
+        yield from ("", f"Seen on the boards at {seen} below the address of Grafana.")
 
 
 def _severities(kind: AlarmKind) -> str:

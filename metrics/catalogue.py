@@ -221,6 +221,18 @@ PEERING_STATE: Final = _gauge(
     label.STATUS,
     meaning="One series, not one for each status: the former ends where another begins.",
 )
+PEERING_FAULT: Final = _gauge(
+    "peering_fault",
+    "1 with the cause that keeps the peering from being as it should be; absent where there is none.",
+    _PEERS,
+    label.NODE,
+    label.PEER,
+    label.ABOUT,
+    label.CAUSE,
+    meaning="One series, and only while something is wrong. `about`: the certificate of the node "
+    "(`own-certificate`) or of the peer (`peer-certificate`), what the peer says of the node's "
+    "(`refused-by-peer`), the agreement of a `key`, or a `path` that is out of service.",
+)
 PEERING_PATHS: Final = _gauge("peering_paths", "Paths of the peering.", _PEERS, label.NODE, label.PEER)
 PEERING_PATHS_UP: Final = _gauge(
     "peering_paths_in_service", "Paths of the peering that are in service.", _PEERS, label.NODE, label.PEER

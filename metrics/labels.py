@@ -50,6 +50,17 @@ ACCEPTED: Final = ("validated", "pinned", "unvalidated")
 AT_FAULT: Final = (*(fault.value for fault in Fault), "pinned")
 #: The reason of what has none of its own.
 RECOVERED: Final = "valid"
+#: What the cause is about that keeps a peering from being as it should be: the node's own certificate, the
+#: peer's, what the peer says of the node's, the agreement of a key, or a path on which nothing comes.
+ABOUT_OWN: Final = "own-certificate"
+ABOUT_PEER: Final = "peer-certificate"
+ABOUT_REFUSED: Final = "refused-by-peer"
+ABOUT_KEY: Final = "key"
+ABOUT_PATH: Final = "path"
+#: There is no certificate; nothing comes from the peer; no interface has the address of the path.
+MISSING: Final = "missing"
+SILENT: Final = "silent"
+NO_INTERFACE: Final = "no-interface"
 #: The alarms by their types: the catalogue of alarms names each.
 ALARM_TYPES: Final = tuple(sorted(ALARM_KINDS))
 
@@ -71,6 +82,23 @@ REASON: Final = words(
     "reason", "Why, as below the table", *dict.fromkeys((*ACCEPTED, *AT_FAULT, RECOVERED)), OTHER
 )
 FAILED: Final = words("reason", "Why the peering is not keyed", *(reason.value for reason in Reason), OTHER)
+ABOUT: Final = words(
+    "about", "What the cause is about", ABOUT_OWN, ABOUT_PEER, ABOUT_REFUSED, ABOUT_KEY, ABOUT_PATH
+)
+CAUSE: Final = words(
+    "reason",
+    "The cause",
+    *dict.fromkeys(
+        (
+            *(fault.value for fault in Fault),
+            *(reason.value for reason in Reason),
+            MISSING,
+            SILENT,
+            NO_INTERFACE,
+        )
+    ),
+    OTHER,
+)
 DROPPED: Final = Label("reason", "Why, in one word of the protocol's machines", most=MAXIMUM_REASONS)
 SEVERITY: Final = words("severity", "How urgent it is", *(severity.value for severity in Severity))
 ALARM_TYPE: Final = words("type", "Which alarm it is", *ALARM_TYPES, OTHER)

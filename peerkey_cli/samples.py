@@ -14,6 +14,7 @@ from metrics.labels import known
 from metrics.metric import Kind, Metric, Per
 from metrics.thresholds import REKEY_GRACE
 from peerkey.ha.messages import Role
+from peerkey_cli import causes
 from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
@@ -246,9 +247,12 @@ def peering_samples(
     agreed: dict[tuple[str, ...], float] = {}
     due: dict[tuple[str, ...], float] = {}
     path_up: dict[tuple[str, ...], float] = {}
+    faults: dict[tuple[str, ...], float] = {}
     for node in fleet:
         for peer in node.peers:
             names = (node.node, peer.peer)
+            if (cause := causes.of_peering(node, peer)) is not None:
+                faults[*names, *cause] = 1.0
             state[*names, known(peer.security.security_status, labels.STATUS)] = 1.0
             paths[names] = len(peer.paths)
             up[names] = 0.0
@@ -263,6 +267,7 @@ def peering_samples(
         breathe()
     return {
         catalogue.PEERING_STATE: state,
+        catalogue.PEERING_FAULT: faults,
         catalogue.PEERING_PATHS: paths,
         catalogue.PEERING_PATHS_UP: up,
         catalogue.PEERING_KEY: agreed,

@@ -1,4 +1,4 @@
-"""Six things that go wrong, and what the console says of each on both ends: the cause, and the next step.
+"""Six things that go wrong, and what a console and a board say of each: the cause, and the next step.
 
     "Tried as a new operator would: certificate about to expire, revoked peer, CRL server down, peer with
     another algorithm, wrong clock, node killed: is the cause found in under a minute with the console alone?"
@@ -6,6 +6,11 @@
 A router ``hub`` peers with five others, over UDP of the loopback address. Of the five three share a process,
 one has a clock that is two days behind, and one is killed. Two addresses of revocation lists are followed at
 both ends: a server that answers, and a port where nobody listens. What is read is what a person would.
+
+    "The cause of each fault of the console issue is found from the dashboards alone"
+
+A Prometheus scrapes every process of the same fleet, all six faults at once, and somebody looks at the board
+of the fleet as it is shipped, with nothing chosen.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,11 +38,15 @@ from peerkey.testing.lists import revocation_list
 from tests.cli.background import in_background
 from tests.cli.commands import document, peerkey
 from tests.cli.two_routers import free_ports
+from tests.support.grafana_eyes import Eyes, words
 from tests.support.hosts import stop, wait_for
 from tests.support.nginx import free_port
+from tests.support.prometheus import needs_prometheus, prometheus
+from tests.support.scraped import scraped, well
 from tests.support.single_routers import write_certificate
 
 ROOT = Path(__file__).parents[2]
+BOARDS = ROOT / "deploy" / "monitoring" / "grafana" / "dashboards"
 DAY = timedelta(days=1)
 HUB = "hub"
 #: The peers of the hub, each with the one thing that is wrong with it.
@@ -55,15 +64,37 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with ExitStack() as stack:
         fleet.lists = (stack.enter_context(served(folder)), f"http://127.0.0.1:{free_port()}/down.crl")
         fleet.certify()
-        clock = stack.enter_context(process(fleet.write("clock"), folder / "clock", -2 * DAY))
-        killed = stack.enter_context(process(fleet.write("killed"), folder / "killed"))
-        stack.enter_context(in_background(fleet.write(HUB), folder / HUB))
-        stack.enter_context(in_background(fleet.write(*TOGETHER), folder / "together"))
+        for name in ("clock", "killed"):
+            fleet.targets[name] = (f"127.0.0.1:{free_port()}", "/metrics")
+        clock = stack.enter_context(
+            process(fleet.write("clock"), folder / "clock", -2 * DAY, fleet.targets["clock"][0])
+        )
+        killed = stack.enter_context(
+            process(fleet.write("killed"), folder / "killed", metrics=fleet.targets["killed"][0])
+        )
+        for name, routers in ((HUB, (HUB,)), ("together", TOGETHER)):
+            background = stack.enter_context(in_background(fleet.write(*routers), folder / name))
+            (served_at,) = stack.enter_context(scraped(background, {name: well}))
+            fleet.targets[name] = (
+                served_at["static_configs"][0]["targets"][0],
+                served_at["metrics_path"],
+            )
         wait_for(lambda: fleet.status_of("killed") == "up", 60, told=fleet.story)
         killed.send_signal(signal.SIGKILL)
         wait_for(fleet.is_all_wrong, 60, told=fleet.story)
         assert clock.poll() is None
         yield fleet
+
+
+@pytest.fixture(scope="module")
+def board(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eyes]:
+    """Scrape the fleet as it is now, and look at its board."""
+    with prometheus(tmp_path_factory.mktemp("board"), [fleet.scraped()], "1s") as running:
+        everything = f"count(up) == {len(fleet.targets)} and count(up == 1) == {len(fleet.targets) - 1}"
+        firing = 'count(ALERTS{alertstate="firing",alertname=~"PeerkeyTargetDown|PeerkeyClockWrong"} > 0) > 1'
+        for asks in (everything, firing):
+            wait_for(lambda asks=asks: bool(running.query(asks)), 30, told=lambda: str(running.query("up")))  # type: ignore[misc]
+        yield Eyes(BOARDS / "peerkey-fleet.json", running.query)
 
 
 def test_a_certificate_about_to_expire_is_named_with_its_end_at_both_ends(fleet: Fleet) -> None:
@@ -154,6 +185,91 @@ def test_a_killed_node_is_named_at_its_peer_and_where_it_ran(fleet: Fleet) -> No
     assert "has died without a word: its log says more. Start it again with `peerkey run`" in refused.stderr
 
 
+@needs_prometheus
+def test_a_certificate_about_to_expire_is_seen_on_the_board_with_its_end(board: Eyes) -> None:
+    ends = board.number("First certificate ends in")
+    first = board.table("Certificates by their end")[0]
+
+    assert (ends.text, ends.colour) == (first["Ends in"].text, "orange")
+    assert first["node"].text == "expiring/node0"
+    assert first["Ends in"].text.endswith(" days")
+    assert ("major", "certificate-expiring", "expiring/node0") in words(
+        board.table("Alarms"), "severity", "type", "node"
+    )
+
+
+@needs_prometheus
+def test_a_revoked_peer_is_seen_on_the_board_at_both_ends(board: Eyes) -> None:
+    assert board.number("Bad peer certificates").colour == "red"
+    assert board.number("Bad own certificates").colour == "red"
+    assert (f"{HUB}/node0", "revoked/node0", "peer-certificate", "revoked") in which(board)
+    assert ("revoked/node0", f"{HUB}/node0", "own-certificate", "revoked") in which(board)
+    assert (f"{HUB}/node0", "revoked") in words(board.table("Why a peer is not accepted"), "node", "reason")
+
+
+@needs_prometheus
+def test_a_crl_server_that_is_down_is_seen_on_the_board_with_its_address(board: Eyes, fleet: Fleet) -> None:
+    lists = board.table("Revocation lists")
+
+    # Both are not current: one of them for the machine with the wrong clock alone.
+    assert (board.number("Lists that are not current").text, len(lists)) == ("2", 6)
+    assert board.number("Lists that are not current").colour == "orange"
+    seen = {(line["url"].text, line["state"].text, line["state"].colour) for line in lists}
+    assert seen == {
+        (fleet.lists[0], "current", "green"),
+        (fleet.lists[1], "unreachable", "yellow"),
+        # By the wrong clock the list that is served is of the future.
+        (fleet.lists[0], "refused", "orange"),
+    }
+    (late,) = [line["instance"].text for line in lists if line["state"].text == "refused"]
+    assert late == fleet.targets["clock"][0]
+
+
+@needs_prometheus
+def test_a_peer_with_another_algorithm_is_seen_on_the_board_at_both_ends(board: Eyes) -> None:
+    assert board.number("Peerings without a key").colour == "red"
+    assert (f"{HUB}/node0", "algorithm/node0", "key", "algorithm-mismatch") in which(board)
+    assert ("algorithm/node0", f"{HUB}/node0", "key", "algorithm-mismatch") in which(board)
+    reasons = words(board.table("Why there is no key"), "node", "reason")
+    assert ("algorithm/node0", "algorithm-mismatch") in reasons
+
+
+@needs_prometheus
+def test_a_wrong_clock_is_seen_on_the_board_with_its_machine_and_by_how_much(
+    board: Eyes, fleet: Fleet
+) -> None:
+    differs = board.number("Clocks differ by")
+    worst = board.table("Clocks")[0]
+
+    assert (differs.text, differs.colour) == ("2 days", "red")
+    assert words([worst], "instance", "Differs by") == [(fleet.targets["clock"][0], "2 days")]
+    assert (f"{HUB}/node0", "clock/node0", "refused-by-peer", "not-yet-valid") in which(board)
+    (where,) = [
+        line["instance"]
+        for line in board.table("Which peering is not as it should be, and why")
+        if line["node"].text == "clock/node0"
+    ]
+    assert where == worst["instance"]
+
+
+@needs_prometheus
+def test_a_killed_node_is_seen_on_the_board_with_its_machine_and_its_peer(board: Eyes, fleet: Fleet) -> None:
+    assert board.number("Machines that are silent").text == "1"
+    assert board.number("Machines that are silent").colour == "red"
+    silent = words(board.table("Machines that do not answer"), "instance", "silent")
+    assert silent == [(fleet.targets["killed"][0], "machine")]
+    assert (f"{HUB}/node0", "killed/node0", "path", "silent") in which(board)
+    missing = words(board.table("Peers out of reach, by node"), "node")
+    assert (f"{HUB}/node0",) in missing
+
+
+@needs_prometheus
+def test_a_peering_of_which_nothing_is_wrong_is_not_on_the_board(board: Eyes) -> None:
+    assert not {("expiring/node0", f"{HUB}/node0"), (f"{HUB}/node0", "expiring/node0")} & {
+        named[:2] for named in which(board)
+    }
+
+
 def test_a_fleet_of_which_nothing_is_wrong_is_told_nothing_of(fleet: Fleet) -> None:
     told = [each for each in fleet.peers("together") if each["node"] == "expiring/node0"]
 
@@ -161,6 +277,12 @@ def test_a_fleet_of_which_nothing_is_wrong_is_told_nothing_of(fleet: Fleet) -> N
 
 
 # --- helpers --------------------------------------------------------------------------------------
+
+
+def which(board: Eyes) -> list[tuple[str, ...]]:
+    """Return what the board says of each peering that is not in order."""
+    table = board.table("Which peering is not as it should be, and why")
+    return words(table, "node", "peer", "about", "reason")
 
 
 @dataclass
@@ -172,6 +294,18 @@ class Fleet:
     now: datetime
     #: The addresses of revocation lists: of a server that answers, and of one that is down.
     lists: tuple[str, ...] = ()
+    #: Where each process is scraped: ``HOST:PORT`` and a path.
+    targets: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def scraped(self) -> dict[str, Any]:
+        """Return how Prometheus scrapes all of it, as one job."""
+        return {
+            "job_name": "peerkey",
+            "static_configs": [
+                {"targets": [target], "labels": {"__metrics_path__": path}}
+                for target, path in self.targets.values()
+            ],
+        }
 
     def certify(self) -> None:
         """Issue all certificates, and the list that revokes one of them."""
@@ -283,12 +417,17 @@ class Fleet:
 
 
 @contextmanager
-def process(file: Path, state: Path, wrong: timedelta = timedelta(0)) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``peerkey run`` in a process of its own, on a clock that is so far wrong."""
+def process(
+    file: Path, state: Path, wrong: timedelta = timedelta(0), metrics: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``peerkey run`` in a process of its own, on a clock that is so wrong, scraped at ``metrics``."""
     command = (sys.executable, "-m", "tests.support.wrong_clock", str(wrong.total_seconds()))
     with state.with_suffix(".log").open("wb") as log:
         started = subprocess.Popen(
-            [*command, "run", str(file), "--state-dir", str(state)], cwd=ROOT, stdout=log, stderr=log
+            [*command, "run", str(file), "--state-dir", str(state), "--metrics", metrics],
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
         )
     try:
         yield started

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from metrics.alerts import JOB
 from peerkey.config.load import load
 from peerkey.config.planning import plans
 from runtime.store.redis_examination import SETTINGS
@@ -277,25 +278,32 @@ def test_the_ports_that_ray_is_given_are_those_that_are_let_through() -> None:
     cluster = _one("RayCluster")["spec"]
     for parameters in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
         for name, value in parameters["rayStartParams"].items():
-            if name.endswith("-port"):
+            # Prometheus alone asks for the metrics, and is not in the namespace.
+            if name.endswith("-port") and name != "metrics-export-port":
                 assert _allowed("ingress", "from", _labels("head"), _labels("group router"), int(value)), name
 
 
-def test_prometheus_may_ask_the_port_that_is_monitored() -> None:
-    (endpoint,) = _one("PodMonitor")["spec"]["podMetricsEndpoints"]
-    (port,) = (
-        p["containerPort"]
-        for p in PODS["head"]["spec"]["containers"][0]["ports"]
-        if p["name"] == endpoint["port"]
-    )
+def test_prometheus_may_ask_the_ports_that_are_monitored() -> None:
+    endpoints = _one("PodMonitor")["spec"]["podMetricsEndpoints"]
+    named = {p["name"]: p["containerPort"] for p in PODS["head"]["spec"]["containers"][0]["ports"]}
+    port, of_ray = (named[endpoint["port"]] for endpoint in endpoints)
     (rule,) = (
         rule
         for rule in _one("NetworkPolicy", "cluster")["spec"]["ingress"]
         if "monitoring" in str(rule["from"][0].get("namespaceSelector"))
     )
 
-    assert [entry["port"] for entry in rule["ports"]] == [port]
+    assert {entry["port"] for entry in rule["ports"]} == {port, of_ray}
     assert f"--metrics 0.0.0.0:{port}" in _one("RayJob")["spec"]["entrypoint"]
+    head = _one("RayCluster")["spec"]["headGroupSpec"]
+    assert head["rayStartParams"]["metrics-export-port"] == str(of_ray)
+
+
+def test_what_ray_tells_is_of_no_fleet() -> None:
+    _, of_ray = _one("PodMonitor")["spec"]["podMetricsEndpoints"]
+    (job,) = (each["replacement"] for each in of_ray["relabelings"] if each["targetLabel"] == "job")
+
+    assert not re.fullmatch(JOB, job)
 
 
 def _labels(pod: str) -> dict[str, str]:

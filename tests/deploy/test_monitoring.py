@@ -149,6 +149,21 @@ def test_prometheus_finds_every_machine_by_discovery_under_a_job_that_the_rules_
     assert PROMETHEUS["global"]["scrape_interval"] == rules.INTERVAL
 
 
+def test_prometheus_asks_ray_where_somebody_says_that_there_is_one_under_a_job_of_no_fleet() -> None:
+    (ray,) = (each for each in PROMETHEUS["scrape_configs"] if each["job_name"] == "ray")
+    (config,) = ray["file_sd_configs"]
+    mounts = dict(mount.split(":")[:2] for mount in SERVICES["prometheus"]["volumes"])
+
+    (file,) = config["files"]
+    assert not read(file)
+    assert mounts["./targets"] == "/etc/prometheus/targets"
+    assert not re.fullmatch(JOB, ray["job_name"])
+    # The example in it is of the port that Ray is given.
+    started = (ROOT / "cluster.yaml").read_text("utf-8")
+    (port,) = set(re.findall(r"--metrics-export-port=(\d+)", started))
+    assert f'"192.0.2.10:{port}"' in (FOLDER / file).read_text("utf-8")
+
+
 def test_prometheus_keeps_what_a_service_level_needs() -> None:
     (days,) = (
         int(found[1])
@@ -250,6 +265,45 @@ def test_grafana_finds_the_boards_and_what_they_ask() -> None:
     assert (FOLDER / "grafana" / "dashboards" / Path(home).name).exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "lists", "words"),
+    [
+        (
+            "datasources",
+            {"datasources", "deleteDatasources", "prune"},
+            {
+                "name",
+                "type",
+                "access",
+                "orgId",
+                "uid",
+                "url",
+                "user",
+                "database",
+                "basicAuth",
+                "basicAuthUser",
+            }
+            | {"withCredentials", "isDefault", "jsonData", "secureJsonData", "version", "editable"},
+        ),
+        (
+            "dashboards",
+            {"providers"},
+            {"name", "orgId", "type", "folder", "folderUid", "disableDeletion", "updateIntervalSeconds"}
+            | {"allowUiUpdates", "options"},
+        ),
+    ],
+)
+def test_grafana_is_provisioned_in_words_that_it_knows(file: str, lists: set[str], words: set[str]) -> None:
+    """Hold the files to what Grafana documents: it leaves out in silence what it does not know."""
+    document = read(f"grafana/provisioning/{file}/peerkey.yaml")
+
+    assert document.keys() <= lists | {"apiVersion"}
+    assert document["apiVersion"] == 1
+    for name in document.keys() & {"datasources", "providers"}:
+        for entry in document[name]:
+            assert entry.keys() <= words
+
+
 def test_the_runbooks_are_where_the_boards_look_for_them() -> None:
     mounts = dict(mount.split(":")[:2] for mount in SERVICES["grafana"]["volumes"])
 
@@ -310,6 +364,17 @@ def test_the_boards_fit_into_one_config_map() -> None:
 
     # etcd takes no object of more than a mebibyte.
     assert size < 1024 * 1024 * 0.9
+
+
+def test_the_guide_names_numbers_and_tables_that_there_are() -> None:
+    titles = {panel.title for board in BOARDS for panel in board.panels}
+    rows = re.findall(r"^\| (?:a|the) [^|]* \| ([^|]*) \| ([^|]*) \|$", GUIDE, re.MULTILINE)
+
+    assert len(rows) == 6
+    for numbers, tables in rows:
+        assert set(numbers.split(", ")) <= titles
+        for named in tables.split("; "):
+            assert any(title.startswith(named.partition(":")[0].rstrip(" …")) for title in titles), named
 
 
 # --- the guide ----------------------------------------------------------------------------------------

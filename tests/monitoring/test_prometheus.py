@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from actors.messages import Rekey
+from boards.__main__ import FOLDER
 from peerkey_cli.daemon import measured
 from peerkey_cli.embedded import Running
 from peerkey_cli.fleet import ANSWER_WITHIN
 from peerkey_cli.targets import Target, discovered
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
+from tests.support.grafana_eyes import Eyes
 from tests.support.hosts import wait_for
 from tests.support.prometheus import Prometheus, free_port, needs_prometheus, prometheus
 
@@ -108,6 +110,16 @@ def test_the_exemplars_are_the_keys_in_use(site: Site) -> None:
     told = site.prometheus.exemplars('peerkey_key_changes_total{job="peerkey"}')
 
     assert site.background.call(ids_in_use) <= told
+
+
+def test_the_board_finds_the_keys_beside_how_long_it_took_to_agree_them(site: Site) -> None:
+    eyes = Eyes(FOLDER / "peerkey-fleet.json", site.prometheus.query)
+    (target,) = eyes.panel("How long a peering takes until it has a key")["targets"]
+
+    assert target["exemplar"] is True
+    told = site.prometheus.exemplars(eyes.written(target["expr"]))
+    assert told
+    assert told <= site.prometheus.exemplars('peerkey_key_changes_total{job="peerkey"}')
 
 
 def test_no_series_is_there_twice(site: Site) -> None:

@@ -79,7 +79,11 @@ def measured(system: Background) -> Measured:
     tally.count(catalogue.FRAMES_DROPPED, EAST, "repeated-certificate")
     found = system.call(lambda running: running.measured())
     east, west = found.nodes
-    east = replace(east, ha=mate())
+    (peer,) = east.peers
+    refused = replace(
+        peer, security=replace(peer.security, peer_certificate_fault="revoked: since yesterday")
+    )
+    east = replace(east, ha=mate(), peers=(refused,))
     return replace(found, nodes=(east, west), revocation=a_list(found.now), noticing=(with_alarm(west),))
 
 

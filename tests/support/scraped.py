@@ -97,7 +97,10 @@ def peer_has_another_algorithm(measured: Measured, number: int) -> Measured:
     (east, west) = measured.nodes
     return replace(
         measured,
-        nodes=(unkeyed(east, "KEY_EXCH_INIT"), unkeyed(west, "KEY_EXCH_INIT")),
+        nodes=tuple(
+            unkeyed(node, "KEY_EXCH_INIT", error="algorithm-mismatch: one and another")
+            for node in (east, west)
+        ),
         tally=counted(measured.tally, number, {catalogue.FAILURES: (EAST, "algorithm-mismatch")}),
     )
 
@@ -119,7 +122,7 @@ def node_is_killed(measured: Measured, number: int) -> Measured:
     """West does not run any more; east misses it."""
     (east, _) = measured.nodes
     (peer,) = east.peers
-    down = tuple(replace(path, state="down", reason="silent") for path in peer.paths)
+    down = tuple(replace(path, state="invalid", reason="") for path in peer.paths)
     return replace(
         measured,
         nodes=(replace(east, peers=(replace(peer, paths=down),)),),
@@ -227,13 +230,19 @@ async def of(running: Running) -> Measured:
     return await running.measured()
 
 
-def unkeyed(node: NodeStatus, status: str, *, fault: str = "") -> NodeStatus:
-    """Return the node as it is without a key with its peer."""
+def unkeyed(node: NodeStatus, status: str, *, fault: str = "", error: str = "") -> NodeStatus:
+    """Return the node as it is without a key with its peer, and so without a path that is in service."""
     (peer,) = node.peers
     security = replace(
-        peer.security, security_status=status, keys=(), key_index=None, peer_certificate_fault=fault
+        peer.security,
+        security_status=status,
+        keys=(),
+        key_index=None,
+        peer_certificate_fault=fault,
+        last_error=error,
     )
-    return replace(node, peers=(replace(peer, security=security),))
+    waiting = tuple(replace(path, state="waiting", reason="") for path in peer.paths)
+    return replace(node, peers=(replace(peer, security=security, paths=waiting),))
 
 
 def noticing(node: NodeStatus, *found: Alarm) -> tuple[NodeStatus, ...]:

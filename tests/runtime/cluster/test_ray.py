@@ -44,6 +44,9 @@ from runtime.backends.ray.hosts import (
 from tests.support.cluster_program import Echoed, Heard, PutTo, Unanswerable, WatchOver
 from tests.support.cluster_ray import PROGRAM, RayCluster, another_machine, end, on_ray, ray_session
 from tests.support.cluster_suite import NOTICED, Conformance, Scenario, answers, heard, until
+from tests.support.grafana_eyes import Eyes
+from tests.support.hosts import wait_for
+from tests.support.prometheus import needs_prometheus, prometheus
 
 KEEPER = "tests.support.cluster_keeper:PROGRAM"
 ROOT = Path(__file__).parents[3]
@@ -79,6 +82,43 @@ def test_a_host_outlives_whoever_started_it_and_is_found_by_its_name() -> None:
     psutil.wait_procs([psutil.Process(about.pid)] if psutil.pid_exists(about.pid) else [], timeout=10)
     assert find_host("north", "lasting") is None
     stop_host("north", "lasting", seconds=5)  # Nobody is there, and nothing happens.
+
+
+@needs_prometheus
+def test_what_the_board_shows_of_ray_is_told_by_the_ray_that_is_installed(tmp_path: Path) -> None:
+    (machine,) = [node for node in ray.nodes() if node["Alive"]]
+    target = f"127.0.0.1:{machine['MetricsExportPort']}"
+    _, about = start_host("north", "shown", PROGRAM, "", ())
+    try:
+        with prometheus(
+            tmp_path, [{"job_name": "ray", "static_configs": [{"targets": [target]}]}], "1s"
+        ) as running:
+            eyes = Eyes(
+                ROOT / "deploy" / "monitoring" / "grafana" / "dashboards" / "peerkey-actors.json",
+                running.query,
+            )
+            panels = [
+                panel["title"]
+                for panel in eyes.board["panels"]
+                if any("$ray" in target["expr"] for target in panel.get("targets", ()))
+            ]
+
+            def missing() -> list[str]:
+                return [title for title in panels if not eyes.lines(title)]
+
+            # Ray tells of its actors every few seconds.
+            wait_for(lambda: not missing(), NOTICED, told=lambda: str(missing()))
+            wait_for(lambda: "ALIVE" in eyes.lines("Actors of Ray by state"), NOTICED)
+
+            assert len(panels) == 8
+            (variable,) = (each for each in eyes.board["templating"]["list"] if each["name"] == "ray")
+            (series,) = re.findall(r"label_values\((\w+), job\)", variable["query"]["query"])
+            assert {dict(labels)["job"] for labels in running.query(series)} == {"ray"}
+            assert eyes.lines("Machines of Ray")["machines"].text == "1"
+            assert target in eyes.lines("Memory of each machine")
+    finally:
+        stop_host("north", "shown", seconds=1)
+        end(about.pid)
 
 
 def test_a_host_runs_on_the_machine_that_was_named_or_nowhere() -> None:
