@@ -83,8 +83,8 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of the command
     if ha and fail_hard:
         message = "--ha and --fail-hard are two demonstrations; ask for one of them"
         raise WrongUsage(message)
-    if metrics is not None and (ha or runtime == "ray"):
-        message = "--metrics is for the demonstration in one process: leave --ha and --runtime ray out"
+    if metrics is not None and ha:
+        message = "--metrics is of one page: leave --ha out, whose nodes have a page each"
         raise WrongUsage(message)
     chosen = _algorithm(algorithm)
     from peerkey_cli.sockets import tcp_address
@@ -101,7 +101,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of the command
         _check_empty(keep)
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory(prefix="peerkey-demo-") as folder:
         if runtime == "ray":
-            _run_cluster(Path(folder), routers, paths, chosen, timeout)
+            _run_cluster(Path(folder), routers, paths, chosen, timeout, metrics=metrics)
         elif ha:
             _run_pair(Path(folder), routers - 1, paths, chosen, timeout)
         else:
@@ -177,7 +177,9 @@ def _run_pair(folder: Path, branches: int, paths: int, algorithm: Algorithm, tim
     say("", "show security key-status", *layouts.key_status(status, coloured(sys.stdout))[1:])
 
 
-def _run_cluster(folder: Path, routers: int, paths: int, algorithm: Algorithm, timeout: int) -> None:
+def _run_cluster(
+    folder: Path, routers: int, paths: int, algorithm: Algorithm, timeout: int, *, metrics: str | None
+) -> None:
     import sys
     from datetime import timedelta
 
@@ -196,9 +198,9 @@ def _run_cluster(folder: Path, routers: int, paths: int, algorithm: Algorithm, t
         authority = lay_out(folder, routers=routers, paths=paths, algorithm=algorithm, crl=server.url)
         server.publish(authority.revocation_list(1))
         shown.tell(f"Made a CA, {routers} certificates, a revocation list and a configuration.")
-        process = NodeProcess(
-            "cluster", authority.file, (), authority.state, "--runtime", "ray", "--hosts", str(HOSTS)
-        )
+        watched = () if metrics is None else ("--metrics", metrics)
+        words = ("--runtime", "ray", "--hosts", str(HOSTS), *watched)
+        process = NodeProcess("cluster", authority.file, (), authority.state, *words)
         within = timedelta(seconds=timeout)
         peers = ClusterDemonstration(authority, process, server, shown, within).run()
     say("", "show peers security", *tables.peers_security(peers, coloured(sys.stdout)))

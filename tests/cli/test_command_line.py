@@ -61,7 +61,7 @@ def test_ctrl_c_ends_a_command_with_one_line() -> None:
         (["run", "f", "--runtime", "nosuch"], "--runtime nosuch: there are `local` and `ray`"),
         (
             ["demo", "--ha", "--metrics", "127.0.0.1:9464"],
-            "--metrics is for the demonstration in one process",
+            "--metrics is of one page: leave --ha out, whose nodes have a page each",
         ),
         (
             ["run", "f", "--metrics-detail", "all"],

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from tests.cli.commands import peerkey
+from tests.support.hosts import wait_for
+from tests.support.nginx import free_port
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[cluster]'")
 
@@ -20,19 +23,22 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[clust
 def test_a_host_is_killed_and_no_key_is_lost_or_replaced(tmp_path: Path) -> None:
     mark = {**os.environ, "PEERKEY_TEST_MARK": str(tmp_path)}
 
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "peerkey_cli.main", "demo", "--runtime", "ray"),
-            *("--routers", "3", "--paths", "1", "--algorithm", "ml-kem-768", "--timeout", "300"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=mark,
-    )
+    metrics, printed = f"127.0.0.1:{free_port()}", tmp_path / "printed"
+    command = [
+        *(sys.executable, "-m", "peerkey_cli.main", "demo", "--runtime", "ray", "--metrics", metrics),
+        *("--routers", "3", "--paths", "1", "--algorithm", "ml-kem-768", "--timeout", "300"),
+    ]
 
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    with (
+        printed.open("wb") as out,
+        subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, env=mark) as demo,
+    ):
+        # Prometheus may watch meanwhile.
+        wait_for(lambda: keyed(metrics) == 6, 200, told=printed.read_text)
+        complaint = demo.stderr.read().decode() if demo.stderr is not None else ""
+
+    assert (demo.returncode, complaint) == (0, "")
+    told = printed.read_text()
     shapes = [
         r"3 routers, 3 peerings, 3 paths, keyed by ml-kem-768, on 2 hosts of a Ray cluster",
         r"  keyed: 3 of 3",
@@ -47,8 +53,8 @@ def test_a_host_is_killed_and_no_key_is_lost_or_replaced(tmp_path: Path) -> None
     ]
     where = 0
     for shape in shapes:
-        found = re.compile(f"^{shape}$", re.MULTILINE).search(done.stdout, where)
-        assert found is not None, f"{shape}\n{done.stdout}"
+        found = re.compile(f"^{shape}$", re.MULTILINE).search(told, where)
+        assert found is not None, f"{shape}\n{told}"
         where = found.start()
     assert [process for process in psutil.process_iter() if marked(process, str(tmp_path))] == []
 
@@ -56,6 +62,16 @@ def test_a_host_is_killed_and_no_key_is_lost_or_replaced(tmp_path: Path) -> None
 def test_what_does_not_go_together_is_said() -> None:
     assert "of its own" in peerkey("demo", "--runtime", "ray", "--ha").stderr
     assert "there are `local` and `ray`" in peerkey("demo", "--runtime", "nosuch").stderr
+
+
+def keyed(metrics: str) -> float:
+    """Return how many ends of peerings have a current key, by the page for Prometheus."""
+    try:
+        page = httpx.get(f"http://{metrics}/metrics", timeout=10, trust_env=False).text
+    except httpx.TransportError:
+        return 0.0
+    samples = re.findall(r'^peerkey_keys\{node=".*",role="current"\} (.*)$', page, re.MULTILINE)
+    return sum(map(float, samples))
 
 
 def marked(process: psutil.Process, mark: str) -> bool:
