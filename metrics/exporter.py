@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry
@@ -158,6 +159,7 @@ class Paged(Collector):
             yield Sample(f"{name}_created", labels, created)
 
 
+@cache
 def bucket_ends(metric: Metric) -> tuple[str, ...]:
     """Return the upper ends of the buckets as Prometheus writes them, that of everything last."""
     return (*map(floatToGoString, metric.buckets), "+Inf")
