@@ -252,6 +252,7 @@ CERTIFICATE_NOT_AFTER: Final = _gauge(
     "When the node's own certificate ends, in seconds since 1970.",
     "show certificate",
     label.NODE,
+    meaning="Of nodes with key management: the others use none.",
     fold=Fold.MINIMUM,
 )
 CERTIFICATE_VALID: Final = _gauge(
@@ -259,6 +260,7 @@ CERTIFICATE_VALID: Final = _gauge(
     "1 while the node has a certificate of its own with which nothing is wrong, else 0.",
     "show certificate",
     label.NODE,
+    meaning="Of nodes with key management that run: what a node has that does not answer is not known.",
     fold=Fold.MINIMUM,
 )
 CSRS: Final = _counter(

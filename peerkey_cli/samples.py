@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _ALONE: Final = ()
 _IN_SERVICE: Final = "in-service"
+#: The alarm of a node that does not answer: :func:`peerkey.observe.alarms.node_not_running`.
+_NOT_RUNNING: Final = "node"
 
 #: What every node has counted, if only zero times: an alert on an increase needs to see the first one.
 _OF_NODES: Final = (
@@ -223,15 +225,16 @@ def _facts(node: NodeStatus, now: datetime) -> dict[Metric, float]:
         catalogue.PEER_CERTIFICATES_BAD: float(
             sum(bool(peer.security.peer_certificate_fault) for peer in peers) if node.enabled else 0
         ),
-        catalogue.CERTIFICATE_VALID: float(own is not None and own.state == "valid"),
     }
+    if node.enabled and _runs(node):
+        facts[catalogue.CERTIFICATE_VALID] = float(own is not None and own.state == "valid")
     if agreed:
         facts[catalogue.OLDEST_KEY] = min(agreed).timestamp()
     if due:
         facts[catalogue.NEXT_REKEY] = min(due)
     if interval is not None:
         facts[catalogue.REKEY_INTERVAL] = interval.total_seconds()
-    if own is not None:
+    if node.enabled and own is not None:
         facts[catalogue.CERTIFICATE_NOT_AFTER] = datetime.fromisoformat(own.not_after).timestamp()
     return facts
 
@@ -306,6 +309,11 @@ def _due(peer: PeerStatus, now: datetime) -> float | None:
     """Return when a peering is rekeyed next, to the second: the same at every scrape until it is."""
     due = peer.security.next_rekey_seconds
     return None if due is None else float(round(now.timestamp() + due))
+
+
+def _runs(node: NodeStatus) -> bool:
+    """Tell whether the node has said this itself. Of one that does not answer nothing else is known."""
+    return not any(alarm.kind == _NOT_RUNNING for alarm in node.alarms)
 
 
 def _unreachable(peer: PeerStatus) -> bool:

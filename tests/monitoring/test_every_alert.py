@@ -13,6 +13,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import rules
 from metrics.alerts import ALERTS, LEVELS
+from metrics.detail import Detail
 from peerkey_cli.fleet import Measured
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import two_routers
@@ -44,7 +46,7 @@ WITHIN = 2 * EVERY
 HURRIED, SOON = "10s", 60.0
 BY_NAME = {alert.name: alert for alert in ALERTS}
 #: The faults of each job. What is told hides nothing: half of it is one job, and two faults of one alert are
-#: never in one.
+#: never in one. The other half is told by a machine that names no nodes.
 JOBS = {
     f"peerkey-{number}": faults
     for number, faults in enumerate((*((faulty,) for faulty in SHOWN), TOLD[::2], TOLD[1::2]))
@@ -53,6 +55,7 @@ PAGES = {
     job: faults[0] if len(faults) == 1 else Faulty("", together([each.fault for each in faults]))
     for job, faults in JOBS.items()
 }
+PAGES[f"peerkey-{len(SHOWN) + 1}"] = replace(PAGES[f"peerkey-{len(SHOWN) + 1}"], detail=Detail.FLEET)
 EXPECTED = {(job, faulty.alert) for job, faults in JOBS.items() for faulty in faults}
 #: Each of them looks at hours or a day: tests/monitoring/test_rules.py has their cases.
 LONG = {alert.name for alert in LEVELS}

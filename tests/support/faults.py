@@ -41,8 +41,9 @@ class Faulty:
     api_ends: timedelta = _API_ENDS
     #: Series that are left out of the page.
     left_out: int = 0
-    #: Whether the machine answers at all.
+    #: Whether the machine answers at all, and how finely.
     answers: bool = True
+    detail: Detail = Detail.NODE
 
     def page(self, measured: Measured, number: int, *, wrong: bool) -> bytes | None:
         """Return what is scraped, as of a machine that is well where it is not ``wrong``; ``None``: nothing.
@@ -53,7 +54,7 @@ class Faulty:
         if not shown.answers:
             return None
         changed = replace(shown.fault(measured, number), tally=self.fault(measured, number).tally)
-        page = page_of(changed, Detail.NODE, timedelta(0), measured.now + shown.api_ends)
+        page = page_of(changed, self.detail, timedelta(0), measured.now + shown.api_ends)
         samples: dict[catalogue.Metric, Mapping[tuple[str, ...], float]] = dict(page.samples)
         samples[catalogue.SERIES_LEFT_OUT] = {(): float(shown.left_out)}
         return rendered(replace(page, samples=samples), Format.PLAIN)
@@ -140,6 +141,13 @@ def overdue(measured: Measured, _: int) -> Measured:
     return of_east(measured, replace(measured.nodes[0], peers=peers, rekey_interval_hours=24.0))
 
 
+def not_running(measured: Measured, _: int) -> Measured:
+    """East does not answer the authority, which tells of it."""
+    east = measured.nodes[0]
+    told = NodeStatus(EAST, east.uuid, True, None, (), (alarms.node_not_running(EAST, "killed"),), None)  # noqa: FBT003
+    return replace(measured, nodes=(told, *measured.nodes[1:]), noticing=(told,))
+
+
 def without_mate(measured: Measured, _: int) -> Measured:
     return of_east(measured, replace(measured.nodes[0], ha=scraped.mate()))
 
@@ -179,6 +187,7 @@ SHOWN = (
     Faulty("PeerkeyCrlUnreachable", listed(Trouble.UNREACHABLE)),
     Faulty("PeerkeyCrlRefused", listed(Trouble.REFUSED)),
     Faulty("PeerkeyHaMateDown", without_mate),
+    Faulty("PeerkeyNodeNotRunning", not_running),
     Faulty("PeerkeyMailboxFilling", mailbox_fills),
     Faulty("PeerkeyTargetDown", answers=False),
     Faulty("PeerkeyActorsSilent", scraped.actors_are_silent),
@@ -212,7 +221,6 @@ TOLD = (
     Faulty("PeerkeyActorCrashLoop", alarmed(alarms.actor_crashing(EAST, "path", "OSError"))),
     Faulty("PeerkeyActorCrashLoop", grows(catalogue.ACTOR_CRASHES, by=12), window=timedelta(minutes=10)),
     Faulty("PeerkeyActorFailed", alarmed(alarms.actor_failed(EAST, "path", "OSError"))),
-    Faulty("PeerkeyNodeNotRunning", alarmed(alarms.node_not_running(EAST, "killed"))),
     Faulty("PeerkeyNodeNotRunning", alarmed(alarms.nodes_unplaced(AUTHORITY, [EAST]))),
     Faulty("PeerkeyHostGone", alarmed(alarms.host_gone("edge8-0", "edge8", "killed"))),
     Faulty("PeerkeyHostGone", alarmed(alarms.machine_lost("edge8"))),
