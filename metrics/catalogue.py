@@ -132,7 +132,11 @@ PEERINGS_KEYED: Final = _gauge(
     meaning="Over `peerkey_peerings_enabled` it is the share of peerings keyed.",
 )
 PEERINGS_UNREACHABLE: Final = _gauge(
-    "peerings_unreachable", "Peerings none of whose paths is in service.", _PEERS, label.NODE
+    "peerings_unreachable",
+    "Peerings whose peer is out of reach: none of their paths is in service, and nothing else says why.",
+    _PEERS,
+    label.NODE,
+    meaning="As the alarm `peer-unreachable`: a bad certificate and another algorithm keep paths down, too.",
 )
 PEERINGS_OVERDUE: Final = _gauge(
     "peerings_rekey_overdue",

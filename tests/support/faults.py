@@ -121,11 +121,16 @@ def of_east(measured: Measured, east: NodeStatus) -> Measured:
 def unreachable(measured: Measured, _: int) -> Measured:
     (peer,) = measured.nodes[0].peers
     down = tuple(replace(path, state="down", reason="silent") for path in peer.paths)
-    return of_east(measured, replace(measured.nodes[0], peers=(replace(peer, paths=down),)))
+    told = (alarms.peer_unreachable(WEST),)
+    return of_east(measured, replace(measured.nodes[0], peers=(replace(peer, paths=down),), alarms=told))
 
 
 def not_keyed(measured: Measured, _: int) -> Measured:
-    return of_east(measured, unkeyed(measured.nodes[0], "KEY_EXCH_INIT"))
+    """East and west have different algorithms: no path is in service, and neither is out of reach."""
+    east = unkeyed(measured.nodes[0], "KEY_EXCH_INIT")
+    (peer,) = east.peers
+    waiting = tuple(replace(path, state="waiting") for path in peer.paths)
+    return of_east(measured, replace(east, peers=(replace(peer, paths=waiting),)))
 
 
 def peer_is_bad(measured: Measured, _: int) -> Measured:
