@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from metrics.exporter import whole
 from metrics.metric import Fold, Kind, Metric, Per
 
 if TYPE_CHECKING:
@@ -125,9 +126,11 @@ def _at(samples: Samples, detail: Detail, breathe: Callable[[], None]) -> Sample
 
 def _folded(metric: Metric, values: Mapping[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
     """Return the samples of all nodes as one. The node is the first label of every metric that has it."""
-    fold = _FOLDS[metric.fold]
+    fold, counted = _FOLDS[metric.fold], metric.kind is not Kind.GAUGE
     folded: dict[tuple[str, ...], float] = {}
     for labels, value in values.items():
-        whole = ("", *labels[1:])
-        folded[whole] = fold(folded[whole], value) if whole in folded else value
+        every = ("", *labels[1:])
+        folded[every] = fold(folded[every], value) if every in folded else value
+        if counted:
+            folded[every] = whole(folded[every])
     return folded

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from metrics.catalogue import BY_NAME
+from metrics.exporter import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,4 +149,4 @@ def _series(rows: Iterable[tuple[object, Iterable[object], object]]) -> dict[Ser
 
 def _add(sums: dict[Series, float], more: Iterable[tuple[Series, float]]) -> None:
     for series, value in more:
-        sums[series] = sums.get(series, 0.0) + value
+        sums[series] = whole(sums.get(series, 0.0) + value)
