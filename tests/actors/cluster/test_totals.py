@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -140,13 +141,16 @@ def test_a_host_that_is_silent_is_taken_at_its_last_word() -> None:
     assert totals.samples() == {CSRS: {HUB: 2.0, EAST: 2.0}}
 
 
-def test_no_more_hosts_are_remembered_than_are_allowed() -> None:
+def test_no_more_hosts_are_remembered_than_are_allowed_and_what_the_others_counted_stays() -> None:
     totals = Totals(BEGUN)
 
-    for number in range(MAX_HOSTS + 1):
+    for number in range(MAX_HOSTS + 3):
         totals.take(f"edge-{number}", readings("edge:1", hub=1))
 
-    assert totals.samples() == {CSRS: {HUB: float(MAX_HOSTS)}}
+    whole = {CSRS: {HUB: MAX_HOSTS + 3.0}}
+    assert totals.samples() == Totals.read(totals.written()).samples() == whole
+    # One for all that were forgotten.
+    assert len(json.loads(totals.written())["hosts"]) == MAX_HOSTS + 1
 
 
 def test_durations_and_the_life_of_actors_are_added_up_over_processes() -> None:
