@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Final
 
 from metrics import thresholds
-from metrics.thresholds import AT_ONCE, LASTING, SETTLED
+from metrics.thresholds import AT_ONCE, HELD, LASTING, SETTLED
 from peerkey.observe.alarms import Severity
 
 #: The job of the scrape configuration, as a regular expression: what Prometheus calls the fleet.
@@ -39,6 +39,9 @@ class Alert:
     description: str
     #: The types of the alarms that it stands for; the first has the page that tells what to do.
     alarms: tuple[str, ...] = ()
+    #: For how long it stays after its cause was last seen. What is asked of Prometheus itself is never
+    #: missing, and over at once.
+    held: timedelta = HELD
 
     @property
     def runbook(self) -> str:
@@ -64,6 +67,9 @@ _INSTANCE: Final = "{{ $labels.instance }}"
 _OWN: Final = "peerkey_certificate_not_after_timestamp_seconds"
 _API: Final = "peerkey_api_certificate_not_after_timestamp_seconds"
 _CLOCK: Final = "peerkey_clock_timestamp_seconds"
+_UP: Final = f'up{{job=~"{JOB}"}}'
+#: Every machine of the last hour: one that was taken away is told of for so long.
+_KNOWN: Final = f"last_over_time({_UP}[1h])"
 _SOON, _VERY_SOON = thresholds.EXPIRES_SOON, thresholds.EXPIRES_VERY_SOON
 _NOW: Final = timedelta(0)
 
@@ -164,7 +170,8 @@ PEERINGS: Final = (
         Severity.CRITICAL,
         SETTLED,
         f"{_NODE} does not reach {{{{ $value }}}} of its peers by any path",
-        "Keys stay valid. `peerkey show peers` says which paths are down and why.",
+        "Keys stay valid. `peerkey show peers` says which paths are down and why. Without "
+        "`path-probe-interval` a peer that has died is missed when the next key is due, and not before.",
         ("peer-unreachable",),
     ),
     Alert(
@@ -402,11 +409,12 @@ RUNTIME: Final = (
 WATCHING: Final = (
     Alert(
         "PeerkeyTargetDown",
-        f'up{{job=~"{JOB}"}} == 0',
+        f"{_UP} == 0",
         Severity.CRITICAL,
         SETTLED,
         "{{ $labels.instance }} does not answer Prometheus",
         "The machine or its process is gone, or the network between. Nothing is known of it meanwhile.",
+        held=AT_ONCE,
     ),
     Alert(
         "PeerkeyActorsSilent",
@@ -416,14 +424,17 @@ WATCHING: Final = (
         "The actors at {{ $labels.instance }} do not answer",
         "The process lives. Its log says what its authority does; on a cluster, whether the coordinator is "
         "there.",
+        held=AT_ONCE,
     ),
     Alert(
         "PeerkeyAbsent",
-        "absent(peerkey_up)",
+        # A fleet that has left, of several; or none ever came.
+        f"group by (job) ({_KNOWN}) unless group by (job) ({_UP}) or (absent({_UP}) unless on () {_KNOWN})",
         Severity.CRITICAL,
         LASTING,
-        "Prometheus knows of no peerkey",
-        "Its scrape configuration or its service discovery names none.",
+        "Prometheus knows of no machine of {{ with $labels.job }}{{ . }}{{ else }}peerkey{{ end }}",
+        "Its scrape configuration or its service discovery names none, or calls the job by another name.",
+        held=AT_ONCE,
     ),
     Alert(
         "PeerkeyMetricsLeftOut",
@@ -440,6 +451,7 @@ WATCHING: Final = (
         AT_ONCE,
         "Alerts are evaluated and delivered",
         "This one is always there. Send it to somebody who calls when it stops coming.",
+        held=AT_ONCE,
     ),
 )
 
@@ -455,6 +467,7 @@ LEVELS: Final = (
             "Of all peerings {{ $value | humanizePercentage }} had no key in the last " + long,
             f"At this rate the share of {thresholds.KEYED_OBJECTIVE:.1%} over 30 days will not be reached. "
             "The other alerts say where it comes from.",
+            held=AT_ONCE,
         )
         for speed, (rate, long, short) in thresholds.BURN_RATES.items()
     ),
@@ -465,6 +478,7 @@ LEVELS: Final = (
         LASTING,
         "Of the rekeys of the last day only {{ $value | humanizePercentage }} were in time",
         "Peers were not reached when it was time, or the machine is too slow for so many.",
+        held=AT_ONCE,
     ),
 )
 

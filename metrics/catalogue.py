@@ -132,7 +132,11 @@ PEERINGS_KEYED: Final = _gauge(
     meaning="Over `peerkey_peerings_enabled` it is the share of peerings keyed.",
 )
 PEERINGS_UNREACHABLE: Final = _gauge(
-    "peerings_unreachable", "Peerings none of whose paths is in service.", _PEERS, label.NODE
+    "peerings_unreachable",
+    "Peerings whose peer is out of reach: none of their paths is in service, and nothing else says why.",
+    _PEERS,
+    label.NODE,
+    meaning="As the alarm `peer-unreachable`: a bad certificate and another algorithm keep paths down, too.",
 )
 PEERINGS_OVERDUE: Final = _gauge(
     "peerings_rekey_overdue",
@@ -264,6 +268,7 @@ CERTIFICATE_NOT_AFTER: Final = _gauge(
     "When the node's own certificate ends, in seconds since 1970.",
     "show certificate",
     label.NODE,
+    meaning="Of nodes with key management: the others use none.",
     fold=Fold.MINIMUM,
 )
 CERTIFICATE_VALID: Final = _gauge(
@@ -271,6 +276,7 @@ CERTIFICATE_VALID: Final = _gauge(
     "1 while the node has a certificate of its own with which nothing is wrong, else 0.",
     "show certificate",
     label.NODE,
+    meaning="Of nodes with key management that run: what a node has that does not answer is not known.",
     fold=Fold.MINIMUM,
 )
 CSRS: Final = _counter(

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from metrics.exporter import whole
 from metrics.metric import Fold, Kind, Metric, Per
 
 if TYPE_CHECKING:
@@ -82,16 +83,19 @@ class Chooser:
         return self._chosen
 
 
-def reduced(samples: Samples, detail: Detail, most: int = MAXIMUM_SERIES) -> tuple[Samples, Detail, int]:
+def reduced(
+    samples: Samples, detail: Detail, most: int = MAXIMUM_SERIES, breathe: Callable[[], None] = lambda: None
+) -> tuple[Samples, Detail, int]:
     """Return what of the samples is told, how fine that is, and how many series were left out for the bound.
 
-    Samples of nodes that are not named are folded into one, with an empty label for the node.
+    Samples of nodes that are not named are folded into one, with an empty label for the node. After each
+    metric that is folded, others ``breathe``.
     """
-    told = _at(samples, detail)
+    told = _at(samples, detail, breathe)
     wanted = series_of(told)
     while series_of(told) > most and detail is not _ORDER[-1]:
         detail = _ORDER[_ORDER.index(detail) + 1]
-        told = _at(samples, detail)
+        told = _at(samples, detail, breathe)
     return told, detail, wanted - series_of(told)
 
 
@@ -106,7 +110,7 @@ def _series(metric: Metric, values: Mapping[tuple[str, ...], float]) -> int:
     return len({labels[:-1] for labels in values}) * (len(metric.buckets) + 3)
 
 
-def _at(samples: Samples, detail: Detail) -> Samples:
+def _at(samples: Samples, detail: Detail, breathe: Callable[[], None]) -> Samples:
     finest = _FINEST[detail]
     if finest is Per.PATH:
         return samples
@@ -116,14 +120,17 @@ def _at(samples: Samples, detail: Detail) -> Samples:
             told[metric] = values
         elif metric.per is Per.NODE:
             told[metric] = _folded(metric, values)
+            breathe()
     return told
 
 
 def _folded(metric: Metric, values: Mapping[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
     """Return the samples of all nodes as one. The node is the first label of every metric that has it."""
-    fold = _FOLDS[metric.fold]
+    fold, counted = _FOLDS[metric.fold], metric.kind is not Kind.GAUGE
     folded: dict[tuple[str, ...], float] = {}
     for labels, value in values.items():
-        whole = ("", *labels[1:])
-        folded[whole] = fold(folded[whole], value) if whole in folded else value
+        every = ("", *labels[1:])
+        folded[every] = fold(folded[every], value) if every in folded else value
+        if counted:
+            folded[every] = whole(folded[every])
     return folded

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry
@@ -158,6 +159,16 @@ class Paged(Collector):
             yield Sample(f"{name}_created", labels, created)
 
 
+def whole(seconds: float) -> float:
+    """Return a sum of counts or durations to the microsecond, which is what durations are counted in.
+
+    So a sum is the same in whatever order it was added up. A last digit that depends on the order could go
+    back, and Prometheus would take that for a reset, and all of the sum for new.
+    """
+    return round(seconds, 6)
+
+
+@cache
 def bucket_ends(metric: Metric) -> tuple[str, ...]:
     """Return the upper ends of the buckets as Prometheus writes them, that of everything last."""
     return (*map(floatToGoString, metric.buckets), "+Inf")

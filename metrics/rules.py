@@ -42,8 +42,9 @@ RECORDED: Final[Mapping[str, str]] = {
         for window in ("1d", "30d")
     },
     **{
+        # Of no durations the quantile is not a number; that is not recorded.
         f"peerkey:{name}_seconds:p{percent}": f"histogram_quantile(0.{percent}, sum by (job, le) "
-        f"(rate(peerkey_{name}_duration_seconds_bucket[1h])))"
+        f"(rate(peerkey_{name}_duration_seconds_bucket[1h]))) >= 0"
         for name in ("establishment", "rekey")
         for percent in (50, 95)
     },
@@ -92,6 +93,8 @@ def _rule(alert: Alert) -> dict[str, Any]:
     rule: dict[str, Any] = {"alert": alert.name, "expr": alert.expression}
     if alert.wait:
         rule["for"] = _duration(alert.wait)
+    if alert.held:
+        rule["keep_firing_for"] = _duration(alert.held)
     rule["labels"] = {"severity": "none" if alert.severity is None else alert.severity.value}
     rule["annotations"] = {
         "summary": f"{alert.summary}.",
@@ -128,9 +131,10 @@ def _sections() -> Iterable[str]:
             yield f"### {alert.name}"
             yield ""
             wait = f"after {int(alert.wait.total_seconds())} s" if alert.wait else "at once"
+            held = f", held for {int(alert.held.total_seconds())} s" if alert.held else ""
             severity = "none" if alert.severity is None else alert.severity.value
             stands = ", ".join(f"[`{kind}`](alarms.md#{kind})" for kind in alert.alarms)
-            yield f"*{severity}, {wait}*" + (f", for the alarms {stands}" if stands else "")
+            yield f"*{severity}, {wait}{held}*" + (f", for the alarms {stands}" if stands else "")
             yield ""
             yield alert.description
             yield ""
@@ -158,8 +162,9 @@ _HEAD: Final = f"""
 
 [`deploy/monitoring/rules`](../deploy/monitoring/rules) holds them for Prometheus: `alerts.yml`, and
 `levels.yml` with what is recorded for the service levels. Severities are those of the alarms, and so are
-the numbers (`metrics/thresholds.py`). An alert waits where a thing may mend itself; its page tells what
-to do. They expect the job of peerkey to be called `{alerts.JOB}`.
+the numbers (`metrics/thresholds.py`). An alert waits where a thing may mend itself, and is held for a
+while after its cause was last seen, so that a process that starts again does not end it. Its page tells
+what to do. They expect the job of peerkey to be called `{alerts.JOB}`.
 
 Two service levels are recorded: the share of peerings that are keyed, of those that should be (objective
 {thresholds.KEYED_OBJECTIVE:.1%} over 30 days), and the share of rekeys that keep the interval

@@ -32,7 +32,7 @@ from metrics.catalogue import (
     REVOCATION_CHECKS,
     Metric,
 )
-from metrics.exporter import SUM, Exemplar, bucket_ends
+from metrics.exporter import SUM, Exemplar, bucket_ends, whole
 from metrics.labels import ACCEPTED, AT_FAULT, OTHER, RECOVERED, known
 from peerkey.observe import events
 from peerkey.observe.security_stats import Counter, counters_of
@@ -189,7 +189,7 @@ class Tally:
         numbers = self._counts.setdefault(metric, {})
         if labels not in numbers and len(numbers) >= MAXIMUM_NUMBERS:
             labels = (*(OTHER for _ in metric.labels), *labels[len(metric.labels) :])
-        numbers[labels] = numbers.get(labels, 0.0) + by
+        numbers[labels] = whole(numbers.get(labels, 0.0) + by)
         return labels
 
     def samples(self) -> Samples:

@@ -34,6 +34,11 @@ SETTLED: Final = timedelta(minutes=2)
 #: Longer than a reboot of the machine of the other end.
 LASTING: Final = timedelta(minutes=10)
 
+#: For how long an alert stays after its cause was last seen. A process that starts again shows nothing for a
+#: moment, as does a scrape that is lost, and nothing is not well. One that is silent for longer than
+#: :data:`SETTLED` has an alert of its own by then, which silences these.
+HELD: Final = timedelta(minutes=3)
+
 #: What is to be reached over 30 days: the share of peerings that are keyed, and of rekeys in time.
 KEYED_OBJECTIVE: Final = 0.999
 REKEYS_OBJECTIVE: Final = 0.99

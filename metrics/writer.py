@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from metrics.exporter import Exemplar, Page
     from metrics.metric import Metric
 
-#: Samples in one piece: half a millisecond.
-PIECE_SAMPLES: Final = 500
+#: Samples in one piece: a quarter of a millisecond, on a slow machine one. Those of a histogram take longest.
+PIECE_SAMPLES: Final = 100
 
 #: Gives the interpreter to whoever waits for it.
 Breathe = Callable[[], None]
@@ -40,19 +40,20 @@ def written(page: Page, *, open_metrics: bool, breathe: Breathe = lambda: None) 
     require_known(page.samples)
     writer = _Writer(page, open_metrics=open_metrics)
     pieces: list[bytes] = []
+    lines: list[str] = []
     for metric in CATALOGUE:
         found = page.samples.get(metric)
         if not found:
             continue
         require_labels(metric, found)
-        lines = [writer.head(metric)]
+        lines.append(writer.head(metric))
         for line in writer.lines(metric, found):
             lines.append(line)
             if len(lines) >= PIECE_SAMPLES:
                 pieces.append("".join(lines).encode())
                 lines.clear()
                 breathe()
-        pieces.append("".join(lines).encode())
+    pieces.append("".join(lines).encode())
     breathe()
     return b"".join(pieces)
 
@@ -95,10 +96,10 @@ class _Writer:
 
     def _histogram(self, metric: Metric, found: Mapping[tuple[str, ...], float]) -> Iterator[str]:
         exemplars = self._page.exemplars.get(metric, {}) if self._open else {}
-        name, names = metric.name, (*metric.names, "le")
+        name, names, ends = metric.name, (*metric.names, "le"), bucket_ends(metric)
         for labels in dict.fromkeys(each[:-1] for each in found):
             total = 0.0
-            for end in bucket_ends(metric):
+            for end in ends:
                 total += found.get((*labels, end), 0.0)
                 named = self._named(names, (*labels, end))
                 exemplar = self._exemplar(exemplars.get((*labels, end)))

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _ALONE: Final = ()
 _IN_SERVICE: Final = "in-service"
+#: Kinds of alarms: a node does not answer; a peer is out of reach, and no certificate or setting is why.
+_NOT_RUNNING: Final = "node"
+_UNREACHABLE: Final = "peer-unreachable"
 
 #: What every node has counted, if only zero times: an alert on an increase needs to see the first one.
 _OF_NODES: Final = (
@@ -219,20 +222,21 @@ def _facts(node: NodeStatus, now: datetime) -> dict[Metric, float]:
     facts = {
         catalogue.PEERINGS_ENABLED: float(len(peers) if node.enabled else 0),
         catalogue.PEERINGS_KEYED: float(keyed if node.enabled else 0),
-        catalogue.PEERINGS_UNREACHABLE: float(sum(map(_unreachable, peers)) if node.enabled else 0),
+        catalogue.PEERINGS_UNREACHABLE: float(_alarms(node, _UNREACHABLE)),
         catalogue.PEERINGS_OVERDUE: float(overdue if node.enabled else 0),
         catalogue.PEER_CERTIFICATES_BAD: float(
             sum(bool(peer.security.peer_certificate_fault) for peer in peers) if node.enabled else 0
         ),
-        catalogue.CERTIFICATE_VALID: float(own is not None and own.state == "valid"),
     }
+    if node.enabled and _runs(node):
+        facts[catalogue.CERTIFICATE_VALID] = float(own is not None and own.state == "valid")
     if agreed:
         facts[catalogue.OLDEST_KEY] = min(agreed).timestamp()
     if due:
         facts[catalogue.NEXT_REKEY] = min(due)
     if interval is not None:
         facts[catalogue.REKEY_INTERVAL] = interval.total_seconds()
-    if own is not None:
+    if node.enabled and own is not None:
         facts[catalogue.CERTIFICATE_NOT_AFTER] = datetime.fromisoformat(own.not_after).timestamp()
     return facts
 
@@ -313,5 +317,10 @@ def _due(peer: PeerStatus, now: datetime) -> float | None:
     return None if due is None else float(round(now.timestamp() + due))
 
 
-def _unreachable(peer: PeerStatus) -> bool:
-    return not any(path.state == _IN_SERVICE for path in peer.paths)
+def _runs(node: NodeStatus) -> bool:
+    """Tell whether the node has said this itself. Of one that does not answer nothing else is known."""
+    return not _alarms(node, _NOT_RUNNING)
+
+
+def _alarms(node: NodeStatus, kind: str) -> int:
+    return sum(alarm.kind == kind for alarm in node.alarms)

@@ -116,7 +116,7 @@ def page_of(measured: Measured, detail: Detail, asked: timedelta, api_ends: date
 
     ``api_ends`` is when the certificate of its admin API does.
     """
-    samples, told, left_out = reduced(samples_of(measured, detail, _breathe), detail)
+    samples, told, left_out = reduced(samples_of(measured, detail, _breathe), detail, breathe=_breathe)
     whole: dict[Metric, Mapping[tuple[str, ...], float]] = {
         **samples,
         catalogue.ASKING: {(): asked.total_seconds()},

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from metrics.catalogue import BY_NAME
+from metrics.exporter import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from actors.cluster.instruments import Readings
     from metrics.exporter import Exemplar, Exemplars, Samples
 
-#: Hosts that are remembered. Beyond it the one that was heard of first is forgotten.
+#: Hosts that are remembered. Beyond it the one that was heard of first is forgotten, but for what it counted.
 MAX_HOSTS: Final = 1_000
+#: The name under which that is kept: no host has it.
+_FORGOTTEN: Final = ""
 
 #: Of what is written.
 _VERSION: Final = 1
@@ -60,8 +63,7 @@ class Totals:
         """Take what a host has counted so far."""
         known = self._hosts.get(host)
         if known is None:
-            if len(self._hosts) >= MAX_HOSTS:
-                del self._hosts[next(iter(self._hosts))]
+            self._make_room()
             known = self._hosts[host] = _Host(readings.process, readings.incarnation)
         if (known.process, known.incarnation) != (readings.process, readings.incarnation):
             _add(known.before, known.now.items())
@@ -72,6 +74,15 @@ class Totals:
             for each in readings.counted
             if each.exemplar is not None
         )
+
+    def _make_room(self) -> None:
+        """Forget the first host where there are too many; the sums keep what it has counted."""
+        names = [name for name in self._hosts if name != _FORGOTTEN]
+        if len(names) >= MAX_HOSTS:
+            gone = self._hosts.pop(names[0])
+            others = self._hosts.setdefault(_FORGOTTEN, _Host("", 0))
+            _add(others.before, gone.before.items())
+            _add(others.before, gone.now.items())
 
     def written(self) -> bytes:
         """Return everything, as :meth:`read` takes it."""
@@ -94,7 +105,7 @@ class Totals:
                 message = f"version {document['version']} is not known"
                 raise ValueError(message)
             made = cls(_instant(document["since"]))
-            for name, (process, incarnation, before, now) in list(document["hosts"].items())[:MAX_HOSTS]:
+            for name, (process, incarnation, before, now) in list(document["hosts"].items())[: MAX_HOSTS + 1]:
                 known = _Host(str(process), int(incarnation), _series(before), _series(now))
                 made._hosts[str(name)] = known
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
@@ -148,4 +159,4 @@ def _series(rows: Iterable[tuple[object, Iterable[object], object]]) -> dict[Ser
 
 def _add(sums: dict[Series, float], more: Iterable[tuple[Series, float]]) -> None:
     for series, value in more:
-        sums[series] = sums.get(series, 0.0) + value
+        sums[series] = whole(sums.get(series, 0.0) + value)

@@ -106,6 +106,9 @@ class ClusterFleet:
         #: Of each host: the mark to go on from, and its latest events.
         self._events: dict[str, tuple[tuple[int, int], deque[Entry]]] = {}
         self._gathering = asyncio.Lock()
+        #: Of each host that is counted on: its place, and where that is scraped; of each place its name.
+        self._scraped: dict[str, tuple[str, str]] = {}
+        self._names: dict[str, str] = {}
         #: What is wrong, at a time, with the admin API over TCP of this machine.
         self.door_alarms: Callable[[datetime], Iterable[Alarm]] = lambda _: ()
 
@@ -199,15 +202,24 @@ class ClusterFleet:
         return ()
 
     async def targets(self) -> tuple[Target, ...]:
-        """See :meth:`peerkey_cli.fleet.Fleet.targets`. A machine none of whose hosts answers is missing."""
+        """See :meth:`peerkey_cli.fleet.Fleet.targets`.
+
+        A machine that is silent is told of for as long as the coordinator counts on it, so that Prometheus
+        sees it silent. It keeps its name whichever of its hosts answer: another would be another series.
+        """
         placed = await self._placed()
         read = await self._each([each.host for each in placed.hosts], self._host_reading)
-        found = {
-            reading.place: Target(machine_of(host), reading.scraped)
-            for host, reading in read
-            if reading.scraped
-        }
-        return tuple(sorted(found.values()))
+        known = {each.host for each in placed.hosts}
+        told = {host: (reading.place, reading.scraped) for host, reading in read}
+        self._scraped = {host: at for host, at in (self._scraped | told).items() if host in known}
+        addresses: dict[str, str] = {}
+        names: dict[str, str] = {}
+        for host, (place, address) in sorted(self._scraped.items()):
+            if address:
+                addresses.setdefault(place, address)
+                names.setdefault(place, self._names.get(place, machine_of(host)))
+        self._names = names
+        return tuple(sorted(Target(names[place], address) for place, address in addresses.items()))
 
     async def measured(self) -> Measured:
         """See :meth:`peerkey_cli.fleet.Fleet.measured`. What runs on the hosts of this place."""

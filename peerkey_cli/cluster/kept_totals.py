@@ -2,11 +2,13 @@
 
 It is written before Prometheus is told, so that no number is ever told that a successor does not know, and
 only one process writes it: the one that holds the seat. A file that cannot be read means that counting begins
-anew, which Prometheus takes for a reset and nothing else.
+anew, which Prometheus takes for a reset and nothing else. One that cannot be written is removed: whoever went
+on from it would go back, and say that it counts since the same instant.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -54,8 +56,12 @@ class KeptTotals:
         try:
             write_whole(self._path, (written,), 0o600)
         except OSError as fault:
+            self._written = None
             if str(fault) != self._told:
                 self._told = str(fault)
                 _log.warning("counters are not kept", file=str(self._path), reason=fault.strerror)
+            # A disk that is full removes; one that refuses this too has been told of.
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
             return
         self._written, self._told = written, ""

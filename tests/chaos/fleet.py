@@ -323,9 +323,17 @@ class NotHealed(Exception):
 
 @contextmanager
 def chaos_fleet(
-    cluster: ChaosCluster, folder: Path, *, hosts: int = 1, namespace: str = "fleet"
+    cluster: ChaosCluster,
+    folder: Path,
+    *,
+    hosts: int = 1,
+    namespace: str = "fleet",
+    metrics: tuple[str, int] | None = None,
 ) -> Iterator[Fleet]:
-    """Run a fleet on the cluster while the block lasts. A short ``folder``: a socket is in it."""
+    """Run a fleet on the cluster while the block lasts. A short ``folder``: a socket is in it.
+
+    Prometheus may ask at ``metrics``.
+    """
     with ListServer() as server, cluster.kept_head() as keeper:
         authority = lay_out_pair(folder, branches=BRANCHES, paths=PATHS, algorithm=Algorithm.parse(ALGORITHM))
         server.publish(DemoAuthority(folder, BRANCHES + 1, PATHS).revocation_list(1))
@@ -344,6 +352,7 @@ def chaos_fleet(
             state=state.path,
             hosts=hosts,
             redis=RedisSettings(address=cluster.redis_address),
+            metrics=metrics,
         )
         machines = RayMachines(settings.namespace, NAME, settings.argument())
         fleet = Fleet(cluster, folder, settings.namespace, keeper)

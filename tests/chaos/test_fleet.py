@@ -1,5 +1,5 @@
 """A fleet of router nodes on a cluster that is broken in every way: no key is lost, none is replaced, every
-peering can be used again at both ends, alarms are raised and go.
+peering can be used again at both ends, alarms are raised and go, and for Prometheus no counter goes back.
 
 One test, so that one cluster and one fleet serve for all of it: what takes long by its nature (a frozen
 process, a lost machine) is left to ``make chaos``.
@@ -10,6 +10,7 @@ process, a lost machine) is left to ``make chaos``.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -26,8 +27,11 @@ if find_spec("ray") is None:
     pytest.skip("Ray is not installed: pip install -e '.[cluster]'", allow_module_level=True)
 prepare(LOCAL, token=True)
 
+from tests.chaos.cluster import NOTICED
 from tests.chaos.fleet import Fleet, chaos_fleet
 from tests.chaos.ways import Chaos, Kind, Way
+from tests.support.hosts import wait_for
+from tests.support.prometheus import Prometheus, free_port, prometheus
 
 if TYPE_CHECKING:
     from tests.chaos.cluster import ChaosCluster
@@ -42,18 +46,43 @@ COMBINATIONS = (
 )
 
 
+#: Often: a scrape that a dead host holds up is lost, and there is another.
+SCRAPED_EVERY = "2s"
+
+
 @pytest.fixture
-def fleet(chaos: ChaosCluster) -> Iterator[Fleet]:
+def scraped() -> str:
+    """Return where Prometheus may ask the fleet."""
+    return f"127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
+def fleet(chaos: ChaosCluster, scraped: str) -> Iterator[Fleet]:
+    host, _, port = scraped.partition(":")
     with (
         tempfile.TemporaryDirectory(prefix="pk-", dir="/tmp") as folder,
-        chaos_fleet(chaos, Path(folder)) as fleet,
+        chaos_fleet(chaos, Path(folder), metrics=(host, int(port))) as fleet,
     ):
         yield fleet
 
 
+@pytest.fixture
+def watcher(fleet: Fleet, scraped: str, tmp_path: Path) -> Iterator[Prometheus | None]:
+    """Let a Prometheus watch the fleet, if there is one."""
+    del fleet
+    if shutil.which("prometheus") is None:
+        yield None
+        return
+    found = {"url": f"http://{scraped}/targets", "refresh_interval": "1s"}
+    job = {"job_name": "peerkey", "http_sd_configs": [found]}
+    with prometheus(tmp_path, [job], every=SCRAPED_EVERY) as running:
+        wait_for(lambda: bool(running.query("peerkey_up == 1")), NOTICED)
+        yield running
+
+
 @pytest.mark.timeout(600)
 def test_whatever_is_broken_no_key_is_lost_or_replaced_and_every_peering_is_usable_again(
-    fleet: Fleet,
+    fleet: Fleet, watcher: Prometheus | None
 ) -> None:
     chaos = Chaos(fleet, Random(7))
     keys = dict(fleet.keys)
@@ -76,3 +105,12 @@ def test_whatever_is_broken_no_key_is_lost_or_replaced_and_every_peering_is_usab
     assert fleet.keys == keys
     assert (fleet.tally.lost, fleet.tally.rekeyed) == (0, 0)
     fleet.quiet_by_api()
+
+    if watcher is None:
+        pytest.skip("install prometheus: apt install prometheus")
+    wait_for(lambda: bool(watcher.query("peerkey_up == 1")), NOTICED)
+    assert watcher.query("count_over_time(peerkey_up[1h]) > 10"), "it has looked all the time"
+    assert watcher.steps_back("peerkey") == {}
+    assert watcher.query("changes(peerkey_counters_created_timestamp_seconds[1h]) > 0") == {}
+    assert watcher.doubled("peerkey") == {}
+    assert len(watcher.query("count by (instance, machine) (count_over_time(up[1h]))")) == 1, "one name"

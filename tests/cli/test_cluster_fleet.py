@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ import pytest
 from actors.cluster.foretelling import Foretell, unpacked_untrusted
 from actors.cluster.instruments import INSTRUMENTS, Readings
 from actors.cluster.messages import GetPlacement, HostPlace, PlacementStatus
+from actors.cluster.totals import Totals
 from actors.crl.status import RevocationStatus
 from actors.journal import Entry, MemoryJournal
 from actors.names import AUTHORITY, CONTROL, COORDINATOR
@@ -30,6 +32,7 @@ from peerkey.observe.own_alarms import api_certificate_bad
 from peerkey.observe.shelving import Shelving
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.api.routes import application
+from peerkey_cli.cluster import kept_totals
 from peerkey_cli.cluster.door import DOOR
 from peerkey_cli.cluster.fleet import ClusterFleet
 from peerkey_cli.cluster.kept_totals import KeptTotals
@@ -194,6 +197,32 @@ def test_who_takes_over_for_a_machine_goes_on_with_its_counters(tmp_path: Path) 
     assert begun > since
 
 
+def test_counters_that_a_full_disk_does_not_keep_begin_anew_instead_of_going_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, began = tmp_path / "totals.json", datetime(2030, 1, 1, tzinfo=UTC)
+    totals, kept = Totals(began), KeptTotals(file)
+    totals.take("edge-0", Readings("here", "edge:1", (), (Counted(CSRS.name, ("hub/node0", "success"), 5),)))
+    kept.keep(totals)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kept_totals, "write_whole", full)
+        totals.take(
+            "edge-0", Readings("here", "edge:1", (), (Counted(CSRS.name, ("hub/node0", "success"), 9),))
+        )
+        kept.keep(totals)
+
+    # Prometheus has been told of nine.
+    later = began + timedelta(hours=1)
+    anew = KeptTotals(file).load(later)
+    assert (anew.since, anew.samples()) == (later, {})
+    kept.keep(totals)
+    assert KeptTotals(file).load(later).samples() == {CSRS: {("hub/node0", "success"): 9.0}}
+
+
 def test_two_who_ask_for_events_at_once_are_told_of_each_once() -> None:
     lost = Entry(datetime(2026, 1, 1, tzinfo=UTC), AUTHORITY, HostLost("one-0", "one", "it does not answer"))
 
@@ -251,16 +280,43 @@ def test_on_a_cluster_no_file_is_replaced_by_the_api() -> None:
 
 def test_each_machine_is_one_target_for_prometheus_whichever_of_its_hosts_answer() -> None:
     hosts = tuple(place_of(name) for name in ("one-0", "one-1", "two-0", "three-0"))
-    answers: dict[str, object] = {
-        on_host(CONTROL, COORDINATOR): replace(PLACED, hosts=hosts),
-        on_host("one-0", INSTRUMENTS): Readings("one:/s", "one:1", (), (), scraped="192.0.2.1:9128"),
-        on_host("one-1", INSTRUMENTS): Readings("one:/s", "one:2", (), (), scraped="192.0.2.1:9128"),
-        on_host("three-0", INSTRUMENTS): Readings("three:/s", "three:1", (), (), scraped="192.0.2.3:9128"),
-    }
+    fleet = fleet_of(answers := {on_host(CONTROL, COORDINATOR): replace(PLACED, hosts=hosts), **SCRAPED})
+    one, three = Target("one", "192.0.2.1:9128"), Target("three", "192.0.2.3:9128")
 
-    found = asyncio.run(fleet_of(answers).targets())
+    assert asyncio.run(fleet.targets()) == (one, three)
 
-    assert found == (Target("one", "192.0.2.1:9128"), Target("three", "192.0.2.3:9128"))
+    # One that is silent stays, so that Prometheus sees it silent, until nobody counts on it any more.
+    del answers[on_host("three-0", INSTRUMENTS)]
+    assert asyncio.run(fleet.targets()) == (one, three)
+    answers[on_host(CONTROL, COORDINATOR)] = replace(PLACED, hosts=hosts[:-1])
+    assert asyncio.run(fleet.targets()) == (one,)
+
+
+def test_a_machine_keeps_the_name_under_which_prometheus_knows_it() -> None:
+    hosts = tuple(place_of(name) for name in ("edge-0", "one-0", "one-1"))
+    edge = Readings("one:/s", "one:3", (), (), scraped="192.0.2.1:9128")
+    fleet = fleet_of(
+        answers := {
+            on_host(CONTROL, COORDINATOR): replace(PLACED, hosts=hosts),
+            **SCRAPED,
+            on_host("edge-0", INSTRUMENTS): edge,
+        }
+    )
+    told = (Target("edge", "192.0.2.1:9128"),)
+
+    # Ray takes it for two machines; whichever of them answers, or is gone, its series are the same.
+    assert asyncio.run(fleet.targets()) == told
+    del answers[on_host("edge-0", INSTRUMENTS)]
+    assert asyncio.run(fleet.targets()) == told
+    answers[on_host(CONTROL, COORDINATOR)] = replace(PLACED, hosts=hosts[1:])
+    assert asyncio.run(fleet.targets()) == told
+
+
+SCRAPED: Mapping[str, object] = {
+    on_host("one-0", INSTRUMENTS): Readings("one:/s", "one:1", (), (), scraped="192.0.2.1:9128"),
+    on_host("one-1", INSTRUMENTS): Readings("one:/s", "one:2", (), (), scraped="192.0.2.1:9128"),
+    on_host("three-0", INSTRUMENTS): Readings("three:/s", "three:1", (), (), scraped="192.0.2.3:9128"),
+}
 
 
 def place_of(host: str) -> HostPlace:

@@ -260,7 +260,9 @@ def test_a_host_that_is_killed_comes_back_with_its_keys(fleet: World) -> None:
 
 
 @needs_prometheus
-def test_prometheus_sees_no_counter_go_back_whichever_host_is_killed(fleet: World, tmp_path: Path) -> None:
+def test_prometheus_sees_no_counter_go_back_whichever_host_is_killed_or_frozen(
+    fleet: World, tmp_path: Path
+) -> None:
     targets = [{"url": f"http://{fleet.metrics}/targets", "refresh_interval": "1s"}]
     # A host that is dead costs a scrape five seconds.
     with prometheus(tmp_path, [{"job_name": "peerkey", "http_sd_configs": targets}], every="6s") as watcher:
@@ -270,12 +272,25 @@ def test_prometheus_sees_no_counter_go_back_whichever_host_is_killed(fleet: Worl
         for host in fleet.show("hosts")["hosts"]:
             killed(fleet, host)
             until(lambda: watcher.query(keyed), "Prometheus is told of every node again")
-        doubled = 'count by (node) (peerkey_certificate_valid{job="peerkey"}) > 1'
+        # One that is frozen, and does not speak, is told of until it is given up.
+        speaker = number_of(fleet.get("health"))
+        processes = {number_of(each) for each in fleet.show("hosts")["hosts"] if each["nodes"]}
+        frozen = next(iter(processes - {speaker}))
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            until(lambda: watcher.firing("PeerkeyHostGone"), "Prometheus alerts on the host")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(frozen, signal.SIGCONT)
+        until(lambda: not watcher.firing("PeerkeyHostGone"), "the alert is over")
+        until(lambda: watcher.query(keyed), "Prometheus is told of every node again")
 
         assert watcher.steps_back("peerkey") == {}
         begun = watcher.query('changes(peerkey_counters_created_timestamp_seconds{job="peerkey"}[1h]) > 0')
         assert begun == {}, "who speaks next counts on"
-        assert watcher.query(doubled) == {}
+        assert watcher.doubled("peerkey") == {}
+        machines = 'count by (machine) (count_over_time(up{job="peerkey"}[1h]))'
+        assert len(watcher.query(machines)) == 1
 
 
 def killed(fleet: World, host: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
 from metrics import catalogue
@@ -15,6 +17,7 @@ from metrics.detail import (
     series_of,
 )
 from metrics.exporter import Samples
+from metrics.metric import Per
 
 SAMPLES: Samples = {
     catalogue.UP: {(): 1.0},
@@ -53,6 +56,22 @@ def test_what_nodes_have_in_common_is_folded_as_the_catalogue_says() -> None:
         catalogue.ESTABLISHMENT: {("", "0.1"): 3.0, ("", "sum"): pytest.approx(0.3)},
         catalogue.CRL_ENTRIES: {("http://crl",): 7.0},
     }
+
+
+def test_a_sum_of_durations_is_the_same_in_whatever_order_nodes_are_told() -> None:
+    sums = {("a", "sum"): 0.1, ("b", "sum"): 0.2, ("c", "sum"): 0.3}
+
+    for order in permutations(sums.items()):
+        told, _, _ = reduced({catalogue.ESTABLISHMENT: dict(order)}, Detail.FLEET)
+        assert told == {catalogue.ESTABLISHMENT: {("", "sum"): 0.6}}
+
+
+def test_others_have_the_interpreter_between_the_metrics_that_are_folded() -> None:
+    breaths: list[None] = []
+
+    told, _, _ = reduced(SAMPLES, Detail.FLEET, breathe=lambda: breaths.append(None))
+
+    assert len(breaths) == sum(metric.per is Per.NODE for metric in told)
 
 
 def test_too_many_series_make_it_coarser_and_it_says_how_many_are_missing() -> None:

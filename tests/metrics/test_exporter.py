@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from metrics import catalogue
 from metrics.catalogue import Kind, Metric
-from metrics.exporter import Exemplar, Page, Paged, Samples, exposition
+from metrics.exporter import Exemplar, Page, Paged, exposition
 from metrics.tally import Tally
 from metrics.writer import PIECE_SAMPLES, written
 
@@ -171,18 +171,22 @@ def test_nothing_with_a_sign_is_not_taken_for_nothing() -> None:
 
 
 def test_others_have_the_interpreter_between_the_pieces_of_a_page() -> None:
-    breaths = 0
+    many: dict[tuple[str, ...], float] = {(f"n{number}",): 1.0 for number in range(3 * PIECE_SAMPLES)}
+    few: dict[tuple[str, ...], float] = {(f"n{number}",): 1.0 for number in range(PIECE_SAMPLES // 2)}
+    # A family of many, and several that are none of them a piece.
+    for samples in (
+        {catalogue.PEERINGS_KEYED: many},
+        dict.fromkeys([metric for metric in catalogue.CATALOGUE if metric.names == ("node",)][:8], few),
+    ):
+        breaths: list[None] = []
+        lines = written(
+            Page(samples),
+            open_metrics=True,
+            breathe=lambda: breaths.append(None),  # noqa: B023 - at once
+        ).splitlines()
 
-    def breathe() -> None:
-        nonlocal breaths
-        breaths += 1
-
-    samples: Samples = {
-        catalogue.PEERINGS_KEYED: {(f"n{number}",): 1.0 for number in range(3 * PIECE_SAMPLES)}
-    }
-    written(Page(samples), open_metrics=True, breathe=breathe)
-
-    assert breaths == 4
+        pieces = sum(not line.startswith(b"#") for line in lines) / PIECE_SAMPLES
+        assert len(breaths) >= pieces > 1
 
 
 @pytest.mark.parametrize("open_metrics", [True, False])

@@ -1,4 +1,7 @@
-"""The rules of Prometheus: each alert is there within its time, and gone when its cause is."""
+"""The rules of Prometheus: what they say and ask for, and those that look at hours.
+
+The others are judged in ``test_every_alert.py``, on pages that a fleet shows.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from metrics.catalogue import BY_NAME, CATALOGUE, Kind
 from peerkey.observe.alarm_kinds import ALARM_KINDS
 from peerkey.observe.alarms import Severity, certificates_expiring
 from peerkey.pki.expiry import MAJOR_BEFORE, MINOR_BEFORE
+from tests.support.faults import TABLE
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "monitoring" / "rules"
@@ -29,13 +33,10 @@ needs_promtool = pytest.mark.skipif(
 
 #: In minutes: from when on things are wrong, and when they are right again.
 WRONG, RIGHT = 5, 20
-DAY = 24 * 60 * 60
 INSTANCE = 'job="peerkey",instance="edge7:9128"'
 NODE = f'{INSTANCE},node="east/node0"'
-
-
-#: A machine's clock, one sample each minute: right, three minutes slow while things are wrong, right again.
-CLOCK = f"0+60x{WRONG - 1} {60 * WRONG - 180}+60x{RIGHT - WRONG - 1} {60 * RIGHT}+60x160"
+#: One each minute: a machine that is no target any more, and is one again.
+LEAVES = f"1x{WRONG - 1} stale _x{RIGHT - WRONG - 2} 1x100"
 
 
 @dataclass(frozen=True)
@@ -62,107 +63,12 @@ def counter(name: str, labels: str, step: int = 1) -> tuple[tuple[str, str], ...
     return ((f"{name}{{{labels}}}", f"0x{WRONG - 1} {step}+{step}x{RIGHT - WRONG - 1} {last}x160"),)
 
 
-def alarm(kind: str, severity: str) -> tuple[tuple[str, str], ...]:
-    """Return an alarm that is there for a while; before and after there is no such series."""
-    labels = f'{NODE},type="{kind}",severity="{severity}"'
-    during = f"_x{WRONG} 1x{RIGHT - WRONG - 1} stale"
-    return ((f"peerkey_alarms{{{labels}}}", during),)
-
-
-def ends(name: str, days: int, labels: str = NODE) -> tuple[tuple[str, str], ...]:
-    """Return the end of a certificate that is so many days away when things begin to be wrong."""
-    return ((f"{name}{{{labels}}}", f"{days * DAY + WRONG * 60}x{RIGHT - 1} {90 * DAY}x160"),)
-
-
-OWN, API = (
-    "peerkey_certificate_not_after_timestamp_seconds",
-    "peerkey_api_certificate_not_after_timestamp_seconds",
-)
-URL = f'{INSTANCE},url="http://crl/ca.crl"'
-
+#: Those that look at hours, or at what there is of Prometheus; the others are in tests/support/faults.py.
 CASES = (
-    Case("PeerkeyCertificateExpiresSoon", ends(OWN, 30)),
-    Case("PeerkeyCertificateExpiresSoon", alarm("certificate-expiring", "minor")),
-    Case("PeerkeyCertificateExpiresVerySoon", ends(OWN, 7)),
-    Case("PeerkeyCertificateExpiresVerySoon", alarm("certificate-expiring", "major")),
-    Case("PeerkeyCertificateExpired", ends(OWN, 0)),
-    Case("PeerkeyCertificateExpired", alarm("certificate-expired", "critical")),
-    Case("PeerkeyCertificateBad", gauge("peerkey_certificate_valid", 1, 0)),
-    Case("PeerkeyCertificateBad", alarm("certificate-missing", "critical")),
-    Case("PeerkeyEnrollmentFailing", alarm("enrollment", "major")),
-    Case("PeerkeyTrustUnreadable", alarm("trust", "major")),
-    Case("PeerkeyApiCertificateExpiresSoon", ends(API, 30, INSTANCE)),
-    Case("PeerkeyApiCertificateExpiresVerySoon", ends(API, 7, INSTANCE)),
-    Case("PeerkeyClockWrong", alarm("clock", "critical")),
-    # The clock of promtool begins at 0.
-    Case("PeerkeyClockWrong", ((f"peerkey_clock_timestamp_seconds{{{INSTANCE}}}", CLOCK),)),
-    Case("PeerkeyPeeringDown", gauge("peerkey_peerings_unreachable", 0, 2)),
-    Case("PeerkeyPathDown", alarm("path-down", "major")),
+    Case("PeerkeyAbsent", ((f"up{{{INSTANCE}}}", LEAVES),)),
     Case(
-        "PeerkeyPeeringNotKeyed",
-        (*gauge("peerkey_peerings_keyed", 3, 2), *gauge("peerkey_peerings_enabled", 3, 3)),
+        "PeerkeyAbsent", ((f"up{{{INSTANCE}}}", LEAVES), ('up{job="peerkey-b",instance="b:9128"}', "1x200"))
     ),
-    Case("PeerkeyNoKeyAgreed", alarm("peer-key", "critical")),
-    Case("PeerkeyAuthenticationFailing", gauge("peerkey_peer_certificates_bad", 0, 1)),
-    Case(
-        "PeerkeyAuthenticationFailing",
-        counter("peerkey_peer_certificate_faults_total", f'{NODE},state="invalid"'),
-        gone=RIGHT + 11,
-    ),
-    Case(
-        "PeerkeyAuthenticationFailing",
-        counter("peerkey_peer_authentications_total", f'{NODE},outcome="refused",reason="pinned"'),
-        gone=RIGHT + 11,
-    ),
-    Case("PeerkeyPeerTwice", alarm("peer-identity", "major")),
-    Case("PeerkeyRekeyOverdue", gauge("peerkey_peerings_rekey_overdue", 0, 1)),
-    Case("PeerkeyCrlStale", gauge("peerkey_crl_state", 0, 1, f'{URL},state="stale"')),
-    Case("PeerkeyCrlUnreachable", gauge("peerkey_crl_state", 0, 1, f'{URL},state="unreachable"')),
-    Case("PeerkeyCrlRefused", gauge("peerkey_crl_state", 0, 1, f'{URL},state="refused"')),
-    Case("PeerkeyCrlLimited", alarm("crl-limited", "major")),
-    Case("PeerkeyHaMateDown", gauge("peerkey_ha_link_up", 1, 0)),
-    Case("PeerkeyHaRefused", alarm("ha-refused", "critical")),
-    Case("PeerkeyHaOutOfDate", alarm("ha-out-of-date", "major")),
-    Case("PeerkeyActorCrashLoop", alarm("actor-crashing", "major")),
-    Case("PeerkeyActorCrashLoop", counter("peerkey_actor_crashes_total", INSTANCE, step=12), gone=RIGHT + 11),
-    Case("PeerkeyActorFailed", alarm("actor-failed", "critical")),
-    Case("PeerkeyNodeNotRunning", alarm("node", "critical")),
-    Case("PeerkeyHostGone", alarm("machine", "critical")),
-    Case("PeerkeyClusterLimited", alarm("cluster", "major")),
-    Case(
-        "PeerkeyStoreFailing",
-        counter("peerkey_store_errors_total", f'{INSTANCE},operation="commit"'),
-        gone=RIGHT + 6,
-    ),
-    Case(
-        "PeerkeyMailboxFilling",
-        (
-            *gauge("peerkey_mailbox_depth", 3, 900, f'{INSTANCE},kind="PeerPath"'),
-            *gauge("peerkey_mailbox_capacity", 1000, 1000, f'{INSTANCE},kind="PeerPath"'),
-        ),
-    ),
-    Case(
-        "PeerkeyEventLoopSlow",
-        (
-            *(
-                (
-                    f'peerkey_event_loop_lag_seconds_bucket{{{INSTANCE},le="0.1"}}',
-                    "0+120x4 480x14 480+120x100",
-                ),
-            ),
-            *((f'peerkey_event_loop_lag_seconds_bucket{{{INSTANCE},le="1.0"}}', "0+120x200"),),
-            *((f'peerkey_event_loop_lag_seconds_bucket{{{INSTANCE},le="+Inf"}}', "0+120x200"),),
-        ),
-        gone=RIGHT + 7,
-    ),
-    Case("PeerkeyAuditLogLosesEvents", alarm("audit-log", "major")),
-    Case("PeerkeyAuditLogLosesEvents", counter("peerkey_audit_events_lost_total", INSTANCE), gone=RIGHT + 16),
-    Case("PeerkeyRestartNeeded", alarm("restart-needed", "major")),
-    Case("PeerkeyDrained", alarm("node-drained", "minor")),
-    Case("PeerkeyTargetDown", gauge("up", 1, 0, INSTANCE)),
-    Case("PeerkeyActorsSilent", gauge("peerkey_up", 1, 0, INSTANCE)),
-    Case("PeerkeyAbsent", ((f"peerkey_up{{{INSTANCE}}}", f"1x{WRONG - 1} stale _x13 1x100"),)),
-    Case("PeerkeyMetricsLeftOut", gauge("peerkey_metrics_series_left_out", 0, 7, INSTANCE)),
     Case(
         "PeerkeyKeyedBudgetBurnsFast",
         (*gauge("peerkey_peerings_keyed", 10, 8), *gauge("peerkey_peerings_enabled", 10, 10)),
@@ -182,8 +88,8 @@ CASES = (
         gone=RIGHT + 2,
     ),
 )
-#: It is there always.
-UNCONDITIONAL = "PeerkeyDeadMan"
+#: They are there where nothing else is.
+UNCONDITIONAL = ("PeerkeyDeadMan", "PeerkeyAbsent")
 
 
 def test_the_files_and_the_document_are_what_the_catalogue_of_alerts_says() -> None:
@@ -245,7 +151,16 @@ def test_the_numbers_are_those_of_the_alarms() -> None:
 
 
 def test_every_alert_has_a_case() -> None:
-    assert {case.alert for case in CASES} == {alert.name for alert in ALERTS} - {UNCONDITIONAL}
+    cases = {case.alert for case in CASES} | {faulty.alert for faulty in TABLE} | {*UNCONDITIONAL}
+
+    assert cases == {alert.name for alert in ALERTS}
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_an_alert_asks_for_alarms_that_it_stands_for(alert: Alert) -> None:
+    asked = re.findall(r'peerkey_alarms\{type=~?"([^"]+)"', alert.expression)
+
+    assert {kind for kinds in asked for kind in kinds.split("|")} <= {*alert.alarms}
 
 
 @needs_promtool
@@ -261,7 +176,9 @@ def test_promtool_finds_nothing_wrong_with_the_rules() -> None:
 
 
 @needs_promtool
-def test_each_alert_is_there_within_its_time_and_gone_when_its_cause_is(tmp_path: Path) -> None:
+def test_an_alert_that_looks_at_hours_is_there_within_its_time_and_gone_when_its_cause_is(
+    tmp_path: Path,
+) -> None:
     by_name = {alert.name: alert for alert in ALERTS}
     for name, text in rules.files().items():
         # A sample a minute, and a look at it: as often as these cases change.
@@ -274,7 +191,10 @@ def test_each_alert_is_there_within_its_time_and_gone_when_its_cause_is(tmp_path
             {
                 "interval": "1m",
                 "input_series": [],
-                "promql_expr_test": [firing(by_name[UNCONDITIONAL], 1, there=True)],
+                "promql_expr_test": [
+                    firing(by_name[name], int(by_name[name].wait / timedelta(minutes=1)) + 1, there=True)
+                    for name in UNCONDITIONAL
+                ],
             }
         ],
     }
@@ -288,9 +208,48 @@ def test_each_alert_is_there_within_its_time_and_gone_when_its_cause_is(tmp_path
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@needs_promtool
+def test_nothing_is_recorded_of_a_fleet_without_peerings_or_without_a_key_of_the_last_hour(
+    tmp_path: Path,
+) -> None:
+    nothing = {
+        **{f"peerkey_{name}{{{NODE}}}": "0x300" for name in ("peerings_keyed", "peerings_enabled")},
+        **{
+            f'peerkey_{name}{{{NODE},{label}="{value}"}}': "7x300"
+            for name, label, values in (
+                ("establishment_duration_seconds_bucket", "le", ("0.1", "+Inf")),
+                ("rekey_duration_seconds_bucket", "le", ("30.0", "+Inf")),
+                ("rekeys_total", "result", ("in-time", "late")),
+            )
+            for value in values
+        },
+    }
+    (tmp_path / "levels.yml").write_text(rules.files()["levels.yml"], "utf-8")
+    expected = [
+        {"expr": name, "eval_time": "4h", "exp_samples": []}
+        for name in rules.RECORDED
+        if "unkeyed" not in name
+    ]
+    series = [{"series": name, "values": values} for name, values in nothing.items()]
+    document = {
+        "rule_files": ["levels.yml"],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": expected}],
+    }
+    file = tmp_path / "cases.yml"
+    file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+
+    run = subprocess.run(
+        ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert len(expected) > 5
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 def judged(case: Case, alert: Alert) -> dict[str, object]:
-    """Return a test in promtool's words: not there before its time, there after it, gone at last."""
-    wait = int(alert.wait / timedelta(minutes=1))
+    """Return a test in promtool's words: not there before its time, there after it, held, gone at last."""
+    wait, held = (int(each / timedelta(minutes=1)) for each in (alert.wait, alert.held))
     return {
         "name": case.alert,
         "interval": "1m",
@@ -299,7 +258,8 @@ def judged(case: Case, alert: Alert) -> dict[str, object]:
             firing(alert, WRONG - 1, there=False),
             *([firing(alert, WRONG + wait - 1, there=False)] if wait else []),
             firing(alert, WRONG + wait + 2, there=True),
-            firing(alert, case.gone, there=False),
+            *([firing(alert, RIGHT + held - 1, there=True)] if held else []),
+            firing(alert, case.gone + held, there=False),
         ],
     }
 

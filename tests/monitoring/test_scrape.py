@@ -29,7 +29,7 @@ from metrics.detail import Chooser, Detail, WantedDetail
 from metrics.metric import Per
 from metrics.rules import RECORDED
 from peerkey.ha.messages import Role
-from peerkey.observe.alarms import peer_unreachable
+from peerkey.observe.alarms import node_not_running, peer_unreachable
 from peerkey.observe.events import EnrollmentFailed, Event, LoginRefused, PeeringFailed, RevocationChecked
 from peerkey.pki.crl_polling import PollState
 from peerkey.pki.list_facts import ListFacts
@@ -167,6 +167,19 @@ def test_a_request_that_is_in_no_event_is_counted_all_the_same(measured: Measure
 
 def test_what_a_peer_has_written_becomes_no_label(measured: Measured) -> None:
     assert measured.tally[catalogue.FAILURES] == {(EAST, "other"): 1.0}
+
+
+def test_no_certificate_is_missed_where_none_is_used_or_nobody_can_tell(measured: Measured) -> None:
+    (east, west) = measured.nodes
+    of_none = replace(east, enabled=False, certificate=None)
+    silent = replace(west, certificate=None, alarms=(node_not_running("west/node0", "it crashed"),))
+
+    assert samples_of(measured)[catalogue.CERTIFICATE_VALID] == {(EAST,): 1.0, ("west/node0",): 1.0}
+    samples = samples_of(replace(measured, nodes=(of_none, silent)))
+    assert not samples[catalogue.CERTIFICATE_VALID]
+    assert not samples[catalogue.CERTIFICATE_NOT_AFTER]
+    samples = samples_of(replace(measured, nodes=(replace(east, enabled=False),)))
+    assert not samples[catalogue.CERTIFICATE_NOT_AFTER]
 
 
 def test_a_rekey_is_overdue_after_its_interval_and_the_grace(measured: Measured) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 import yaml
 
 from metrics import rules
+from metrics.catalogue import CATALOGUE, Kind
+from metrics.metric import Per
 from tests.support.hosts import wait_for
 
 #: Tests that need it.
@@ -26,6 +29,7 @@ needs_prometheus = pytest.mark.skipif(
 #: How often it scrapes, and looks at rules. Nobody waits for a quarter of a minute here.
 EVERY = "250ms"
 _STARTS_WITHIN = 30.0
+_WINDOW = re.compile(r"\[\d+[smhd]\]")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,15 @@ class Prometheus:
         found = {name: self.query(f'resets({name}{{job="{job}"}}[1h]) > 0') for name in counters}
         return {name: len(series) for name, series in found.items() if series}
 
+    def doubled(self, job: str) -> dict[str, int]:
+        """Return the gauges of nodes that two endpoints of a job tell of at once, and how many series."""
+        names = [metric.name for metric in CATALOGUE if metric.kind is Kind.GAUGE and metric.per >= Per.NODE]
+        found = {
+            name: self.query(f'count without (instance, machine) ({name}{{job="{job}"}}) > 1')
+            for name in names
+        }
+        return {name: len(series) for name, series in found.items() if series}
+
     def firing(self, alert: str) -> list[Mapping[str, str]]:
         """Return the labels of each alert of that name that fires."""
         which = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
@@ -79,13 +92,15 @@ def prometheus(
     scrape_configs: Sequence[Mapping[str, Any]],
     every: str = EVERY,
     alertmanagers: Sequence[str] = (),
+    window: str = "",
 ) -> Iterator[Prometheus]:
     """Run one with these scrape configurations and our rules, its data in ``folder``, while the block lasts.
 
-    Rules are looked at as often as it scrapes, which is ``every`` so often, and wait for no longer than a
-    second. Alerts go to these Alertmanagers, which are given as ``HOST:PORT``.
+    Rules are looked at as often as it scrapes, which is ``every`` so often, and wait and are held for no
+    longer than a second; where a ``window`` is given, none looks back for longer. Alerts go to these
+    Alertmanagers, which are given as ``HOST:PORT``.
     """
-    files = hurried(folder)
+    files = hurried(folder, every, window)
     config = {
         "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
         "rule_files": [str(file) for file in files],
@@ -125,16 +140,20 @@ def started(folder: Path, file: Path, port: int) -> Iterator[Prometheus]:
             process.wait(timeout=30)
 
 
-def hurried(folder: Path) -> list[Path]:
-    """Write our rules so that they are looked at often and wait for a second at most; return the files."""
+def hurried(folder: Path, every: str = EVERY, window: str = "") -> list[Path]:
+    """Write our rules so that they are looked at often and wait and are held for a second; return the files.
+
+    Where there is a ``window``, it is the one in which they look back.
+    """
     written = []
     for name, text in rules.files().items():
         document = yaml.safe_load(text)
         for group in document["groups"]:
-            group["interval"] = EVERY
+            group["interval"] = every
             for rule in group["rules"]:
-                if "for" in rule:
-                    rule["for"] = "1s"
+                if window:
+                    rule["expr"] = _WINDOW.sub(f"[{window}]", rule["expr"])
+                rule.update(dict.fromkeys(rule.keys() & {"for", "keep_firing_for"}, "1s"))
         file = folder / name
         file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
         written.append(file)

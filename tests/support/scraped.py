@@ -123,9 +123,10 @@ def node_is_killed(measured: Measured, number: int) -> Measured:
     (east, _) = measured.nodes
     (peer,) = east.peers
     down = tuple(replace(path, state="invalid", reason="") for path in peer.paths)
+    told = (alarms.peer_unreachable(WEST),)
     return replace(
         measured,
-        nodes=(replace(east, peers=(replace(peer, paths=down),)),),
+        nodes=(replace(east, peers=(replace(peer, paths=down),), alarms=told),),
         noticing=noticing(east, alarms.peer_unreachable(WEST), alarms.node_not_running(WEST, "killed")),
         tally=counted(measured.tally, number, {catalogue.PATH_CHANGES: (EAST, "down")}),
     )

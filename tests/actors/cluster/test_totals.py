@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -13,7 +14,7 @@ from actors.cluster.totals import MAX_HOSTS, Totals
 from actors.process_counts import Counted, counts_of, told
 from metrics import catalogue
 from metrics.catalogue import CSRS
-from metrics.exporter import Exemplar
+from metrics.exporter import SUM, Exemplar
 from metrics.tally import Tally
 from peerkey_cli.cluster.program import PROGRAM
 from runtime.cluster.codec import Codec
@@ -48,6 +49,24 @@ def test_whoever_takes_over_goes_on_from_what_was_written_and_counts_nothing_twi
     latter.take("edge-1", readings("edge:2", east=4))
     latter.take("edge-0", readings("edge:9", hub=1))
     assert latter.samples() == {CSRS: {HUB: 4.0, EAST: 4.0}}
+
+
+def test_a_sum_of_durations_goes_back_by_no_digit_when_a_process_begins_anew() -> None:
+    totals = Totals(BEGUN)
+    told_sums = []
+    # Added up as they come, 0.1 and 0.2 and 0.3 are more than 0.1 and the sum of the others.
+    for host, process, seconds in (
+        ("edge-0", "edge:1", 0.1),
+        ("edge-1", "edge:2", 0.2),
+        ("edge-1", "edge:3", 0.3),
+        ("edge-1", "edge:4", 0.0),
+    ):
+        counted = (Counted(catalogue.CRL_FETCH.name, (SUM,), seconds),)
+        totals.take(host, Readings("edge", process, (), counted))
+        told_sums.append(totals.samples()[catalogue.CRL_FETCH][SUM,])
+
+    assert (0.1 + 0.2) + 0.3 > 0.1 + (0.2 + 0.3)
+    assert told_sums == [0.1, 0.3, 0.6, 0.6]
 
 
 def test_a_process_with_the_number_of_a_former_one_is_another() -> None:
@@ -122,13 +141,16 @@ def test_a_host_that_is_silent_is_taken_at_its_last_word() -> None:
     assert totals.samples() == {CSRS: {HUB: 2.0, EAST: 2.0}}
 
 
-def test_no_more_hosts_are_remembered_than_are_allowed() -> None:
+def test_no_more_hosts_are_remembered_than_are_allowed_and_what_the_others_counted_stays() -> None:
     totals = Totals(BEGUN)
 
-    for number in range(MAX_HOSTS + 1):
+    for number in range(MAX_HOSTS + 3):
         totals.take(f"edge-{number}", readings("edge:1", hub=1))
 
-    assert totals.samples() == {CSRS: {HUB: float(MAX_HOSTS)}}
+    whole = {CSRS: {HUB: MAX_HOSTS + 3.0}}
+    assert totals.samples() == Totals.read(totals.written()).samples() == whole
+    # One for all that were forgotten.
+    assert len(json.loads(totals.written())["hosts"]) == MAX_HOSTS + 1
 
 
 def test_durations_and_the_life_of_actors_are_added_up_over_processes() -> None:
