@@ -75,6 +75,13 @@ def of_certificate(node: NodeStatus, now: datetime) -> str:
     return _ending(own.chain, "this node", now)
 
 
+def of_peer_certificate(peer: PeerStatus, now: datetime) -> str:
+    """Return what to do about the certificate of a peer; empty where nothing is to be done."""
+    if peer.security.peer_certificate_fault:
+        return _certificate_step(peer.security.peer_certificate_fault, "the peer", now)
+    return _ending(peer.security.peer_chain, "the peer", now)
+
+
 def of_peering(node: NodeStatus, peer: PeerStatus, now: datetime) -> Advice:
     """Return what is wrong with a peering of ``node``, and what to do; nothing where it is in order."""
     own, security = node.certificate, peer.security

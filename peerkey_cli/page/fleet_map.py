@@ -42,6 +42,11 @@ _HUB_FROM: Final = 8
 
 _WIDTH: Final = 440
 _LONGEST_NAME: Final = 15
+#: How much of what names have in common stands before that by which they differ.
+_IN_COMMON: Final = 2
+#: Room for a letter, in a font that is wide, and for those that need less or more.
+_LETTER: Final = 8.6
+_LETTERS: Final = dict.fromkeys("fijlrtI.,:;'|!-()[]1 ", 5.5) | dict.fromkeys("mwMW@%…", 13.5)
 
 
 def drawn(drawing: Map) -> Markup:
@@ -70,17 +75,66 @@ def described(drawing: Map) -> str:
     return f"{nodes} node{'' if nodes == 1 else 's'}; peerings: {told or 'none'}."
 
 
-def _name(place: Place, places: Sequence[Place]) -> str:
-    """Return the name of a node, without ``/node0`` where its router has no other."""
-    router, _, node = place.node.partition("/")
-    alone = not any(other is not place and other.node.startswith(f"{router}/") for other in places)
-    name = router if alone and node == "node0" else place.node
-    name = printable(name)
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+def explained(drawing: Map) -> str:
+    """Return how to read the picture, where that does not go without saying."""
+    if len(drawing.places) <= RING_OF:
+        elsewhere = any(not place.here for place in drawing.places)
+        return "A node with a broken edge runs elsewhere: it is seen from here." if elsewhere else ""
+    if _hubs(drawing):
+        return "One mark for each peer, as they are configured. Those that are not well are named below."
+    return "A mark is a peering: in the row that ends with one name, and in the column below the other."
 
 
 def _names(places: Sequence[Place]) -> list[str]:
-    return [_name(place, places if len(places) <= NAMED_ROWS else ()) for place in places]
+    """Return the names of nodes, without ``/node0`` where their routers have no other."""
+    routers = Counter(place.node.partition("/")[0] for place in places)
+    parts = (place.node.partition("/") for place in places)
+    return _shortened(
+        [
+            printable(router if node == "node0" and routers[router] == 1 else f"{router}{slash}{node}")
+            for router, slash, node in parts
+        ]
+    )
+
+
+def _shortened(names: Sequence[str]) -> list[str]:
+    """Return names that have room: of those that begin alike, that by which they differ."""
+    begin = _LONGEST_NAME - 1
+    alike: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        if len(name) > _LONGEST_NAME:
+            alike[name[:begin]].add(name)
+    return [
+        name
+        if len(name) <= _LONGEST_NAME
+        else f"{name[:begin]}…"
+        if len(alike[name[:begin]]) == 1
+        else _difference(name, _in_common(alike[name[:begin]]))
+        for name in names
+    ]
+
+
+def _in_common(names: Collection[str]) -> int:
+    """Return with how many letters all of them begin."""
+    first, last = min(names), max(names)
+    return next(
+        (place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other),
+        len(first),
+    )
+
+
+def _difference(name: str, common: int) -> str:
+    first = max(0, min(common - _IN_COMMON, len(name) - _LONGEST_NAME + 1))
+    rest = name[first:]
+    return f"…{rest}" if len(rest) < _LONGEST_NAME else f"…{rest[: _LONGEST_NAME - 2]}…"
+
+
+def _squeezed(name: str, room: float) -> Markup:
+    """Return what makes a name as narrow as its room; nothing where it is."""
+    wide = sum(_LETTERS.get(letter, _LETTER if letter.isascii() else 14) for letter in name)
+    if wide <= room:
+        return Markup("")
+    return Markup(' textLength="{}" lengthAdjust="spacingAndGlyphs"').format(_number(room))
 
 
 def _mark(standing: Standing, x: float, y: float, size: float, title: str = "") -> Markup:
@@ -144,17 +198,21 @@ def _label(name: str, x: float, y: float) -> Markup:
     aside, top = x - _WIDTH / 2, y <= 51  # noqa: PLR2004 - where the highest nodes are
     if top or abs(aside) < 1:
         anchor, dx, dy = "middle", 0.0, -24.0 if top else 34.0
+        room = 2 * min(x, _WIDTH - x)
     else:
         anchor, dx, dy = ("start", 21.0, 5.0) if aside > 0 else ("end", -21.0, 5.0)
-    return Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(
-        _number(x + dx), _number(y + dy), anchor, name
+        room = min(x, _WIDTH - x) - 21.0
+    return Markup('<text x="{}" y="{}" text-anchor="{}"{}>{}</text>').format(
+        _number(x + dx), _number(y + dy), anchor, _squeezed(name, room), name
     )
 
 
 # --- tiles --------------------------------------------------------------------------------------------
 
 _TILE: Final = 20
-_TILES_IN_A_ROW: Final = _WIDTH // _TILE
+#: And where there are more than so many in all: they would fill more than one screen.
+_SMALL_TILE: Final = 13
+_MOST_LARGE: Final = 400
 
 
 def _hubs(drawing: Map) -> list[int]:
@@ -175,6 +233,7 @@ def _hubs(drawing: Map) -> list[int]:
 
 def _tiles(drawing: Map, hubs: list[int]) -> tuple[float, list[Markup]]:
     places, parts, y = drawing.places, list[Markup](), 0.0
+    names = _names(places)
     of_hub: dict[int, list[tuple[int, Link]]] = defaultdict(list)
     others = 0
     for link in drawing.links:
@@ -184,26 +243,28 @@ def _tiles(drawing: Map, hubs: list[int]) -> tuple[float, list[Markup]]:
         for hub, peer in led:
             of_hub[hub].append((peer, link))
     room, titles = MOST_TILES, _MOST_TITLES
+    tile = _TILE if sum(map(len, of_hub.values())) <= _MOST_LARGE else _SMALL_TILE
+    in_a_row = _WIDTH // tile
     for hub in hubs:
         leading = sorted(of_hub[hub], key=lambda each: each[0])
         shown = [each for each in leading if each[1].standing is not Standing.GOOD]
         if len(leading) <= room:
             shown = leading
         room -= len(shown)
-        text = f"{_name(places[hub], places)}: {len(leading)} peerings"
+        text = f"{names[hub]}: {len(leading)} peerings"
         if len(shown) < len(leading):
             text += f", of which {len(leading) - len(shown)} good ones are not drawn"
         parts.append(_mark(places[hub].standing, 9, y + 13, 18, places[hub].node))
         parts.append(Markup('<text x="24" y="{}">{}</text>').format(_number(y + 18), text))
         y += 28
         for place, (_, link) in enumerate(shown):
-            row, column = divmod(place, _TILES_IN_A_ROW)
+            row, column = divmod(place, in_a_row)
             titles -= 1
             speaks = titles > 0 or link.standing is not Standing.GOOD
-            x = column * _TILE + _TILE / 2
+            x = column * tile + tile / 2
             title = _title(link, places) if speaks else ""
-            parts.append(_mark(link.standing, x, y + row * _TILE + _TILE / 2, 15, title))
-        y += -(-len(shown) // _TILES_IN_A_ROW) * _TILE + 10
+            parts.append(_mark(link.standing, x, y + row * tile + tile / 2, tile * 0.75, title))
+        y += -(-len(shown) // in_a_row) * tile + 10
     if others:
         text = f"and {others} peerings between others"
         parts.append(Markup('<text class="faint" x="0" y="{}">{}</text>').format(_number(y + 14), text))
@@ -267,16 +328,19 @@ def _together(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def _row_names(places: Sequence[Place], wanted: Collection[int], cell: float) -> Iterator[Markup]:
     """Yield names at the ends of rows: of those that are wanted, as far as they have room."""
-    size = min(13.0, cell * 0.95) if len(places) <= NAMED_ROWS else 12.0
+    named = len(places) <= NAMED_ROWS
+    size = min(13.0, cell * 0.95) if named else 12.0
+    # Beside a mark that is larger than its place.
+    aside = 3 if named else 8
     free_from = 0.0
     for row, (place, name) in enumerate(zip(places, _names(places), strict=True)):
         y = (row + 0.5) * cell
-        if row not in wanted or (len(places) > NAMED_ROWS and y < free_from):
+        if row not in wanted or (not named and y < free_from):
             continue
         free_from = y + size + 2
         yield Markup('<text class="row" font-size="{}" x="{}" y="{}">{}<title>{}</title></text>').format(
             _number(size),
-            _number(_ASIDE + (row + 1) * cell + 3),
+            _number(_ASIDE + (row + 1) * cell + aside),
             _number(y + size * 0.35),
             name,
             printable(f"{place.node}: {place.standing.tone.word}"),

@@ -85,6 +85,42 @@ def test_a_name_is_shortened_and_says_its_node_only_where_its_router_has_two() -
     assert texts(picture(Map(places, ()))) == ["hub/node0", "hub/node1", "east", "a-very-long-na…"]
 
 
+def test_names_that_begin_alike_are_shortened_to_what_they_differ_by() -> None:
+    names = [f"router-in-the-basement-of-building-{each}.branch.example.com/node0" for each in range(3)]
+    names.append("router-in-the-b/node0")
+    places = tuple(Place(name, here=True, standing=Standing.GOOD) for name in names)
+
+    found = texts(picture(Map(places, ())))
+
+    assert found == ["…g-0.branch.ex…", "…g-1.branch.ex…", "…g-2.branch.ex…", "router-in-the-b"]
+
+
+def test_a_name_that_is_wide_is_made_as_narrow_as_its_room() -> None:
+    places = tuple(Place(f"{each}{'W' * 12}/node0", here=True, standing=Standing.GOOD) for each in range(5))
+
+    found = [each.attrib for each in picture(Map(places, ())).iter(f"{SVG}text")]
+
+    # There is room for the one at the top.
+    assert [each["text-anchor"] for each in found if "textLength" not in each] == ["middle"]
+    for each in found[1:]:
+        room, place = float(each["textLength"]), float(each["x"])
+        begin = {"start": place, "middle": place - room / 2, "end": place - room}[each["text-anchor"]]
+        assert begin >= -0.1
+        assert begin + room <= 440.1
+
+
+def test_a_thousand_tiles_fit_a_screen_and_how_to_read_a_picture_stands_below_it() -> None:
+    many = view_of(shown.observed(shown.star("hub", shown.routers(999)))).map
+    mesh = view_of(shown.observed(shown.mesh(shown.routers(20)))).map
+    one = view_of(shown.observed((shown.node("east", [shown.peer("west")]),))).map
+
+    assert float((picture(many).get("viewBox") or "").split()[3]) < 500
+    assert "One mark for each peer" in fleet_map.explained(many)
+    assert "the row that ends with one name" in fleet_map.explained(mesh)
+    assert "runs elsewhere" in fleet_map.explained(one)
+    assert fleet_map.explained(view_of(shown.observed(shown.mesh(["east", "west"]))).map) == ""
+
+
 @pytest.mark.parametrize("number", [1, 3, 15, 60, 400])
 def test_what_a_name_holds_is_text(number: int) -> None:
     name = '<script>alert("1")</script>\N{RIGHT-TO-LEFT OVERRIDE}&'
