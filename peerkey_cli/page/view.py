@@ -37,6 +37,23 @@ class Stands(Protocol):
         """How."""
         ...
 
+    @property
+    def well(self) -> bool:
+        """Whether nothing is to be said of it."""
+        ...
+
+
+class StandsAlone:
+    """A row of which nothing is to be said where it stands well."""
+
+    __slots__ = ()
+    standing: Standing
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is to be said of it."""
+        return self.standing is Standing.GOOD
+
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Stands)
@@ -160,9 +177,14 @@ class PeeringRow:
     keyed_at: datetime | None
     rekey_at: datetime | None
 
+    @property
+    def well(self) -> bool:
+        """Whether nothing is to be said of it: a key that cannot be replaced is still in use."""
+        return self.standing is Standing.GOOD and not self.reasons
+
 
 @dataclass(frozen=True, slots=True)
-class CertificateRow:
+class CertificateRow(StandsAlone):
     """What a node shows, and until when."""
 
     node: str
@@ -176,7 +198,7 @@ class CertificateRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceRow:
+class SourceRow(StandsAlone):
     """One address of revocation lists."""
 
     url: str
@@ -191,7 +213,7 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PairRow:
+class PairRow(StandsAlone):
     """One node of an HA router, and how it stands with its mate."""
 
     node: str
@@ -206,7 +228,7 @@ class PairRow:
 
 
 @dataclass(frozen=True, slots=True)
-class HostRow:
+class HostRow(StandsAlone):
     """One process of a cluster."""
 
     host: str
@@ -292,7 +314,12 @@ class View:
 def view_of(observed: Observed) -> View:
     """Return what is shown of ``observed``."""
     nodes, now = observed.nodes or (), observed.now
-    sightings = [Sighting(node.node, peer, _standing(peer)) for node in nodes for peer in node.peers]
+    sightings = [
+        Sighting(node.node, peer, _standing(peer, own))
+        for node in nodes
+        for own in (_node_standing(node),)
+        for peer in node.peers
+    ]
     drawn = _map(nodes, sightings)
     alarms = _alarms(observed)
     shown_alarms = Few(
@@ -336,7 +363,7 @@ def _few(rows: Sequence[R], number: int | None = None) -> Few[R]:
     ``number`` is how many there are, where these are not all.
     """
     found = tuple(rows[:MOST_ROWS])
-    not_well = [place for place, row in enumerate(found, 1) if row.standing is not Standing.GOOD]
+    not_well = [place for place, row in enumerate(found, 1) if not row.well]
     folding = _folding(len(found), max([UNFOLDED, *not_well]))
     return Few(found, (len(rows) if number is None else number) - len(found), folding)
 
@@ -408,7 +435,7 @@ def _peerings(
     well = {
         (each.node, each.peer.peer): each.peer.security.key_index
         for each in sightings
-        if each.standing is Standing.GOOD
+        if each.standing is Standing.GOOD and not each.peer.security.last_error
     }
     chosen: list[tuple[Sighting, bool]] = []
     for each in sightings:
@@ -417,7 +444,7 @@ def _peerings(
         if not both or node < peer:
             chosen.append((each, both))
     # A stable sort: among those that stand alike the order is that of the configuration.
-    chosen.sort(key=lambda each: -each[0].standing.rank)
+    chosen.sort(key=lambda each: (-each[0].standing.rank, not each[0].peer.security.last_error))
     of = {node.node: node for node in nodes}
     rows = [
         _row(
@@ -445,7 +472,8 @@ def _row(
         both=both,
         standing=sighting.standing,
         reasons=(*reasons[:_MOST_REASONS], *((f"and {more} more",) if more > 0 else ())),
-        step=_reason(told.step),
+        # That a certificate ends soon is told beside that certificate.
+        step="" if sighting.standing is Standing.GOOD and not reasons else _reason(told.step),
         since=since,
         paths_up=sum(path.state == _IN_SERVICE for path in peer.paths),
         paths=len(peer.paths),
@@ -455,7 +483,8 @@ def _row(
     )
 
 
-def _standing(peer: PeerStatus) -> Standing:
+def _standing(peer: PeerStatus, own: Standing) -> Standing:
+    """Return how a peering stands by one of its ends, of which the node itself stands so."""
     security = peer.security
     if security.security_status == "ESKM_DISABLED":
         return Standing.OFF
@@ -466,7 +495,7 @@ def _standing(peer: PeerStatus) -> Standing:
         return Standing.WAITING if begun else Standing.DOWN
     if not security.key_acknowledged:
         return Standing.WAITING
-    if security.peer_certificate_fault:
+    if security.peer_certificate_fault or own is Standing.SUSPECT:
         return Standing.SUSPECT
     return Standing.GOOD if up == len(peer.paths) else Standing.DEGRADED
 
@@ -527,6 +556,8 @@ def _of_links(standings: Collection[Standing]) -> Standing:
 
 def _node_standing(node: NodeStatus) -> Standing:
     own = node.certificate
+    if advice.not_running(node):
+        return Standing.DOWN
     if not node.enabled:
         return Standing.OFF
     if own is None or CertificateState(own.state) is not CertificateState.VALID:
@@ -559,7 +590,11 @@ def _certificates(nodes: Sequence[NodeStatus], now: datetime) -> Iterable[Certif
     for node in nodes:
         own = node.certificate
         step = _reason(advice.of_certificate(node, now)) if node.enabled else ""
-        if own is None:
+        if silent := advice.not_running(node):
+            yield CertificateRow(
+                node.node, Standing.UNKNOWN, "not known", "", "", None, _reason(silent), step
+            )
+        elif own is None:
             missing = "; ".join(
                 alarm.message for alarm in node.alarms if alarm.identity.startswith("certificate-missing")
             )

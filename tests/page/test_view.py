@@ -285,6 +285,45 @@ def test_a_node_without_a_certificate_says_why_before_all_others() -> None:
     assert "east.pem: No such file" in row.detail
 
 
+def test_a_node_that_does_not_run_is_down_and_nothing_is_claimed_of_its_certificate() -> None:
+    hub, east = shown.mesh(["hub", "east"])
+    gone = replace(
+        east, certificate=None, peers=(), alarms=(alarms.node_not_running(east.node, "its host is lost"),)
+    )
+
+    view = of((hub, gone))
+
+    row = view.certificates.shown[0]
+    assert (row.node, row.state, row.standing) == (east.node, "not known", Standing.UNKNOWN)
+    assert "its host is lost" in row.detail
+    assert "enroll" not in row.step
+    assert {place.node: place.standing for place in view.map.places}[east.node] is Standing.DOWN
+
+
+def test_a_peering_of_a_node_whose_own_certificate_is_bad_is_not_told_to_be_well() -> None:
+    expired = shown.node("east", [shown.peer("west")], days=-1)
+
+    (row,) = of((expired,)).peerings.shown
+
+    assert row.standing is Standing.SUSPECT
+    assert row.reasons == ("Certificate of this node: the certificate expired",)
+    assert row.step
+
+
+def test_a_key_that_cannot_be_replaced_is_told_before_all_that_is_well_although_it_is_in_use() -> None:
+    hub, *branches = shown.star("hub", shown.routers(40))
+    peers = list(hub.peers)
+    failing = "algorithm-mismatch: dh, kem"
+    peers[30] = replace(peers[30], security=replace(peers[30].security, last_error=failing))
+
+    view = of((replace(hub, peers=tuple(peers)), *branches))
+
+    assert view.peerings.shown[0].peer == peers[30].peer
+    assert view.peerings.shown[0].reasons == (f"Key exchange: {failing}",)
+    assert not view.peerings.shown[0].well
+    assert all(row.well for row in view.peerings.folded)
+
+
 def test_a_list_that_cannot_be_fetched_is_told_with_its_reason() -> None:
     lists = shown.lists(
         shown.source("http://a.example"), shown.source("http://b.example", "connection refused")
