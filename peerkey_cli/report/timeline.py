@@ -37,7 +37,7 @@ _MOST_TICKS: Final = 9
 _LANE_HEIGHT: Final = 31
 _TROUBLE_HEIGHT: Final = 15
 _OUTAGES: Final = 22
-#: How high an outage is drawn: that of some paths is lower, so that no colour alone tells it from that of all.
+#: How high an outage is drawn: that of some paths is lower, so that they differ in more than colour.
 _OUTAGE_HEIGHTS: Final = {Standing.DOWN: 8, Standing.DEGRADED: 3}
 #: Room for the number above the area of what can be used, and the height of that.
 _SCALE: Final = 16
