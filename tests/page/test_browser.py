@@ -107,6 +107,8 @@ def test_an_alarm_comes_and_goes_without_anybody_asking_for_the_page(
                 "New alarm. critical: Key management", timeout=WITHIN_MS
             )
             expect(page).to_have_title(re.compile(r"\(1\) Fleet status of \S+:\d+ - peerkey"))
+            found = Axe().run(page, options={"resultTypes": ["violations"]})
+            assert found.violations_count == 0, found.generate_report()
             # What is unfolded, and where the focus is, outlasts the news.
             page.get_by_role("link", name="What to do about certificate-missing").press("Enter")
             todo = page.locator("#todo-certificate-missing")
