@@ -30,7 +30,7 @@ RING_OF: Final = 10
 #: More rows than this, and names no longer fit beside them.
 NAMED_ROWS: Final = 36
 #: Hubs of a picture of tiles, and tiles in all; beyond these only what is not good has one.
-MOST_HUBS: Final = 8
+MOST_HUBS: Final = 16
 MOST_TILES: Final = 2_000
 #: Titles that show when somebody points at a tile, each some sixty bytes.
 _MOST_TITLES: Final = 600
@@ -210,72 +210,104 @@ def _label(name: str, x: float, y: float) -> Markup:
 # --- tiles --------------------------------------------------------------------------------------------
 
 _TILE: Final = 20
-#: And where there are more than so many in all: they would fill more than one screen.
+#: And where there are more than so many in all, or so many hubs: they would fill more than one screen.
 _SMALL_TILE: Final = 13
 _MOST_LARGE: Final = 400
+_FEW_HUBS: Final = 4
 
 
 def _hubs(drawing: Map) -> list[int]:
     """Return the few nodes that nearly all peerings lead to; none where there are no such nodes."""
+    number, places = len(drawing.links), len(drawing.places)
+    if number > MOST_HUBS * places:
+        return []
     degree = Counter(end for link in drawing.links for end in (link.first, link.second))
-    candidates = [place for place, number in degree.most_common(MOST_HUBS) if number >= _HUB_FROM]
-    # As few as do: another is a hub only while what the ones before it account for is not enough.
-    chosen: set[int] = set()
+    candidates = [place for place, led in degree.most_common(MOST_HUBS) if led >= _HUB_FROM]
+    chosen: list[int] = []
+    rest = drawing.links
     for place in sorted(candidates, key=lambda place: (-degree[place], place)):
-        chosen.add(place)
-        led = sum(link.first in chosen or link.second in chosen for link in drawing.links)
-        if led >= _NEARLY_ALL * len(drawing.links):
-            # In a small mesh any eight nodes would do.
-            sparse = len(drawing.links) <= len(chosen) * len(drawing.places)
-            return sorted(chosen) if sparse and len(chosen) * 4 <= len(drawing.places) else []
-    return []
+        left = tuple(link for link in rest if place not in {link.first, link.second})
+        # As few as do; beside these, whatever else as many lead to as to a hub.
+        if number - len(rest) < _NEARLY_ALL * number or len(rest) - len(left) >= _HUB_FROM:
+            chosen.append(place)
+            rest = left
+    # In a small mesh any few nodes would do.
+    few = len(chosen) * 4 <= places
+    return sorted(chosen) if few and number - len(rest) >= _NEARLY_ALL * number else []
 
 
 def _tiles(drawing: Map, hubs: list[int]) -> tuple[float, list[Markup]]:
     places, parts, y = drawing.places, list[Markup](), 0.0
     names = _names(places)
     of_hub: dict[int, list[tuple[int, Link]]] = defaultdict(list)
-    others = 0
+    others: list[Link] = []
     for link in drawing.links:
         ends = [(link.first, link.second), (link.second, link.first)]
         led = [(hub, peer) for hub, peer in ends if hub in hubs]
-        others += not led
+        others += () if led else (link,)
         for hub, peer in led:
             of_hub[hub].append((peer, link))
     room, titles = MOST_TILES, _MOST_TITLES
-    tile = _TILE if sum(map(len, of_hub.values())) <= _MOST_LARGE else _SMALL_TILE
-    in_a_row = _WIDTH // tile
+    few = sum(map(len, of_hub.values())) <= _MOST_LARGE and len(hubs) <= _FEW_HUBS
+    tile = _TILE if few else _SMALL_TILE
     for hub in hubs:
-        leading = sorted(of_hub[hub], key=lambda each: each[0])
-        shown = [each for each in leading if each[1].standing is not Standing.GOOD]
+        leading = [link for _, link in sorted(of_hub[hub], key=lambda each: each[0])]
+        shown = [link for link in leading if link.standing is not Standing.GOOD]
         if len(leading) <= room:
             shown = leading
         room -= len(shown)
-        text = f"{names[hub]}: {len(leading)} peerings"
+        text = f"{names[hub]}: {_peerings(len(leading))}"
         if len(shown) < len(leading):
-            text += f", of which {len(leading) - len(shown)} good ones are not drawn"
+            text += _not_drawn(len(leading) - len(shown))
         parts.append(_mark(places[hub].standing, 9, y + 13, 18, places[hub].node))
         parts.append(Markup('<text x="24" y="{}">{}</text>').format(_number(y + 18), text))
-        y += 28
-        for place, (_, link) in enumerate(shown):
-            row, column = divmod(place, in_a_row)
-            titles -= 1
-            speaks = titles > 0 or link.standing is not Standing.GOOD
-            x = column * tile + tile / 2
-            title = _title(link, places) if speaks else ""
-            parts.append(_mark(link.standing, x, y + row * tile + tile / 2, tile * 0.75, title))
-        y += -(-len(shown) // in_a_row) * tile + 10
+        spoken = min(len(shown), max(0, titles))
+        titles -= len(shown)
+        high, tiles = _rows(shown, tile, y + 28, places, spoken)
+        parts += tiles
+        y += 28 + high + 10
     if others:
-        text = f"and {others} peerings between others"
+        shown = [link for link in others if link.standing is not Standing.GOOD]
+        text = f"and {_peerings(len(others))} between others"
+        text += _not_drawn(len(others) - len(shown)) if shown else ""
         parts.append(Markup('<text class="faint" x="0" y="{}">{}</text>').format(_number(y + 14), text))
-        y += 22
+        high, tiles = _rows(shown, tile, y + 22, places, 0)
+        parts += tiles
+        y += 22 + high
     return y, parts
+
+
+def _peerings(number: int) -> str:
+    return f"{number} peering{'' if number == 1 else 's'}"
+
+
+def _not_drawn(number: int) -> str:
+    good = "good one is" if number == 1 else "good ones are"
+    return f", of which {number} {good} not drawn" if number else ""
+
+
+def _rows(
+    links: Sequence[Link], tile: int, y: float, places: Sequence[Place], spoken: int
+) -> tuple[float, list[Markup]]:
+    """Return how high the tiles of some peerings are, and these.
+
+    The first ``spoken`` have titles, and whatever is not good has one.
+    """
+    parts, in_a_row = [], _WIDTH // tile
+    for place, link in enumerate(links):
+        row, column = divmod(place, in_a_row)
+        title = _title(link, places) if place < spoken or link.standing is not Standing.GOOD else ""
+        middle = column * tile + tile / 2, y + row * tile + tile / 2
+        parts.append(_mark(link.standing, *middle, tile * 0.75, title))
+    return -(-len(links) // in_a_row) * tile, parts
 
 
 # --- a matrix -----------------------------------------------------------------------------------------
 
 #: Room at the left for marks that are larger than their place.
 _ASIDE: Final = 8.0
+#: What is smaller nobody sees where there is nothing beside it.
+_SMALLEST: Final = 2.4
 
 
 def _matrix(drawing: Map) -> tuple[float, list[Markup]]:
@@ -305,13 +337,14 @@ def _runs(links: Iterable[Link], cell: float) -> Iterator[Markup]:
         rows[link.standing][link.second].append(link.first)
     for standing in sorted(rows, key=lambda each: each.rank):
         strokes = [
-            f"M{_number(_ASIDE + begin * cell)} {_number((row + 0.5) * cell)}H{_number(_ASIDE + end * cell)}"
+            f"M{_number(_ASIDE + begin * cell)} {_number((row + 0.5) * cell)}"
+            f"H{_number(_ASIDE + max(end * cell, begin * cell + _SMALLEST))}"
             for row in sorted(rows[standing])
             for begin, end in _together(sorted(rows[standing][row]))
         ]
         # A little wider than a row, or the background shines through between two of them.
         yield Markup('<path class="cells {}" stroke-width="{}" d="{}"/>').format(
-            standing.tone.name, _number(cell + 0.6), "".join(strokes)
+            standing.tone.name, _number(max(cell + 0.6, _SMALLEST)), "".join(strokes)
         )
 
 

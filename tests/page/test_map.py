@@ -85,6 +85,38 @@ def test_a_name_is_shortened_and_says_its_node_only_where_its_router_has_two() -
     assert texts(picture(Map(places, ()))) == ["hub/node0", "hub/node1", "east", "a-very-long-na…"]
 
 
+def test_a_fleet_of_regions_has_tiles_for_each_region() -> None:
+    regions = [f"region{each}" for each in range(10)]
+    branches = {region: [f"{region}-{each:02d}" for each in range(29)] for region in regions}
+    hubs = [
+        shown.node(each, [shown.peer(peer) for peer in (*branches[each], *regions) if peer != each])
+        for each in regions
+    ]
+    rest = [shown.node(each, [shown.peer(hub)]) for hub, them in branches.items() for each in them]
+
+    found = picture(view_of(shown.observed((*hubs, *rest))).map)
+
+    assert texts(found) == [f"{each}: 38 peerings" for each in regions]
+    assert len(found.findall(f"{SVG}use")) == 10 + 10 * 38
+    assert float((found.get("viewBox") or "").split()[3]) < 700
+
+
+def test_what_is_not_well_between_others_than_hubs_has_its_tile() -> None:
+    places = tuple(Place(f"r{each}/node0", here=True, standing=Standing.GOOD) for each in range(60))
+    spokes = [Link(0, each, Standing.GOOD) for each in range(1, 60)]
+    beside = [Link(7, 8, Standing.DOWN), Link(9, 10, Standing.GOOD)]
+
+    found = picture(
+        Map(places, tuple(sorted((*spokes, *beside), key=lambda link: (link.first, link.second))))
+    )
+
+    assert texts(found) == [
+        "r0: 59 peerings",
+        "and 2 peerings between others, of which 1 good one is not drawn",
+    ]
+    assert [each.get("href") for each in found.findall(f"{SVG}use")].count("#mark-down") == 1
+
+
 def test_names_that_begin_alike_are_shortened_to_what_they_differ_by() -> None:
     names = [f"router-in-the-basement-of-building-{each}.branch.example.com/node0" for each in range(3)]
     names.append("router-in-the-b/node0")
