@@ -63,6 +63,10 @@ MOST_ROWS: Final = 100
 #: Rows that are seen at once where nothing is wrong: the others are folded away, unless they are few.
 UNFOLDED: Final = 10
 _FEW_MORE: Final = 4
+#: Rows that are seen at once of those of which the same is wrong; and rows of a cause that come before all of
+#: another: a thousand peers that are down must not hide the one that has another algorithm.
+_ALIKE: Final = 3
+_MOST_OF_A_CAUSE: Final = 25
 #: Alarms that are seen at once, beside the map.
 UNFOLDED_ALARMS: Final = 8
 #: Nodes that the map has room for; of more the worst are drawn.
@@ -118,6 +122,8 @@ class Few(Generic[T]):
     left_out: int = 0
     #: How many of the shown are folded away, the last ones.
     folding: int = 0
+    #: Of how many of these the same is wrong as of others that are seen, to the word.
+    alike: int = 0
 
     @property
     def opened(self) -> tuple[T, ...]:
@@ -357,15 +363,17 @@ class Sighting(NamedTuple):
     standing: Standing
 
 
-def _few(rows: Sequence[R], number: int | None = None) -> Few[R]:
+def _few(rows: Sequence[R], number: int | None = None, alike: int = 0) -> Few[R]:
     """Return the first of the rows, those behind the last that is not well folded away.
 
-    ``number`` is how many there are, where these are not all.
+    ``number`` is how many there are, where these are not all. Of the last ``alike`` of those that are not
+    well the same is told by others before them.
     """
     found = tuple(rows[:MOST_ROWS])
-    not_well = [place for place, row in enumerate(found, 1) if not row.well]
-    folding = _folding(len(found), max([UNFOLDED, *not_well]))
-    return Few(found, (len(rows) if number is None else number) - len(found), folding)
+    not_well = max((place for place, row in enumerate(found, 1) if not row.well), default=0)
+    folding = _folding(len(found), max(UNFOLDED, not_well - alike))
+    hidden = max(0, not_well - (len(found) - folding))
+    return Few(found, (len(rows) if number is None else number) - len(found), folding, hidden)
 
 
 def _folding(number: int, unfolded: int) -> int:
@@ -443,8 +451,19 @@ def _peerings(
         both = (node, peer) in well and well.get((peer, node)) == well[node, peer] is not None
         if not both or node < peer:
             chosen.append((each, both))
-    # A stable sort: among those that stand alike the order is that of the configuration.
-    chosen.sort(key=lambda each: (-each[0].standing.rank, not each[0].peer.security.last_error))
+    # A stable sort: among those that stand alike the order is that of the configuration. What very many have
+    # in common leaves room for what is wrong with others.
+    common: Counter[tuple[Standing, str, str]] = Counter()
+
+    def urgency(each: tuple[Sighting, bool]) -> tuple[int, int, bool]:
+        standing, security = each[0].standing, each[0].peer.security
+        if standing is Standing.GOOD:
+            return 0, 0, not security.last_error
+        cause = standing, security.last_error, security.peer_certificate_fault
+        common[cause] += 1
+        return -standing.rank, (common[cause] - 1) // _MOST_OF_A_CAUSE, False
+
+    chosen.sort(key=urgency)
     of = {node.node: node for node in nodes}
     rows = [
         _row(
@@ -456,7 +475,20 @@ def _peerings(
         )
         for sighting, both in chosen[:MOST_ROWS]
     ]
-    return _few(rows, len(chosen))
+    first, alike = _apart([row for row in rows if not row.well])
+    return _few([*first, *alike, *(row for row in rows if row.well)], len(chosen), len(alike))
+
+
+def _apart(rows: Iterable[PeeringRow]) -> tuple[list[PeeringRow], list[PeeringRow]]:
+    """Return the first few of each cause, and those of which the same is wrong, to the word."""
+    seen: Counter[tuple[Standing, tuple[str, ...], str]] = Counter()
+    first: list[PeeringRow] = []
+    alike: list[PeeringRow] = []
+    for row in rows:
+        cause = row.standing, row.reasons, row.step
+        seen[cause] += 1
+        (first if seen[cause] <= _ALIKE else alike).append(row)
+    return first, alike
 
 
 def _row(

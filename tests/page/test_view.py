@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
@@ -181,6 +182,22 @@ def test_what_is_well_is_folded_away_where_there_is_much_of_it_and_nothing_else_
     assert all(row.standing is not Standing.GOOD for row in troubled.peerings.opened)
     assert {row.standing for row in troubled.peerings.folded} == {Standing.GOOD}
     assert len(troubled.alarms.opened) == UNFOLDED_ALARMS
+
+
+def test_what_is_wrong_with_many_alike_is_told_of_a_few_and_hides_nothing_else() -> None:
+    hub, *branches = shown.star("hub", shown.routers(300))
+    expired = [shown.suspect(each, "expired: it ended") for each in hub.peers]
+    expired[250] = shown.suspect(hub.peers[250], "revoked: 3f on a list")
+
+    view = of((replace(hub, peers=tuple(expired)), *branches))
+
+    seen = Counter(row.reasons for row in view.peerings.opened if row.reasons)
+    assert seen == {
+        ("Certificate of the peer: expired: it ended",): UNFOLDED - 1,
+        ("Certificate of the peer: revoked: 3f on a list",): 1,
+    }
+    assert view.peerings.alike == len(view.peerings.folded) == MOST_ROWS - UNFOLDED
+    assert "90 more peerings with the same wrong as above</summary>" in page(view).content.decode()
 
 
 def test_every_kind_of_alarm_that_is_shown_says_once_what_to_do() -> None:

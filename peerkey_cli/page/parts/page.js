@@ -130,6 +130,7 @@
   addEventListener("hashchange", unfold);
   document.addEventListener("click", (event) => { if (event.target.closest?.('a[href^="#todo-"]')) setTimeout(unfold); });
   live.hidden = pause.hidden = false;
+  unfold();
   compare();
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => { if (event.persisted && !paused) { listen(); ask(); } });
