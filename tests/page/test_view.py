@@ -197,7 +197,7 @@ def test_what_is_wrong_with_many_alike_is_told_of_a_few_and_hides_nothing_else()
         ("Certificate of the peer: revoked: 3f on a list",): 1,
     }
     assert view.peerings.alike == len(view.peerings.folded) == MOST_ROWS - UNFOLDED
-    assert "90 more peerings with the same wrong as above</summary>" in page(view).content.decode()
+    assert "90 more peerings with the same causes as above</summary>" in page(view).content.decode()
 
 
 def test_every_kind_of_alarm_that_is_shown_says_once_what_to_do() -> None:
