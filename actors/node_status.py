@@ -6,7 +6,7 @@ A machine that is on the executor is not looked at: its last status stands in.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -114,6 +114,20 @@ def _weight(thing: PeerStatus | alarms.Alarm) -> int:
 def described(desk: Desk, now: Moment) -> Described:
     """Look at one peering."""
     return Described(_peer_status(desk, now), tuple(_alarms(desk, now)))
+
+
+def noticed(
+    plan: NodePlan, certificates: NodeCertificates, desks: Iterable[Desk], now: Moment
+) -> tuple[alarms.Alarm, ...]:
+    """Return what is wrong with a node and its peerings. What is remembered of them stays as it is."""
+    if not plan.enabled:
+        return ()
+    found = list(certificates.alarms(now.wall))
+    for desk in desks:
+        remembered = desk.status, desk.key_fault
+        found += described(desk, now).alarms
+        desk.status, desk.key_fault = remembered
+    return tuple(found)
 
 
 def _peer_status(desk: Desk, now: Moment) -> PeerStatus:

@@ -53,7 +53,7 @@ from actors.messages import (
     ShowCertificates,
 )
 from actors.node_certificates import NodeCertificates
-from actors.node_status import Question, node_status, with_alarms, with_mate
+from actors.node_status import Question, node_status, noticed, with_alarms, with_mate
 from actors.path_homes import PathHome, PathSeed, beside_node
 from actors.paths import LevelsDue, Paths, Places
 from actors.revocation_check import RECORD as CHECK_RECORD
@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from actors.keystores.port import KeyUse
     from peerkey.config.plan import NodePlan, PathPlan, PeeringPlan
     from peerkey.moment import Moment
+    from peerkey.observe.alarms import Alarm
     from peerkey.pki.revocation import Revocation
     from peerkey.protocol.core import Entropy
     from peerkey.protocol.core import Examiner as Judge
@@ -679,6 +680,13 @@ class RouterNode(Actor):
             self._run(peer, lambda peering: peering.leave("the node is drained", now))
 
     # --- what an operator asks ----------------------------------------------------------------------
+
+    def noticed(self) -> tuple[Alarm, ...]:
+        """Return what is wrong now, for whoever looks at the actor itself between two messages.
+
+        It takes no turn and changes nothing. What the link to a mate says is not among it.
+        """
+        return noticed(self._plan, self._certificates, self._desks.values(), moment(self.ctx.clock))
 
     def _describe(self, question: GetStatus | Question, now: Moment) -> None:
         """Look at some peerings, and answer once all have been looked at."""

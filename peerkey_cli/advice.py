@@ -49,6 +49,8 @@ _LISTS: Final = {
     "refused": "fetch it and ask `peerkey pki crl FILE --issuer CA`; what came before counts meanwhile",
     "stale": "tell whoever runs the CA that no newer list is published there; this one counts meanwhile",
 }
+#: The kind of the alarm that a node is not running: nothing else is known of it then.
+_NOT_RUNNING: Final = "node"
 _SILENCE: Final = (
     "see whether `peerkey run` runs on the peer, and whether UDP gets from {local} to {remote} and back"
 )
@@ -65,14 +67,28 @@ class Advice:
 NOTHING: Final = Advice()
 
 
+def not_running(node: NodeStatus) -> str:
+    """Return that the actor of a node does not answer, and why; empty where it does."""
+    return next((alarm.message for alarm in node.alarms if alarm.kind == _NOT_RUNNING), "")
+
+
 def of_certificate(node: NodeStatus, now: datetime) -> str:
     """Return what to do about the certificate of a node; empty where nothing is to be done."""
     own = node.certificate
+    if not_running(node):
+        return "its certificate is known again when it runs: `peerkey show alarms` says why it does not"
     if own is None:
         return "get one: `peerkey enroll`, or `create certificate-request` and then `import certificate`"
     if own.state != CertificateState.VALID:
         return _certificate_step(own.detail, "this node", now)
     return _ending(own.chain, "this node", now)
+
+
+def of_peer_certificate(peer: PeerStatus, now: datetime) -> str:
+    """Return what to do about the certificate of a peer; empty where nothing is to be done."""
+    if peer.security.peer_certificate_fault:
+        return _certificate_step(peer.security.peer_certificate_fault, "the peer", now)
+    return _ending(peer.security.peer_chain, "the peer", now)
 
 
 def of_peering(node: NodeStatus, peer: PeerStatus, now: datetime) -> Advice:

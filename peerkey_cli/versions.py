@@ -1,7 +1,9 @@
-"""Which version this is."""
+"""Which version this is, and which process."""
 
 from __future__ import annotations
 
+import os
+import socket
 from importlib.metadata import PackageNotFoundError, version
 
 
@@ -11,3 +13,8 @@ def own_version() -> str:
         return version("peerkey")
     except PackageNotFoundError:
         return "unknown"
+
+
+def own_process() -> str:
+    """Return the machine and the process id, as an operator finds them: ``edge7:4711``."""
+    return f"{socket.gethostname()}:{os.getpid()}"

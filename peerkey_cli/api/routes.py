@@ -6,8 +6,6 @@ documents are those of :mod:`peerkey_cli.schemas`; the description of all of it 
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
@@ -36,7 +34,7 @@ from peerkey_cli.configuration_documents import needed
 from peerkey_cli.errors import NotFound
 from peerkey_cli.event_log import CURSOR, CURSOR_CHARACTERS, EventQuery, page
 from peerkey_cli.page.routes import page_routes
-from peerkey_cli.versions import own_version
+from peerkey_cli.versions import own_process, own_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -266,7 +264,7 @@ def _shows_processes(fleet: Fleet, renderer: Renderer) -> APIRouter:
             time=fleet.now(),
             status="ok",
             version=own_version(),
-            process=f"{socket.gethostname()}:{os.getpid()}",
+            process=own_process(),
             since=fleet.since,
             nodes=len(nodes),
         )

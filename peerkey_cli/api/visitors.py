@@ -48,6 +48,8 @@ _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SIGNED: Final = "/certificate-request"
 #: What is asked with a body and changes nothing all the same.
 _ASKING: Final = frozenset({"/v1/config/check", "/v1/config/diff", "/v1/pki/verify"})
+#: Where the status page is, which is for eyes.
+_PAGE: Final = "/"
 _CHALLENGE: Final = 'Bearer realm="peerkey"'
 
 
@@ -126,9 +128,10 @@ class RemoteVisitors:
             if wait is not None:
                 raise Denied(429, "too many refused logins", {"Retry-After": retry_after(wait)})
             error = "" if token is None else ', error="invalid_token"'
-            raise Denied(
-                401, f"{why}; present a token of this system", {"WWW-Authenticate": _CHALLENGE + error}
-            )
+            text = f"{why}; present a token of this system"
+            if token is None and scope["path"] == _PAGE:
+                text += "; a browser has none: `peerkey page` shows this page in one"
+            raise Denied(401, text, {"WWW-Authenticate": _CHALLENGE + error})
         wait = self._requests.take(found.name, now)
         if wait is not None:
             raise Denied(

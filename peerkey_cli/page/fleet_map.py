@@ -30,7 +30,7 @@ RING_OF: Final = 10
 #: More rows than this, and names no longer fit beside them.
 NAMED_ROWS: Final = 36
 #: Hubs of a picture of tiles, and tiles in all; beyond these only what is not good has one.
-MOST_HUBS: Final = 8
+MOST_HUBS: Final = 16
 MOST_TILES: Final = 2_000
 #: Titles that show when somebody points at a tile, each some sixty bytes.
 _MOST_TITLES: Final = 600
@@ -42,6 +42,11 @@ _HUB_FROM: Final = 8
 
 _WIDTH: Final = 440
 _LONGEST_NAME: Final = 15
+#: How much of what names have in common stands before that by which they differ.
+_IN_COMMON: Final = 2
+#: Room for a letter, in a font that is wide, and for those that need less or more.
+_LETTER: Final = 8.6
+_LETTERS: Final = dict.fromkeys("fijlrtI.,:;'|!-()[]1 ", 5.5) | dict.fromkeys("mwMW@%…", 13.5)
 
 
 def drawn(drawing: Map) -> Markup:
@@ -70,17 +75,66 @@ def described(drawing: Map) -> str:
     return f"{nodes} node{'' if nodes == 1 else 's'}; peerings: {told or 'none'}."
 
 
-def _name(place: Place, places: Sequence[Place]) -> str:
-    """Return the name of a node, without ``/node0`` where its router has no other."""
-    router, _, node = place.node.partition("/")
-    alone = not any(other is not place and other.node.startswith(f"{router}/") for other in places)
-    name = router if alone and node == "node0" else place.node
-    name = printable(name)
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+def explained(drawing: Map) -> str:
+    """Return how to read the picture, where that does not go without saying."""
+    if len(drawing.places) <= RING_OF:
+        elsewhere = any(not place.here for place in drawing.places)
+        return "A node with a broken edge runs elsewhere: it is seen from here." if elsewhere else ""
+    if _hubs(drawing):
+        return "One mark for each peer, as they are configured. Those that are not well are named below."
+    return "A mark is a peering: in the row that ends with one name, and in the column below the other."
 
 
 def _names(places: Sequence[Place]) -> list[str]:
-    return [_name(place, places if len(places) <= NAMED_ROWS else ()) for place in places]
+    """Return the names of nodes, without ``/node0`` where their routers have no other."""
+    routers = Counter(place.node.partition("/")[0] for place in places)
+    parts = (place.node.partition("/") for place in places)
+    return _shortened(
+        [
+            printable(router if node == "node0" and routers[router] == 1 else f"{router}{slash}{node}")
+            for router, slash, node in parts
+        ]
+    )
+
+
+def _shortened(names: Sequence[str]) -> list[str]:
+    """Return names that have room: of those that begin alike, that by which they differ."""
+    begin = _LONGEST_NAME - 1
+    alike: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        if len(name) > _LONGEST_NAME:
+            alike[name[:begin]].add(name)
+    return [
+        name
+        if len(name) <= _LONGEST_NAME
+        else f"{name[:begin]}…"
+        if len(alike[name[:begin]]) == 1
+        else _difference(name, _in_common(alike[name[:begin]]))
+        for name in names
+    ]
+
+
+def _in_common(names: Collection[str]) -> int:
+    """Return with how many letters all of them begin."""
+    first, last = min(names), max(names)
+    return next(
+        (place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other),
+        len(first),
+    )
+
+
+def _difference(name: str, common: int) -> str:
+    first = max(0, min(common - _IN_COMMON, len(name) - _LONGEST_NAME + 1))
+    rest = name[first:]
+    return f"…{rest}" if len(rest) < _LONGEST_NAME else f"…{rest[: _LONGEST_NAME - 2]}…"
+
+
+def _squeezed(name: str, room: float) -> Markup:
+    """Return what makes a name as narrow as its room; nothing where it is."""
+    wide = sum(_LETTERS.get(letter, _LETTER if letter.isascii() else 14) for letter in name)
+    if wide <= room:
+        return Markup("")
+    return Markup(' textLength="{}" lengthAdjust="spacingAndGlyphs"').format(_number(room))
 
 
 def _mark(standing: Standing, x: float, y: float, size: float, title: str = "") -> Markup:
@@ -144,77 +198,116 @@ def _label(name: str, x: float, y: float) -> Markup:
     aside, top = x - _WIDTH / 2, y <= 51  # noqa: PLR2004 - where the highest nodes are
     if top or abs(aside) < 1:
         anchor, dx, dy = "middle", 0.0, -24.0 if top else 34.0
+        room = 2 * min(x, _WIDTH - x)
     else:
         anchor, dx, dy = ("start", 21.0, 5.0) if aside > 0 else ("end", -21.0, 5.0)
-    return Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(
-        _number(x + dx), _number(y + dy), anchor, name
+        room = min(x, _WIDTH - x) - 21.0
+    return Markup('<text x="{}" y="{}" text-anchor="{}"{}>{}</text>').format(
+        _number(x + dx), _number(y + dy), anchor, _squeezed(name, room), name
     )
 
 
 # --- tiles --------------------------------------------------------------------------------------------
 
 _TILE: Final = 20
-_TILES_IN_A_ROW: Final = _WIDTH // _TILE
+#: And where there are more than so many in all, or so many hubs: they would fill more than one screen.
+_SMALL_TILE: Final = 13
+_MOST_LARGE: Final = 400
+_FEW_HUBS: Final = 4
 
 
 def _hubs(drawing: Map) -> list[int]:
     """Return the few nodes that nearly all peerings lead to; none where there are no such nodes."""
+    number, places = len(drawing.links), len(drawing.places)
+    if number > MOST_HUBS * places:
+        return []
     degree = Counter(end for link in drawing.links for end in (link.first, link.second))
-    candidates = [place for place, number in degree.most_common(MOST_HUBS) if number >= _HUB_FROM]
-    # As few as do: another is a hub only while what the ones before it account for is not enough.
-    chosen: set[int] = set()
+    candidates = [place for place, led in degree.most_common(MOST_HUBS) if led >= _HUB_FROM]
+    chosen: list[int] = []
+    rest = drawing.links
     for place in sorted(candidates, key=lambda place: (-degree[place], place)):
-        chosen.add(place)
-        led = sum(link.first in chosen or link.second in chosen for link in drawing.links)
-        if led >= _NEARLY_ALL * len(drawing.links):
-            # In a small mesh any eight nodes would do.
-            sparse = len(drawing.links) <= len(chosen) * len(drawing.places)
-            return sorted(chosen) if sparse and len(chosen) * 4 <= len(drawing.places) else []
-    return []
+        left = tuple(link for link in rest if place not in {link.first, link.second})
+        # As few as do; beside these, whatever else as many lead to as to a hub.
+        if number - len(rest) < _NEARLY_ALL * number or len(rest) - len(left) >= _HUB_FROM:
+            chosen.append(place)
+            rest = left
+    # In a small mesh any few nodes would do.
+    few = len(chosen) * 4 <= places
+    return sorted(chosen) if few and number - len(rest) >= _NEARLY_ALL * number else []
 
 
 def _tiles(drawing: Map, hubs: list[int]) -> tuple[float, list[Markup]]:
     places, parts, y = drawing.places, list[Markup](), 0.0
+    names = _names(places)
     of_hub: dict[int, list[tuple[int, Link]]] = defaultdict(list)
-    others = 0
+    others: list[Link] = []
     for link in drawing.links:
         ends = [(link.first, link.second), (link.second, link.first)]
         led = [(hub, peer) for hub, peer in ends if hub in hubs]
-        others += not led
+        others += () if led else (link,)
         for hub, peer in led:
             of_hub[hub].append((peer, link))
     room, titles = MOST_TILES, _MOST_TITLES
+    few = sum(map(len, of_hub.values())) <= _MOST_LARGE and len(hubs) <= _FEW_HUBS
+    tile = _TILE if few else _SMALL_TILE
     for hub in hubs:
-        leading = sorted(of_hub[hub], key=lambda each: each[0])
-        shown = [each for each in leading if each[1].standing is not Standing.GOOD]
+        leading = [link for _, link in sorted(of_hub[hub], key=lambda each: each[0])]
+        shown = [link for link in leading if link.standing is not Standing.GOOD]
         if len(leading) <= room:
             shown = leading
         room -= len(shown)
-        text = f"{_name(places[hub], places)}: {len(leading)} peerings"
+        text = f"{names[hub]}: {_peerings(len(leading))}"
         if len(shown) < len(leading):
-            text += f", of which {len(leading) - len(shown)} good ones are not drawn"
+            text += _not_drawn(len(leading) - len(shown))
         parts.append(_mark(places[hub].standing, 9, y + 13, 18, places[hub].node))
         parts.append(Markup('<text x="24" y="{}">{}</text>').format(_number(y + 18), text))
-        y += 28
-        for place, (_, link) in enumerate(shown):
-            row, column = divmod(place, _TILES_IN_A_ROW)
-            titles -= 1
-            speaks = titles > 0 or link.standing is not Standing.GOOD
-            x = column * _TILE + _TILE / 2
-            title = _title(link, places) if speaks else ""
-            parts.append(_mark(link.standing, x, y + row * _TILE + _TILE / 2, 15, title))
-        y += -(-len(shown) // _TILES_IN_A_ROW) * _TILE + 10
+        spoken = min(len(shown), max(0, titles))
+        titles -= len(shown)
+        high, tiles = _rows(shown, tile, y + 28, places, spoken)
+        parts += tiles
+        y += 28 + high + 10
     if others:
-        text = f"and {others} peerings between others"
+        shown = [link for link in others if link.standing is not Standing.GOOD]
+        text = f"and {_peerings(len(others))} between others"
+        text += _not_drawn(len(others) - len(shown)) if shown else ""
         parts.append(Markup('<text class="faint" x="0" y="{}">{}</text>').format(_number(y + 14), text))
-        y += 22
+        high, tiles = _rows(shown, tile, y + 22, places, 0)
+        parts += tiles
+        y += 22 + high
     return y, parts
+
+
+def _peerings(number: int) -> str:
+    return f"{number} peering{'' if number == 1 else 's'}"
+
+
+def _not_drawn(number: int) -> str:
+    good = "good one is" if number == 1 else "good ones are"
+    return f", of which {number} {good} not drawn" if number else ""
+
+
+def _rows(
+    links: Sequence[Link], tile: int, y: float, places: Sequence[Place], spoken: int
+) -> tuple[float, list[Markup]]:
+    """Return how high the tiles of some peerings are, and these.
+
+    The first ``spoken`` have titles, and whatever is not good has one.
+    """
+    parts, in_a_row = [], _WIDTH // tile
+    for place, link in enumerate(links):
+        row, column = divmod(place, in_a_row)
+        title = _title(link, places) if place < spoken or link.standing is not Standing.GOOD else ""
+        middle = column * tile + tile / 2, y + row * tile + tile / 2
+        parts.append(_mark(link.standing, *middle, tile * 0.75, title))
+    return -(-len(links) // in_a_row) * tile, parts
 
 
 # --- a matrix -----------------------------------------------------------------------------------------
 
 #: Room at the left for marks that are larger than their place.
 _ASIDE: Final = 8.0
+#: What is smaller nobody sees where there is nothing beside it.
+_SMALLEST: Final = 2.4
 
 
 def _matrix(drawing: Map) -> tuple[float, list[Markup]]:
@@ -244,13 +337,14 @@ def _runs(links: Iterable[Link], cell: float) -> Iterator[Markup]:
         rows[link.standing][link.second].append(link.first)
     for standing in sorted(rows, key=lambda each: each.rank):
         strokes = [
-            f"M{_number(_ASIDE + begin * cell)} {_number((row + 0.5) * cell)}H{_number(_ASIDE + end * cell)}"
+            f"M{_number(_ASIDE + begin * cell)} {_number((row + 0.5) * cell)}"
+            f"H{_number(_ASIDE + max(end * cell, begin * cell + _SMALLEST))}"
             for row in sorted(rows[standing])
             for begin, end in _together(sorted(rows[standing][row]))
         ]
         # A little wider than a row, or the background shines through between two of them.
         yield Markup('<path class="cells {}" stroke-width="{}" d="{}"/>').format(
-            standing.tone.name, _number(cell + 0.6), "".join(strokes)
+            standing.tone.name, _number(max(cell + 0.6, _SMALLEST)), "".join(strokes)
         )
 
 
@@ -267,16 +361,19 @@ def _together(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def _row_names(places: Sequence[Place], wanted: Collection[int], cell: float) -> Iterator[Markup]:
     """Yield names at the ends of rows: of those that are wanted, as far as they have room."""
-    size = min(13.0, cell * 0.95) if len(places) <= NAMED_ROWS else 12.0
+    named = len(places) <= NAMED_ROWS
+    size = min(13.0, cell * 0.95) if named else 12.0
+    # Beside a mark that is larger than its place.
+    aside = 3 if named else 8
     free_from = 0.0
     for row, (place, name) in enumerate(zip(places, _names(places), strict=True)):
         y = (row + 0.5) * cell
-        if row not in wanted or (len(places) > NAMED_ROWS and y < free_from):
+        if row not in wanted or (not named and y < free_from):
             continue
         free_from = y + size + 2
         yield Markup('<text class="row" font-size="{}" x="{}" y="{}">{}<title>{}</title></text>').format(
             _number(size),
-            _number(_ASIDE + (row + 1) * cell + 3),
+            _number(_ASIDE + (row + 1) * cell + aside),
             _number(y + size * 0.35),
             name,
             printable(f"{place.node}: {place.standing.tone.word}"),

@@ -56,6 +56,7 @@ def page(view: View) -> Page:
         "page.html",
         view=view,
         drawing=fleet_map.drawn(view.map),
+        explained=fleet_map.explained(view.map),
         legend=legend,
         severities=[(SEVERITIES[name], name, number) for name, number in view.severities.items() if number],
         refresh=REFRESH_SECONDS,
@@ -139,13 +140,24 @@ def environment() -> Environment:
         good=Standing.GOOD,
         warned=Standing.DEGRADED,
     )
-    made.filters.update(instant=instant, ago=ago, ahead=ahead)
+    made.filters.update(instant=instant, ago=ago, ahead=ahead, commands=commands)
     return made
 
 
 def harmless(value: object) -> object:
     """Return text without what no reader sees and a browser or an eye may obey; the rest as it is."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def commands(text: str) -> Markup:
+    """Return advice in which what stands between two backticks is set as what is typed. All of it is text."""
+    parts = printable(text).split("`")
+    # One without its partner is a backtick.
+    paired = len(parts) % 2 == 1
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if paired and number % 2 else part
+        for number, part in enumerate(parts if paired else [printable(text)])
+    )
 
 
 def instant(time: datetime) -> Markup:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from peerkey_cli.page.view import Observed
-from peerkey_cli.versions import own_version
+from peerkey_cli.versions import own_process, own_version
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ async def observed(fleet: Fleet, times: AlarmTimes) -> Observed:
         now=now,
         version=own_version(),
         since=fleet.since,
+        process=own_process(),
         nodes=nodes,
         revocation=revocation,
         alarms=shown,

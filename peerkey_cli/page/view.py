@@ -1,7 +1,8 @@
 """What the status page shows: decided here, from what the actors say and the time.
 
-Every list has a bound, the worst comes first, and what is left out is counted. Reasons are in the words of
-the console, so that whoever finds one here finds it there.
+Every list has a bound, the worst comes first, and what is left out is counted; rows of which nothing is wrong
+are folded away where there are many. Causes and next steps are those of the console
+(:mod:`peerkey_cli.advice`), so that whoever finds one here finds it there.
 """
 
 from __future__ import annotations
@@ -10,25 +11,64 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from actors.crl.port import shown
 from actors.names import AUTHORITY
+from peerkey.observe.alarm_kinds import ALARM_KINDS
 from peerkey.pki.expiry import MAJOR_BEFORE, MINOR_BEFORE, severity
 from peerkey.pki.faults import CertificateState
+from peerkey_cli import advice
 from peerkey_cli.page.leaves import Leaf, leaf_of
 from peerkey_cli.palette import SEVERITIES, Standing, worst
 
 if TYPE_CHECKING:
     from actors.cluster.messages import PlacementStatus
     from actors.crl.status import RevocationStatus, SourceStatus
-    from actors.messages import NodeStatus, PeerStatus
+    from actors.messages import NodeStatus, PathStatus, PeerStatus
     from peerkey.observe.alarm_history import Standing as StandingAlarm
 
+
+class Stands(Protocol):
+    """A row that says how what it tells of stands."""
+
+    @property
+    def standing(self) -> Standing:
+        """How."""
+        ...
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is to be said of it."""
+        ...
+
+
+class StandsAlone:
+    """A row of which nothing is to be said where it stands well."""
+
+    __slots__ = ()
+    standing: Standing
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is to be said of it."""
+        return self.standing is Standing.GOOD
+
+
 T = TypeVar("T")
+R = TypeVar("R", bound=Stands)
 
 #: Rows of one table. A page of a thousand routers stays below half a megabyte, and nobody reads more.
 MOST_ROWS: Final = 100
+#: Rows that are seen at once where nothing is wrong: the others are folded away, unless they are few.
+UNFOLDED: Final = 10
+_FEW_MORE: Final = 4
+#: Rows that are seen at once of those of which the same is wrong; and rows of a cause that come before all of
+#: another: a thousand peers that are down must not hide the one that has another algorithm.
+_ALIKE: Final = 3
+_MOST_OF_A_CAUSE: Final = 25
+#: Alarms that are seen at once, beside the map.
+UNFOLDED_ALARMS: Final = 8
 #: Nodes that the map has room for; of more the worst are drawn.
 MOST_DRAWN: Final = 1_000
 #: Reasons that one row gives.
@@ -36,6 +76,8 @@ _MOST_REASONS: Final = 4
 #: A reason is a sentence; a peer may have chosen what is in it.
 _LONGEST_REASON: Final = 400
 _IN_SERVICE: Final = "in-service"
+#: The kind of alarm that tells that a peer is down; others tell what is wrong with it beside that, or before.
+_DOWN_KIND: Final = "peer-unreachable"
 #: What the one host of a system without a cluster is called.
 _ALONE: Final = "local"
 _ENDS_SOON: Final = {
@@ -62,6 +104,8 @@ class Observed:
     now: datetime
     version: str
     since: datetime
+    #: Which process answers: its machine and its number.
+    process: str = ""
     nodes: tuple[NodeStatus, ...] | None = None
     revocation: RevocationStatus | None = None
     #: The alarms that are there and not shelved, and how many are.
@@ -76,6 +120,20 @@ class Few(Generic[T]):
 
     shown: tuple[T, ...]
     left_out: int = 0
+    #: How many of the shown are folded away, the last ones.
+    folding: int = 0
+    #: Of how many of these the same is wrong as of others that are seen, to the word.
+    alike: int = 0
+
+    @property
+    def opened(self) -> tuple[T, ...]:
+        """What is seen at once."""
+        return self.shown[: len(self.shown) - self.folding]
+
+    @property
+    def folded(self) -> tuple[T, ...]:
+        """What is seen by those who unfold it."""
+        return self.shown[len(self.shown) - self.folding :]
 
     @property
     def total(self) -> int:
@@ -93,6 +151,17 @@ class AlarmRow:
     node: str
     message: str
     since: datetime
+    #: By which :class:`Todo` is found.
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What a kind of alarm means, and what to do about it: the words of ``show alarms id ID``."""
+
+    kind: str
+    means: str
+    steps: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +173,24 @@ class PeeringRow:
     both: bool
     standing: Standing
     reasons: tuple[str, ...]
+    #: What to do next; empty where nothing is.
+    step: str
+    #: Since when there is an alarm about it; ``None``: there is none about it alone.
+    since: datetime | None
     paths_up: int
     paths: int
     key_index: int | None
     keyed_at: datetime | None
     rekey_at: datetime | None
 
+    @property
+    def well(self) -> bool:
+        """Whether nothing is to be said of it: a key that cannot be replaced is still in use."""
+        return self.standing is Standing.GOOD and not self.reasons
+
 
 @dataclass(frozen=True, slots=True)
-class CertificateRow:
+class CertificateRow(StandsAlone):
     """What a node shows, and until when."""
 
     node: str
@@ -122,10 +200,11 @@ class CertificateRow:
     issuer: str
     not_after: datetime | None
     detail: str
+    step: str
 
 
 @dataclass(frozen=True, slots=True)
-class SourceRow:
+class SourceRow(StandsAlone):
     """One address of revocation lists."""
 
     url: str
@@ -136,10 +215,11 @@ class SourceRow:
     next_update: datetime | None
     confirmed: datetime | None
     error: str
+    step: str
 
 
 @dataclass(frozen=True, slots=True)
-class PairRow:
+class PairRow(StandsAlone):
     """One node of an HA router, and how it stands with its mate."""
 
     node: str
@@ -154,7 +234,7 @@ class PairRow:
 
 
 @dataclass(frozen=True, slots=True)
-class HostRow:
+class HostRow(StandsAlone):
     """One process of a cluster."""
 
     host: str
@@ -200,6 +280,7 @@ class View:
     now: datetime
     version: str
     since: datetime
+    process: str
     #: Parts that did not answer, by their names.
     silent: tuple[str, ...]
     #: How many peerings stand how, each peering counted once.
@@ -208,6 +289,8 @@ class View:
     severities: Mapping[str, int]
     map: Map
     alarms: Few[AlarmRow]
+    #: One for each kind of the alarms that are shown, in their order.
+    todo: tuple[Todo, ...]
     #: Alarms that an operator has taken out of the list for a while.
     shelved: int
     peerings: Few[PeeringRow]
@@ -237,21 +320,33 @@ class View:
 def view_of(observed: Observed) -> View:
     """Return what is shown of ``observed``."""
     nodes, now = observed.nodes or (), observed.now
-    sightings = [Sighting(node.node, peer, _standing(peer)) for node in nodes for peer in node.peers]
+    sightings = [
+        Sighting(node.node, peer, _standing(peer, own))
+        for node in nodes
+        for own in (_node_standing(node),)
+        for peer in node.peers
+    ]
     drawn = _map(nodes, sightings)
     alarms = _alarms(observed)
+    shown_alarms = Few(
+        tuple(alarms[:MOST_ROWS]),
+        max(0, len(alarms) - MOST_ROWS),
+        _folding(min(len(alarms), MOST_ROWS), UNFOLDED_ALARMS),
+    )
     return View(
         now=now,
         version=observed.version,
         since=observed.since,
+        process=observed.process,
         silent=_silent(observed),
         standings=Counter(link.standing for link in drawn.links),
         nodes=len(nodes),
         severities={each: sum(row.severity == each for row in alarms) for each in SEVERITIES},
         map=_bounded(drawn),
-        alarms=_few(alarms),
+        alarms=shown_alarms,
+        todo=_todo(shown_alarms.shown),
         shelved=observed.shelved,
-        peerings=_peerings(sightings, now),
+        peerings=_peerings(sightings, nodes, _since(observed), now),
         certificates=_few(sorted(_certificates(nodes, now), key=_by_expiry)),
         sources=_few(_sources(observed.revocation, now)),
         revoked=0 if observed.revocation is None else observed.revocation.entries,
@@ -268,8 +363,22 @@ class Sighting(NamedTuple):
     standing: Standing
 
 
-def _few(rows: Sequence[T]) -> Few[T]:
-    return Few(tuple(rows[:MOST_ROWS]), max(0, len(rows) - MOST_ROWS))
+def _few(rows: Sequence[R], number: int | None = None, alike: int = 0) -> Few[R]:
+    """Return the first of the rows, those behind the last that is not well folded away.
+
+    ``number`` is how many there are, where these are not all. Of the last ``alike`` of those that are not
+    well the same is told by others before them.
+    """
+    found = tuple(rows[:MOST_ROWS])
+    not_well = max((place for place, row in enumerate(found, 1) if not row.well), default=0)
+    folding = _folding(len(found), max(UNFOLDED, not_well - alike))
+    hidden = max(0, not_well - (len(found) - folding))
+    return Few(found, (len(rows) if number is None else number) - len(found), folding, hidden)
+
+
+def _folding(number: int, unfolded: int) -> int:
+    """Return how many of so many are folded away: none where unfolding them is more than seeing them."""
+    return number - unfolded if number - unfolded > _FEW_MORE else 0
 
 
 def _many(number: int, what: str) -> str:
@@ -295,22 +404,46 @@ def _alarms(observed: Observed) -> list[AlarmRow]:
             node="" if each.node == AUTHORITY else each.node,
             message=_reason(each.alarm.message),
             since=each.since,
+            kind=each.alarm.kind,
         )
         for each in observed.alarms or ()
     ]
-    return sorted(rows, key=lambda row: (_SEVERITY_ORDER.index(row.severity), -row.since.timestamp(), row.id))
+
+    def urgency(row: AlarmRow) -> tuple[int, float, str, str]:
+        return _SEVERITY_ORDER.index(row.severity), -row.since.timestamp(), row.node, row.message
+
+    return sorted(rows, key=urgency)
+
+
+def _todo(rows: Iterable[AlarmRow]) -> tuple[Todo, ...]:
+    kinds = (ALARM_KINDS.get(each) for each in dict.fromkeys(row.kind for row in rows))
+    return tuple(Todo(kind.name, kind.means, kind.todo) for kind in kinds if kind is not None)
+
+
+def _since(observed: Observed) -> Mapping[tuple[str, str], datetime]:
+    """Return since when there is an alarm of a node about a peer: the one that it is down, else the first."""
+    found: dict[tuple[str, str], tuple[bool, datetime]] = {}
+    for each in observed.alarms or ():
+        about, told = (each.node, each.alarm.source), (each.alarm.kind != _DOWN_KIND, each.since)
+        found[about] = min(told, found.get(about, told))
+    return {about: since for about, (_, since) in found.items()}
 
 
 def _reason(text: str) -> str:
     return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"
 
 
-def _peerings(sightings: Sequence[Sighting], now: datetime) -> Few[PeeringRow]:
+def _peerings(
+    sightings: Sequence[Sighting],
+    nodes: Iterable[NodeStatus],
+    since: Mapping[tuple[str, str], datetime],
+    now: datetime,
+) -> Few[PeeringRow]:
     """Return a row for each peering, the worst first: one where both ends say that all is well, else two."""
     well = {
         (each.node, each.peer.peer): each.peer.security.key_index
         for each in sightings
-        if each.standing is Standing.GOOD
+        if each.standing is Standing.GOOD and not each.peer.security.last_error
     }
     chosen: list[tuple[Sighting, bool]] = []
     for each in sightings:
@@ -318,16 +451,52 @@ def _peerings(sightings: Sequence[Sighting], now: datetime) -> Few[PeeringRow]:
         both = (node, peer) in well and well.get((peer, node)) == well[node, peer] is not None
         if not both or node < peer:
             chosen.append((each, both))
-    # A stable sort: among those that stand alike the order is that of the configuration.
-    chosen.sort(key=lambda each: -each[0].standing.rank)
-    rows = tuple(_row(*each, now) for each in chosen[:MOST_ROWS])
-    return Few(rows, max(0, len(chosen) - MOST_ROWS))
+    # A stable sort: among those that stand alike the order is that of the configuration. What very many have
+    # in common leaves room for what is wrong with others.
+    common: Counter[tuple[Standing, str, str]] = Counter()
+
+    def urgency(each: tuple[Sighting, bool]) -> tuple[int, int, bool]:
+        standing, security = each[0].standing, each[0].peer.security
+        if standing is Standing.GOOD:
+            return 0, 0, not security.last_error
+        cause = standing, security.last_error, security.peer_certificate_fault
+        common[cause] += 1
+        return -standing.rank, (common[cause] - 1) // _MOST_OF_A_CAUSE, False
+
+    chosen.sort(key=urgency)
+    of = {node.node: node for node in nodes}
+    rows = [
+        _row(
+            sighting,
+            both,
+            advice.of_peering(of[sighting.node], sighting.peer, now),
+            since.get((sighting.node, sighting.peer.peer)),
+            now,
+        )
+        for sighting, both in chosen[:MOST_ROWS]
+    ]
+    first, alike = _apart([row for row in rows if not row.well])
+    return _few([*first, *alike, *(row for row in rows if row.well)], len(chosen), len(alike))
 
 
-def _row(sighting: Sighting, both: bool, now: datetime) -> PeeringRow:
+def _apart(rows: Iterable[PeeringRow]) -> tuple[list[PeeringRow], list[PeeringRow]]:
+    """Return the first few of each cause, and those of which the same is wrong, to the word."""
+    seen: Counter[tuple[Standing, tuple[str, ...], str]] = Counter()
+    first: list[PeeringRow] = []
+    alike: list[PeeringRow] = []
+    for row in rows:
+        cause = row.standing, row.reasons, row.step
+        seen[cause] += 1
+        (first if seen[cause] <= _ALIKE else alike).append(row)
+    return first, alike
+
+
+def _row(
+    sighting: Sighting, both: bool, told: advice.Advice, since: datetime | None, now: datetime
+) -> PeeringRow:
     peer, security = sighting.peer, sighting.peer.security
     due = security.next_rekey_seconds
-    reasons = [_reason(each) for each in _reasons(peer)]
+    reasons = [_reason(each) for each in _reasons(peer, told.fault)]
     more = len(reasons) - _MOST_REASONS
     return PeeringRow(
         node=sighting.node,
@@ -335,6 +504,9 @@ def _row(sighting: Sighting, both: bool, now: datetime) -> PeeringRow:
         both=both,
         standing=sighting.standing,
         reasons=(*reasons[:_MOST_REASONS], *((f"and {more} more",) if more > 0 else ())),
+        # That a certificate ends soon is told beside that certificate.
+        step="" if sighting.standing is Standing.GOOD and not reasons else _reason(told.step),
+        since=since,
         paths_up=sum(path.state == _IN_SERVICE for path in peer.paths),
         paths=len(peer.paths),
         key_index=security.key_index,
@@ -343,32 +515,45 @@ def _row(sighting: Sighting, both: bool, now: datetime) -> PeeringRow:
     )
 
 
-def _standing(peer: PeerStatus) -> Standing:
+def _standing(peer: PeerStatus, own: Standing) -> Standing:
+    """Return how a peering stands by one of its ends, of which the node itself stands so."""
     security = peer.security
     if security.security_status == "ESKM_DISABLED":
         return Standing.OFF
     up = sum([path.state == _IN_SERVICE for path in peer.paths])
     if not up:
         # Nothing that failed is known of: it has just begun.
-        begun = not security.key_acknowledged and not any(_reasons(peer))
+        begun = not security.key_acknowledged and not any(_reasons(peer, ""))
         return Standing.WAITING if begun else Standing.DOWN
     if not security.key_acknowledged:
         return Standing.WAITING
-    if security.peer_certificate_fault:
+    if security.peer_certificate_fault or own is Standing.SUSPECT:
         return Standing.SUSPECT
     return Standing.GOOD if up == len(peer.paths) else Standing.DEGRADED
 
 
-def _reasons(peer: PeerStatus) -> Iterable[str]:
-    """Yield why a peering is not as it should be, the cause before its effects."""
-    security = peer.security
-    if security.peer_certificate_fault:
+def _reasons(peer: PeerStatus, fault: str) -> Iterable[str]:
+    """Yield why a peering is not as it should be, each thing once and the cause before its effects.
+
+    ``fault`` is what the console calls the cause; empty where it knows none.
+    """
+    security, down = peer.security, [path for path in peer.paths if path.state != _IN_SERVICE and path.reason]
+    exchange = f"Key exchange: {security.last_error}" if security.last_error else ""
+    if fault == security.last_error:
+        yield from (exchange,) if fault else ()
+    elif fault and fault not in {f"path by {_interface(path)}: {path.reason}" for path in down}:
+        # That of a path says below by which way, too.
+        yield f"{fault[:1].upper()}{fault[1:]}"
+    if security.peer_certificate_fault not in fault:
         yield f"Certificate of the peer: {security.peer_certificate_fault}"
-    if security.last_error:
-        yield f"Key exchange: {security.last_error}"
-    for path in peer.paths:
-        if path.state != _IN_SERVICE and path.reason:
-            yield f"Path {path.name} is {path.state}: {path.reason}"
+    if security.last_error not in fault and security.last_error != security.peer_certificate_fault:
+        yield exchange
+    for path in down:
+        yield f"Path by {_interface(path)} to {path.remote}: {path.reason}"
+
+
+def _interface(path: PathStatus) -> str:
+    return path.name.partition(">")[0]
 
 
 def _map(nodes: Sequence[NodeStatus], sightings: Sequence[Sighting]) -> Map:
@@ -403,6 +588,8 @@ def _of_links(standings: Collection[Standing]) -> Standing:
 
 def _node_standing(node: NodeStatus) -> Standing:
     own = node.certificate
+    if advice.not_running(node):
+        return Standing.DOWN
     if not node.enabled:
         return Standing.OFF
     if own is None or CertificateState(own.state) is not CertificateState.VALID:
@@ -431,35 +618,52 @@ def _bounded(drawn: Map) -> Map:
 def _certificates(nodes: Sequence[NodeStatus], now: datetime) -> Iterable[CertificateRow]:
     """Yield the certificate of every node here, and of every peer that is elsewhere."""
     here = {node.node for node in nodes}
-    elsewhere: dict[str, tuple[PeerStatus, bytes]] = {}
+    elsewhere: dict[str, PeerStatus] = {}
     for node in nodes:
         own = node.certificate
-        if own is None:
+        step = _reason(advice.of_certificate(node, now)) if node.enabled else ""
+        if silent := advice.not_running(node):
+            yield CertificateRow(
+                node.node, Standing.UNKNOWN, "not known", "", "", None, _reason(silent), step
+            )
+        elif own is None:
             missing = "; ".join(
                 alarm.message for alarm in node.alarms if alarm.identity.startswith("certificate-missing")
             )
             standing = Standing.SUSPECT if node.enabled else Standing.OFF
-            yield CertificateRow(node.node, standing, "missing", "", "", None, _reason(missing))
+            yield CertificateRow(node.node, standing, "missing", "", "", None, _reason(missing), step)
         else:
             ends = datetime.fromisoformat(own.not_after).astimezone(UTC)
             state = CertificateState(own.state).value
-            yield _certificate(node.node, state, own.detail, Leaf(own.subject, own.issuer, ends), now)
+            yield _certificate(node.node, state, own.detail, Leaf(own.subject, own.issuer, ends), step, now)
         for peer in node.peers:
-            if peer.peer not in here and peer.security.peer_chain:
-                elsewhere.setdefault(peer.peer, (peer, peer.security.peer_chain[0]))
-    for name, (peer, der) in elsewhere.items():
-        leaf, fault = leaf_of(der), peer.security.peer_certificate_fault
+            security, known = peer.security, elsewhere.get(peer.peer)
+            # Whoever finds a fault in it knows more of it.
+            better = known is None or (
+                security.peer_certificate_fault and not known.security.peer_certificate_fault
+            )
+            if peer.peer not in here and better and (security.peer_chain or security.peer_certificate_fault):
+                elsewhere[peer.peer] = peer
+    for name, peer in elsewhere.items():
+        chain, fault = peer.security.peer_chain, peer.security.peer_certificate_fault
+        leaf = leaf_of(chain[0]) if chain else None
+        step = _reason(advice.of_peer_certificate(peer, now))
         if leaf is not None:
-            yield _certificate(name, "not good" if fault else "valid", fault, leaf, now)
+            yield _certificate(name, "not good" if fault else "valid", fault, leaf, step, now)
+        elif fault:
+            # It was refused, and is not kept.
+            yield CertificateRow(name, Standing.DOWN, "not good", "", "", None, _reason(fault), step)
 
 
-def _certificate(node: str, state: str, detail: str, leaf: Leaf, now: datetime) -> CertificateRow:
+def _certificate(node: str, state: str, detail: str, leaf: Leaf, step: str, now: datetime) -> CertificateRow:
     urgency = severity(now, min(now, leaf.not_after), leaf.not_after)
     standing = Standing.DOWN
     if state == CertificateState.VALID.value:
         standing = Standing.GOOD if urgency is None else SEVERITIES[urgency.value]
     word = _ENDS_SOON.get(standing, state)
-    return CertificateRow(node, standing, word, leaf.subject, leaf.issuer, leaf.not_after, _reason(detail))
+    return CertificateRow(
+        node, standing, word, leaf.subject, leaf.issuer, leaf.not_after, _reason(detail), step
+    )
 
 
 def _by_expiry(row: CertificateRow) -> tuple[bool, float, str]:
@@ -484,6 +688,7 @@ def _source(source: SourceStatus, now: datetime) -> SourceRow:
         next_update=None if latest is None else latest.next_update,
         confirmed=source.confirmed,
         error=_reason(source.last_error or source.disk_error),
+        step=advice.of_list(state),
     )
 
 

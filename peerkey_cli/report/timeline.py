@@ -33,6 +33,19 @@ _STEPS: Final = tuple(
 ) + tuple(timedelta(days=each) for each in (1, 2, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1_825))
 #: Ticks of the axis: as many dates as a wide screen has room for.
 _MOST_TICKS: Final = 9
+#: Where the parts of a strip stand, from its top: keys, outages, and below them what went wrong.
+_LANE_HEIGHT: Final = 31
+_TROUBLE_HEIGHT: Final = 15
+_OUTAGES: Final = 22
+#: How high an outage is drawn: that of some paths is lower, so that they differ in more than colour.
+_OUTAGE_HEIGHTS: Final = {Standing.DOWN: 8, Standing.DEGRADED: 3}
+#: Room for the number above the area of what can be used, and the height of that.
+_SCALE: Final = 16
+_AREA: Final = 68.0
+#: The band that stands above what is missing: however few they are among many, they are to be seen.
+_MISSING: Final = 4.0
+#: What a picture says of one thing; the tables and the log say more.
+_LONGEST_TITLE: Final = 200
 #: So near an edge, in percent, a date begins or ends at its place; beside so many others it is left out.
 _EDGE: Final = 4.0
 _MOST_WRITTEN: Final = 6
@@ -101,12 +114,23 @@ def axis(of: Axis) -> Markup:
 
 def lane(of: Lane, along: Axis) -> Markup:
     """Return the strip of a peering."""
-    parts = [_grid(along, 30)]
+    spans = list(of.spans())
+    bad = [each for each in spans if each.standing not in _OUTAGE_HEIGHTS]
+    height = _LANE_HEIGHT + (_TROUBLE_HEIGHT if bad or of.marks else 0)
+    parts = [_grid(along, height)]
     for number, key in enumerate(of.bars()):
         parts += _key(key, along, number)
-    parts += [_span(each, along, 21, 7) for each in of.spans()]
-    parts += [_mark(along.at(each.time), each.standing, _when(each.text, each.time), 20) for each in of.marks]
-    return _strip(30, _lane_words(of), parts)
+    for each in spans:
+        high = _OUTAGE_HEIGHTS.get(each.standing)
+        if high is None:
+            parts += _lasting(each, along, _LANE_HEIGHT + _TROUBLE_HEIGHT // 2)
+        else:
+            parts.append(_span(each, along, _OUTAGES, high))
+    middle = _LANE_HEIGHT + _TROUBLE_HEIGHT // 2
+    parts += [
+        _mark(along.at(each.time), each.standing, _when(each.text, each.time), middle) for each in of.marks
+    ]
+    return _strip(height, _lane_words(of), parts)
 
 
 def _key(key: KeySpan, along: Axis, number: int) -> Iterator[Markup]:
@@ -130,31 +154,33 @@ def row(of: Row, along: Axis) -> Markup:
     """Return the strip of an alarm, of a kind of fault, or of what was wrong with a node."""
     parts = [_grid(along, 22)]
     for each in of.all():
-        parts.append(_span(each, along, 7, 8))
-        parts.append(_mark(along.at(each.begin), each.standing, _span_words(each), 11))
+        parts += _lasting(each, along, 11)
     return _strip(22, f"{of.name}: {_times(of.times)}, {words_of(of.lasted.total)} in all", parts)
 
 
 def usable(of: Lowest, most: int, along: Axis) -> Markup:
     """Return how many peerings could be used over time, as an area."""
     changes = [(along.begin, 0), *of]
-    parts = [_grid(along, 80)]
-    high, peak = 70.0 / max(1, most), 0
+    height = _SCALE + _AREA
+    parts = [_grid(along, round(height))]
+    high, peak = _AREA / max(1, most), 0
     for (begin, value), (end, _) in pairwise([*changes, (along.end, 0)]):
         left, width = along.at(begin), along.at(end) - along.at(begin)
         peak = max(peak, value)
         if width > 0:
             words = f"from {_stamp(begin)}: {value} of {most}"
-            parts.append(_rectangle("area", left, 78 - high * value, width + 0.02, high * value, words))
+            parts.append(_rectangle("area", left, height - high * value, width + 0.02, high * value, words))
             if value < peak:
-                # However few they are among many, they are to be seen.
-                gap = max(4.0, high * (peak - value))
                 parts.append(
-                    _rectangle("span down", left, 78 - high * peak, max(_THINNEST, width), gap, words)
+                    _rectangle(
+                        "span down", left, height - high * peak, max(_THINNEST, width), _MISSING, words
+                    )
                 )
-    parts.append(Markup('<text x="0" y="10" class="scale">{}</text>').format(most))
+    parts.append(Markup('<text x="0" y="11" class="scale">{}</text>').format(most))
     last = changes[-1][1]
-    return _strip(80, f"Peerings that could be used, over time: {last} of {most} at the end", parts)
+    return _strip(
+        round(height), f"Peerings that could be used, over time: {last} of {most} at the end", parts
+    )
 
 
 # --- parts --------------------------------------------------------------------------------------------
@@ -179,8 +205,18 @@ def _span(each: Span, along: Axis, top: float, high: float) -> Markup:
     return _rectangle(f"span {each.standing.tone.name}", left, top, width, high, _span_words(each))
 
 
+def _lasting(each: Span, along: Axis, middle: int) -> Iterator[Markup]:
+    """Yield something that lasted, with its shape where it began; one title is for both."""
+    left, width = along.stretch(each.begin, each.end)
+    yield Markup("<g><title>{}</title>{}{}</g>").format(
+        _title(_span_words(each)),
+        _rectangle(f"span {each.standing.tone.name}", left, middle - 4, width, 8, ""),
+        _mark(along.at(each.begin), each.standing, "", middle),
+    )
+
+
 def _rectangle(kind: str, left: float, top: float, width: float, high: float, words: str) -> Markup:
-    title = Markup("<title>{}</title>").format(printable(words)) if words else Markup("")
+    title = Markup("<title>{}</title>").format(_title(words)) if words else Markup("")
     return Markup('<rect class="{}" x="{}%" y="{}" width="{}%" height="{}">{}</rect>').format(
         kind, _number(left), _number(top), _number(width), _number(high), title
     )
@@ -188,10 +224,16 @@ def _rectangle(kind: str, left: float, top: float, width: float, high: float, wo
 
 def _mark(place: float, standing: Standing, words: str, middle: int) -> Markup:
     """Return a shape whose middle is at a place: shifted by half its size, which is in pixels."""
+    title = Markup("<title>{}</title>").format(_title(words)) if words else Markup("")
     return Markup(
         '<svg x="{}%" overflow="visible"><use href="#mark-{}" x="-6" y="{}" width="12" height="12">'
-        "<title>{}</title></use></svg>"
-    ).format(_number(place), standing.tone.name, middle - 6, printable(words))
+        "{}</use></svg>"
+    ).format(_number(place), standing.tone.name, middle - 6, title)
+
+
+def _title(words: str) -> str:
+    """Return words of bounded length: of one picture there may be thousands."""
+    return printable(words if len(words) <= _LONGEST_TITLE else f"{words[: _LONGEST_TITLE - 1]}…")
 
 
 def _all(parts: Iterable[Markup]) -> Markup:

@@ -57,7 +57,7 @@ from runtime.wire.network import Network
 from runtime.wire.weather import Weather
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from datetime import datetime
 
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -278,6 +278,8 @@ class Site:
         """See :meth:`runtime.backends.sim.Watcher.turn`."""
         self.fleet.watch.turn(self, name)
         self.fleet.ha_watch.turn(self, name)
+        if self.fleet.after_turn is not None:
+            self.fleet.after_turn()
 
     # --- the machine ------------------------------------------------------------------------------
 
@@ -534,6 +536,8 @@ class Fleet:
             remembered=_RECORDED,
         )
         self.network.on_sent = self._sent
+        #: Is called after each turn of an actor, and changes nothing.
+        self.after_turn: Callable[[], object] | None = None
         #: Joins the two nodes of each HA router.
         self.ha_watch = HaWatch(lambda node, what: watch.fail(0, what, node), partial(trace.note, "link"))
         self.ha_road = HaRoad(self.ha_watch.sent)

@@ -15,6 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from peerkey_cli.simulation import faults, model
+from peerkey_cli.simulation.alarm_look import AlarmLook
 from peerkey_cli.simulation.fleet import Fleet
 from peerkey_cli.simulation.injector import Injector
 from peerkey_cli.simulation.trace import Trace
@@ -77,7 +78,8 @@ def simulate(
 ) -> Outcome:
     """Run a simulation. ``on_progress`` is told once in a while how much virtual time has passed.
 
-    ``on_event`` is told of every audit event; the outcome has the latest alone.
+    ``on_event`` is told of every audit event, and of alarms that come and go; the outcome has the latest
+    events alone.
 
     ``beside`` runs beside the faults, from before the machines first start: it may look at the fleet, and do
     to it what no fault does. Nothing is put right before it ends, and what it raises is raised here. What it
@@ -126,6 +128,8 @@ class _Run:
         )
         lists = faults.with_lists(settings.kinds, settings.schedule)
         fleet = Fleet(self._plans, random, trace, watch, loss=settings.loss, lists=lists)
+        if self._on_event is not None:
+            fleet.after_turn = AlarmLook(fleet, self._on_event).look
         injector = Injector(fleet, random)
         settled: list[timedelta] = []
         story = loop.create_task(self._story(fleet, watch, injector, schedule, settled), name="story")

@@ -34,7 +34,7 @@ def main() -> None:
     # Whoever is on a list is so for all of its peers.
     revoked = shown.suspect(east.peers[1], hub.peers[1].security.peer_certificate_fault)
     fleet = shown.observed((hub, replace(east, peers=(east.peers[0], revoked)), west), lists)
-    page = html.page(view_of(fleet)).content.decode()
+    page = html.page(view_of(replace(fleet, process="hub.example:4711"))).content.decode()
     with browser() as chromium:
         picture(chromium, page, "status-page", 760)
         picture(

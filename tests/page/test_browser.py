@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,7 @@ def chromium() -> Iterator[Browser]:
         yield made
 
 
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("width", [320, 1090, 1280])
 def test_the_page_fits_says_nothing_in_the_console_and_is_open_to_everybody(
     chromium: Browser, proxy: Proxy, width: int
 ) -> None:
@@ -104,7 +106,19 @@ def test_an_alarm_comes_and_goes_without_anybody_asking_for_the_page(
             expect(page.get_by_role("status")).to_contain_text(
                 "New alarm. critical: Key management", timeout=WITHIN_MS
             )
-            expect(page).to_have_title("(1) Fleet status - peerkey")
+            expect(page).to_have_title(re.compile(r"\(1\) Fleet status of \S+:\d+ - peerkey"))
+            found = Axe().run(page, options={"resultTypes": ["violations"]})
+            assert found.violations_count == 0, found.generate_report()
+            # What is unfolded, and where the focus is, outlasts the news.
+            page.get_by_role("link", name="What to do about certificate-missing").press("Enter")
+            todo = page.locator("#todo-certificate-missing")
+            expect(todo).to_have_attribute("open", "")
+            expect(todo).to_contain_text("peerkey enroll")
+            todo.locator("summary").focus()
+            page.get_by_role("link", name="Ask now").evaluate("link => link.click()")
+            expect(page.locator("#alarms")).not_to_have_text(page.locator("#alarms").inner_text())
+            expect(todo).to_have_attribute("open", "")
+            expect(todo.locator("summary")).to_be_focused()
         finally:
             (routers.folder / "west.away").rename(routers.folder / "west.pem")
         system.call(lambda running: running.reload())
@@ -131,12 +145,26 @@ def test_a_page_that_is_open_says_when_nobody_answers_any_more(
     with visiting(chromium, proxy) as opened:
         page = opened.page
         expect(page.locator("#live")).to_have_text("Live.", timeout=WITHIN_MS)
+        expect(page.locator("#clock")).to_be_hidden()
         # What a browser is told of a system that is gone.
         page.route("**/*", lambda route: route.fulfill(status=503, body="<h1>gone</h1>"))
         page.get_by_role("link", name="Ask now").click()
 
         expect(page.locator("#live")).to_have_text("No answer: what is below is old.", timeout=WITHIN_MS)
         expect(page.locator("#peerings")).to_contain_text("west/node0")
+        # Nobody overlooks it: in the title, to those who listen, and wherever one has scrolled to.
+        expect(page).to_have_title(re.compile("^Old: Fleet status"))
+        expect(page.get_by_role("alert")).to_contain_text("No answer. This is how it was at 20")
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        expect(page.get_by_role("alert")).to_be_in_viewport()
+
+        # And when it answers again, by a clock that is not the browser's.
+        page.unroute("**/*")
+        page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=2, hours=1))
+        page.get_by_role("link", name="Ask now").click()
+        expect(page.get_by_role("alert")).to_have_count(0, timeout=WITHIN_MS)
+        expect(page).to_have_title(re.compile("^Fleet status"))
+        expect(page.locator("#clock")).to_contain_text("is 2 d 1 h behind the one of this browser")
 
 
 def test_a_link_counts_once_and_neither_the_address_nor_another_browser_is_enough(
@@ -166,6 +194,7 @@ def test_the_page_can_be_walked_through_with_the_keyboard_and_be_paused(
         assert page.evaluate("document.activeElement.id") == "main"
         page.get_by_role("button", name="Pause").press("Enter")
         expect(page.locator("#live")).to_have_text("Paused.")
+        expect(page.get_by_role("alert")).to_contain_text("Paused. This is how it was at 20")
         expect(page.get_by_role("button", name="Pause")).to_have_attribute("aria-pressed", "true")
         page.get_by_role("button", name="Pause").press("Enter")
         expect(page.locator("#live")).to_have_text("Live.", timeout=WITHIN_MS)

@@ -1,4 +1,4 @@
-"""The causes of six faults are on the page of one router, in words: nothing else is read.
+"""The causes of six faults and the next steps are on the page of one router: nothing else is read.
 
 One router, ``east``, runs all the time, with a certificate that ends soon, and follows a list. Its peer comes
 and goes with one fault after the other.
@@ -35,7 +35,7 @@ def routers(tmp_path_factory: pytest.TempPathFactory) -> TwoRouters:
 
 @pytest.fixture(scope="module")
 def east(routers: TwoRouters) -> Iterator[Background]:
-    file = routers.write("east", "east")
+    file = routers.write("east", "east", **{"path-probe-interval": 1})
     configuration = json.loads(file.read_text())
     configuration["authority"]["certificate-revocation-list"] = {"url": (routers.folder / "ca.crl").as_uri()}
     file.write_text(json.dumps(configuration))
@@ -45,13 +45,19 @@ def east(routers: TwoRouters) -> Iterator[Background]:
 
 def test_a_certificate_that_ends_soon(east: Background) -> None:
     told(east, "alarms", "certificates are expiring in less than 7 days: `east/node0`")
-    told(east, "certificates", "east/node0 valid, ends within 7 days in 4 d 23 h")
+    told(
+        east,
+        "certificates",
+        "east/node0 valid, ends within 7 days Next step: the certificate of this node ends",
+    )
+    told(east, "certificates", "in 4 d 23 h")
 
 
 def test_a_server_of_revocation_lists_that_is_down(east: Background) -> None:
     told(east, "lists", "unreachable")
     told(east, "alarms", "CRL endpoints are unreachable: `file:")
     told(east, "lists", "No such file")
+    told(east, "lists", "Next step: see whether this machine reaches it")
 
 
 def test_a_peer_with_another_algorithm(east: Background, routers: TwoRouters) -> None:
@@ -61,6 +67,7 @@ def test_a_peer_with_another_algorithm(east: Background, routers: TwoRouters) ->
     ):
         told(east, "peerings", "the peer is configured for diffie-hellman-2048, this node for ml-kem-768")
         told(east, "peerings", "Key exchange: algorithm-mismatch")
+        told(east, "peerings", "Next step: set the same key-exchange-algorithm and sizes on both ends")
 
 
 def test_a_peer_whose_certificate_is_not_valid_yet_then_is_revoked_and_then_is_gone(
@@ -71,6 +78,8 @@ def test_a_peer_whose_certificate_is_not_valid_yet_then_is_revoked_and_then_is_g
     with in_background(routers.write("west", "west"), routers.folder / "west-state") as west:
         told(west, "alarms", "The clock of `west/node0` may be wrong: not valid yet by it")
         told(west, "certificates", "the certificate is not valid before")
+        told(west, "certificates", "Next step: the clock here says 20")
+        told(east, "peerings", "The peer refuses the certificate of this node: not-yet-valid")
         good = ca.issue(UUIDS["west"])
         routers.certify("west", good)
         west.call(lambda running: running.reload())
@@ -82,6 +91,7 @@ def test_a_peer_whose_certificate_is_not_valid_yet_then_is_revoked_and_then_is_g
         east.call(lambda running: running.fetch_lists())
         told(east, "peerings", "Certificate of the peer: revoked")
         told(east, "alarms", "Peer `west/node0` certificate is invalid: `revoked`")
+        told(east, "certificates", "west/node0 not good revoked: ")
         told(east, "lists", "current")
     told(east, "peerings", "no authentic answer for")
     told(east, "alarms", "Peer `west/node0` is not reachable.")

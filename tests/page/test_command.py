@@ -38,6 +38,7 @@ def test_the_root_of_the_api_is_the_page_for_whoever_may_read(remote: RemoteSyst
     assert "east/node0" in page.text
     assert (head.status_code, head.text) == (200, "")
     assert refused.status_code == 401
+    assert "`peerkey page` shows this page in one" in refused.json()["error"]
     assert "east" not in refused.text
 
 

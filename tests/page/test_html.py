@@ -32,8 +32,15 @@ def test_an_alarm_looks_like_this() -> None:
         f"{MARK.format('down')}"
         "<span><strong>critical</strong>: Peer `west/node0` is not reachable.</span></p>"
         '<p class="faint">east/node0, since '
-        '<time datetime="2030-06-15T11:53:00+00:00">2030-06-15 11:53:00 UTC</time></p></li></ol>'
+        '<time datetime="2030-06-15T11:53:00+00:00">2030-06-15 11:53:00 UTC</time>, 7 min ago. '
+        '<a href="#todo-peer-unreachable">What to do<span class="unseen"> about peer-unreachable</span></a>'
+        "</p></li></ol>"
     )
+    what = fragment(page, '<details id="todo-peer-unreachable"', "</details>")
+    assert what.startswith(
+        '<details id="todo-peer-unreachable" class="todo"><summary>peer-unreachable</summary>'
+    )
+    assert "<li><code>peerkey show peers</code> shows each path with its interface" in what
 
 
 def test_a_peering_looks_like_this() -> None:
@@ -42,9 +49,11 @@ def test_a_peering_looks_like_this() -> None:
     assert fragment(page, '<tr role="row"><th role="rowheader" scope="row"', "</tr>") == (
         '<tr role="row"><th role="rowheader" scope="row" data-label="Node">east/node0</th>'
         '<td role="cell" data-label="Peer">west/node0</td>'
-        '<td role="cell" data-label="State" class="message"><span class="standing">'
+        '<td role="cell" data-label="State" class="message state"><span class="standing">'
         f"{MARK.format('degraded')} a path is down</span>"
-        '<ul class="why"><li>Path lte0&gt;node0 is invalid: no answer within 10 s</li></ul></td>'
+        '<ul class="why"><li>Path by lte0 to 192.0.2.7:1280: no answer within 10 s</li></ul>'
+        '<p class="step"><b>Next step:</b> see whether <code>peerkey run</code> runs on the peer, and '
+        "whether UDP gets from 192.0.2.1:1280 to 192.0.2.7:1280 and back</p></td>"
         '<td role="cell" data-label="Paths up" class="short">1 of 2</td>'
         '<td role="cell" data-label="Key" class="short">7</td>'
         '<td role="cell" data-label="Key agreed" class="short">5 h ago</td>'
@@ -99,6 +108,35 @@ def test_what_comes_from_a_configuration_or_a_peer_is_text() -> None:
     assert "{{7*7}}" in page
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in page
     assert "&amp;lt;" in page
+
+
+def test_what_is_well_is_folded_away_with_its_number_and_since_when_the_rest_is_not_is_told() -> None:
+    page = text(shown.observed(shown.troubled(shown.star("hub", shown.routers(300)))))
+
+    assert "<summary>88 more peerings with nothing wrong</summary>" in page
+    assert "<summary>90 more certificates with nothing wrong</summary>" in page
+    seen = page.partition('<details id="more-peerings">')[0]
+    assert seen.count('data-label="Paths up"') == 12
+    assert seen.count('<span class="faint">, since <time ') == 12
+
+
+def test_a_page_names_the_process_that_it_is_of() -> None:
+    page = text(replace(shown.observed(()), process="edge7:4711"))
+
+    assert "<title>Fleet status of edge7:4711 - peerkey</title>" in page
+    assert '<p id="asked" class="faint">edge7:4711, peerkey 1.2.3, running since' in page
+
+
+@pytest.mark.parametrize(
+    ("words", "made"),
+    [
+        ("run `peerkey <x>` and `ping`", "run <code>peerkey &lt;x&gt;</code> and <code>ping</code>"),
+        ("one ` <alone>", "one ` &lt;alone&gt;"),
+        ("`a\N{RIGHT-TO-LEFT OVERRIDE}b`", "<code>a\N{REPLACEMENT CHARACTER}b</code>"),
+    ],
+)
+def test_a_command_in_advice_is_set_as_one_and_everything_in_it_is_text(words: str, made: str) -> None:
+    assert html.commands(words) == made
 
 
 def test_the_policy_allows_this_style_this_script_and_nothing_else() -> None:

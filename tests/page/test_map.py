@@ -85,6 +85,74 @@ def test_a_name_is_shortened_and_says_its_node_only_where_its_router_has_two() -
     assert texts(picture(Map(places, ()))) == ["hub/node0", "hub/node1", "east", "a-very-long-na…"]
 
 
+def test_a_fleet_of_regions_has_tiles_for_each_region() -> None:
+    regions = [f"region{each}" for each in range(10)]
+    branches = {region: [f"{region}-{each:02d}" for each in range(29)] for region in regions}
+    hubs = [
+        shown.node(each, [shown.peer(peer) for peer in (*branches[each], *regions) if peer != each])
+        for each in regions
+    ]
+    rest = [shown.node(each, [shown.peer(hub)]) for hub, them in branches.items() for each in them]
+
+    found = picture(view_of(shown.observed((*hubs, *rest))).map)
+
+    assert texts(found) == [f"{each}: 38 peerings" for each in regions]
+    assert len(found.findall(f"{SVG}use")) == 10 + 10 * 38
+    assert float((found.get("viewBox") or "").split()[3]) < 700
+
+
+def test_what_is_not_well_between_others_than_hubs_has_its_tile() -> None:
+    places = tuple(Place(f"r{each}/node0", here=True, standing=Standing.GOOD) for each in range(60))
+    spokes = [Link(0, each, Standing.GOOD) for each in range(1, 60)]
+    beside = [Link(7, 8, Standing.DOWN), Link(9, 10, Standing.GOOD)]
+
+    found = picture(
+        Map(places, tuple(sorted((*spokes, *beside), key=lambda link: (link.first, link.second))))
+    )
+
+    assert texts(found) == [
+        "r0: 59 peerings",
+        "and 2 peerings between others, of which 1 good one is not drawn",
+    ]
+    assert [each.get("href") for each in found.findall(f"{SVG}use")].count("#mark-down") == 1
+
+
+def test_names_that_begin_alike_are_shortened_to_what_they_differ_by() -> None:
+    names = [f"router-in-the-basement-of-building-{each}.branch.example.com/node0" for each in range(3)]
+    names.append("router-in-the-b/node0")
+    places = tuple(Place(name, here=True, standing=Standing.GOOD) for name in names)
+
+    found = texts(picture(Map(places, ())))
+
+    assert found == ["…g-0.branch.ex…", "…g-1.branch.ex…", "…g-2.branch.ex…", "router-in-the-b"]
+
+
+def test_a_name_that_is_wide_is_made_as_narrow_as_its_room() -> None:
+    places = tuple(Place(f"{each}{'W' * 12}/node0", here=True, standing=Standing.GOOD) for each in range(5))
+
+    found = [each.attrib for each in picture(Map(places, ())).iter(f"{SVG}text")]
+
+    # There is room for the one at the top.
+    assert [each["text-anchor"] for each in found if "textLength" not in each] == ["middle"]
+    for each in found[1:]:
+        room, place = float(each["textLength"]), float(each["x"])
+        begin = {"start": place, "middle": place - room / 2, "end": place - room}[each["text-anchor"]]
+        assert begin >= -0.1
+        assert begin + room <= 440.1
+
+
+def test_a_thousand_tiles_fit_a_screen_and_how_to_read_a_picture_stands_below_it() -> None:
+    many = view_of(shown.observed(shown.star("hub", shown.routers(999)))).map
+    mesh = view_of(shown.observed(shown.mesh(shown.routers(20)))).map
+    one = view_of(shown.observed((shown.node("east", [shown.peer("west")]),))).map
+
+    assert float((picture(many).get("viewBox") or "").split()[3]) < 500
+    assert "One mark for each peer" in fleet_map.explained(many)
+    assert "the row that ends with one name" in fleet_map.explained(mesh)
+    assert "runs elsewhere" in fleet_map.explained(one)
+    assert fleet_map.explained(view_of(shown.observed(shown.mesh(["east", "west"]))).map) == ""
+
+
 @pytest.mark.parametrize("number", [1, 3, 15, 60, 400])
 def test_what_a_name_holds_is_text(number: int) -> None:
     name = '<script>alert("1")</script>\N{RIGHT-TO-LEFT OVERRIDE}&'

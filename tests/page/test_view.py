@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
+
+import pytest
 
 from actors.ha.messages import HaStatus
 from actors.messages import NodeStatus
 from peerkey.ha.messages import Role
 from peerkey.observe import alarms
+from peerkey.observe.alarm_history import Standing as StandingAlarm
 from peerkey.observe.alarms import Alarm
 from peerkey.observe.shelving import Shelving
+from peerkey_cli import advice
 from peerkey_cli.alarm_times import AlarmTimes
 from peerkey_cli.page.html import page
 from peerkey_cli.page.observed import observed
-from peerkey_cli.page.view import MOST_DRAWN, MOST_ROWS, Observed, View, view_of
+from peerkey_cli.page.view import (
+    MOST_DRAWN,
+    MOST_ROWS,
+    UNFOLDED,
+    UNFOLDED_ALARMS,
+    Observed,
+    View,
+    view_of,
+)
 from peerkey_cli.palette import Standing
 from runtime.errors import RuntimeFault
 from tests.support import shown_fleet as shown
@@ -98,7 +111,9 @@ def test_every_way_to_stand_is_told_from_what_the_actors_say() -> None:
         assert row.standing is standing
 
 
-def test_reasons_are_in_the_words_of_the_console_the_cause_before_its_effects() -> None:
+def test_reasons_are_in_the_words_of_the_console_the_cause_before_its_effects_and_the_step_is_its_own() -> (
+    None
+):
     peer = shown.suspect(shown.down(shown.peer("west"), "no common algorithm"), "revoked: 3f on a list")
 
     (row,) = of((shown.node("east", [peer]),)).peerings.shown
@@ -106,9 +121,111 @@ def test_reasons_are_in_the_words_of_the_console_the_cause_before_its_effects() 
     assert row.reasons == (
         "Certificate of the peer: revoked: 3f on a list",
         "Key exchange: no common algorithm",
-        "Path wan0>node0 is invalid: no answer within 10 s",
-        "Path lte0>node0 is invalid: no answer within 10 s",
+        "Path by wan0 to 192.0.2.7:1280: no answer within 10 s",
+        "Path by lte0 to 192.0.2.7:1280: no answer within 10 s",
     )
+    assert row.step == advice.of_peering(shown.node("east", [peer]), peer, NOW).step != ""
+
+
+@pytest.mark.parametrize(
+    ("error", "fault", "reasons"),
+    [
+        # What the key exchange failed of is the certificate that is told of already.
+        (
+            "revoked: 3f on a list",
+            "revoked: 3f on a list",
+            ["Certificate of the peer: revoked: 3f on a list"],
+        ),
+        ("algorithm-mismatch: dh, kem", "", ["Key exchange: algorithm-mismatch: dh, kem"]),
+        # Whose certificate it is must be said: the word alone could be of either.
+        (
+            "not-yet-valid: not before 2030",
+            "",
+            ["The peer refuses the certificate of this node: not-yet-valid: not before 2030"],
+        ),
+        ("", "", []),
+    ],
+)
+def test_each_reason_is_told_once_and_says_whose_it_is(error: str, fault: str, reasons: list[str]) -> None:
+    peer = shown.down(shown.peer("west"), error)
+    peer = shown.suspect(peer, fault) if fault else peer
+
+    (row,) = of((shown.node("east", [peer]),)).peerings.shown
+
+    assert [each for each in row.reasons if not each.startswith("Path by ")] == reasons
+    assert len(row.reasons) == len(reasons) + 2
+    assert row.step
+
+
+def test_since_when_a_peering_is_not_well_is_told_by_the_alarm_about_it() -> None:
+    known = shown.observed(shown.troubled(shown.mesh(["hub", "east", "west"])))
+    assert known.alarms is not None
+    (suspect,) = [each for each in known.alarms if each.alarm.kind == "peer-certificate"]
+    west = suspect.alarm.source
+    down = StandingAlarm("", suspect.node, alarms.peer_unreachable(west), NOW - timedelta(minutes=2), (NOW,))
+
+    first, then = view_of(known), view_of(replace(known, alarms=(down, *known.alarms)))
+
+    assert [row.since for row in first.peerings.shown] == [NOW - timedelta(minutes=7)] * 2 + [None] * 3
+    # Its certificate was bad before; since when it is down is another matter.
+    assert {row.since for row in then.peerings.shown if row.peer == west and row.since} == {down.since}
+
+
+def test_what_is_well_is_folded_away_where_there_is_much_of_it_and_nothing_else_is() -> None:
+    few = of(shown.star("hub", shown.routers(12)))
+    well = of(shown.star("hub", shown.routers(300)))
+    troubled = of(shown.troubled(shown.star("hub", shown.routers(300))))
+
+    assert few.peerings.folded == ()
+    assert (len(well.peerings.opened), len(well.certificates.opened)) == (UNFOLDED, UNFOLDED)
+    assert (len(well.peerings.folded), well.peerings.left_out) == (MOST_ROWS - UNFOLDED, 300 - MOST_ROWS)
+    assert all(row.standing is not Standing.GOOD for row in troubled.peerings.opened)
+    assert {row.standing for row in troubled.peerings.folded} == {Standing.GOOD}
+    assert len(troubled.alarms.opened) == UNFOLDED_ALARMS
+
+
+def test_what_is_wrong_with_many_alike_is_told_of_a_few_and_hides_nothing_else() -> None:
+    hub, *branches = shown.star("hub", shown.routers(300))
+    expired = [shown.suspect(each, "expired: it ended") for each in hub.peers]
+    expired[250] = shown.suspect(hub.peers[250], "revoked: 3f on a list")
+
+    view = of((replace(hub, peers=tuple(expired)), *branches))
+
+    seen = Counter(row.reasons for row in view.peerings.opened if row.reasons)
+    assert seen == {
+        ("Certificate of the peer: expired: it ended",): UNFOLDED - 1,
+        ("Certificate of the peer: revoked: 3f on a list",): 1,
+    }
+    assert view.peerings.alike == len(view.peerings.folded) == MOST_ROWS - UNFOLDED
+    assert "90 more peerings with the same causes as above</summary>" in page(view).content.decode()
+
+
+def test_every_kind_of_alarm_that_is_shown_says_once_what_to_do() -> None:
+    view = of(shown.troubled(shown.star("hub", shown.routers(300))))
+
+    assert [each.kind for each in view.todo] == [
+        "peer-unreachable",
+        "peer-certificate",
+        "path-down",
+        "certificate-expiring",
+    ]
+    assert {row.kind for row in view.alarms.shown} == {each.kind for each in view.todo}
+    assert all(each.means and each.steps for each in view.todo)
+
+
+def test_a_certificate_that_was_refused_is_listed_although_nobody_has_kept_it() -> None:
+    refused = shown.suspect(shown.peer("west"), "revoked: 3f on a list")
+    unknown = shown.suspect(shown.peer("east"), "")
+
+    rows = of(
+        (shown.node("hub", [refused, unknown]), shown.node("spare", [shown.peer("west")]))
+    ).certificates.shown
+
+    assert [(row.node, row.state, row.detail) for row in rows if row.node == "west/node0"] == [
+        ("west/node0", "not good", "revoked: 3f on a list")
+    ]
+    assert "peerkey enroll" in rows[0].step
+    assert "east/node0" not in {row.node for row in rows}
 
 
 def test_reasons_have_a_bound_in_number_and_in_length() -> None:
@@ -135,6 +252,8 @@ def test_alarms_come_by_urgency_and_within_it_the_latest_first() -> None:
     view = view_of(observed)
 
     assert [row.severity for row in view.alarms.shown] == ["critical", "critical", "major", "major", "minor"]
+    # At one time they come by the names of their nodes, not by chance.
+    assert [row.node for row in view.alarms.shown] == ["", "r001/node0", "r001/node0", "r003/node0", ""]
     assert view.severities == {"critical": 2, "major": 2, "minor": 1}
     assert view.alarms.shown[-1].node == ""
     assert view.alarms.shown[-1].since == NOW - timedelta(minutes=7)
@@ -183,6 +302,45 @@ def test_a_node_without_a_certificate_says_why_before_all_others() -> None:
     assert "east.pem: No such file" in row.detail
 
 
+def test_a_node_that_does_not_run_is_down_and_nothing_is_claimed_of_its_certificate() -> None:
+    hub, east = shown.mesh(["hub", "east"])
+    gone = replace(
+        east, certificate=None, peers=(), alarms=(alarms.node_not_running(east.node, "its host is lost"),)
+    )
+
+    view = of((hub, gone))
+
+    row = view.certificates.shown[0]
+    assert (row.node, row.state, row.standing) == (east.node, "not known", Standing.UNKNOWN)
+    assert "its host is lost" in row.detail
+    assert "enroll" not in row.step
+    assert {place.node: place.standing for place in view.map.places}[east.node] is Standing.DOWN
+
+
+def test_a_peering_of_a_node_whose_own_certificate_is_bad_is_not_told_to_be_well() -> None:
+    expired = shown.node("east", [shown.peer("west")], days=-1)
+
+    (row,) = of((expired,)).peerings.shown
+
+    assert row.standing is Standing.SUSPECT
+    assert row.reasons == ("Certificate of this node: the certificate expired",)
+    assert row.step
+
+
+def test_a_key_that_cannot_be_replaced_is_told_before_all_that_is_well_although_it_is_in_use() -> None:
+    hub, *branches = shown.star("hub", shown.routers(40))
+    peers = list(hub.peers)
+    failing = "algorithm-mismatch: dh, kem"
+    peers[30] = replace(peers[30], security=replace(peers[30].security, last_error=failing))
+
+    view = of((replace(hub, peers=tuple(peers)), *branches))
+
+    assert view.peerings.shown[0].peer == peers[30].peer
+    assert view.peerings.shown[0].reasons == (f"Key exchange: {failing}",)
+    assert not view.peerings.shown[0].well
+    assert all(row.well for row in view.peerings.folded)
+
+
 def test_a_list_that_cannot_be_fetched_is_told_with_its_reason() -> None:
     lists = shown.lists(
         shown.source("http://a.example"), shown.source("http://b.example", "connection refused")
@@ -194,6 +352,7 @@ def test_a_list_that_cannot_be_fetched_is_told_with_its_reason() -> None:
         ("http://b.example", "unreachable", "connection refused"),
         ("http://a.example", "waiting", ""),
     ]
+    assert [row.step for row in rows] == [advice.of_list("unreachable"), ""]
 
 
 def test_a_pair_that_is_apart_is_told_with_its_reason() -> None:

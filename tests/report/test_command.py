@@ -86,7 +86,12 @@ def test_a_simulation_draws_every_event_of_itself_and_its_document_the_latest(tm
     (tmp_path / "sim.json").write_text(run.stdout)
     done = peerkey("report", tmp_path / "sim.json", "--out", kept)
 
-    assert run.exit_code == done.exit_code == 0
+    # Whoever draws looks at alarms too, and the run is the same run.
+    again = peerkey("simulate", TWO_ROUTERS, *words)
+    assert run.exit_code == done.exit_code == again.exit_code == 0
+    assert json.loads(run.stdout)["digest"] == json.loads(again.stdout)["digest"]
+    assert "is not reachable" in drawn.read_text()
+    assert "Each alarm from raised to cleared" in drawn.read_text()
     assert json.loads(run.stdout)["faults"].keys() <= {"crash", "rekey"}
     assert "Faults that were injected" in drawn.read_text()
     assert "<dt>Seed</dt><dd>3</dd>" in drawn.read_text()

@@ -34,7 +34,7 @@ def test_the_strip_of_a_peering_looks_like_this() -> None:
     ends = "replaced 2030-06-01 00:30:30, erased 2030-06-01 00:36:01"
     second = "agreed 2030-06-01 00:30:00, in use 2030-06-01 00:30:30"
     assert drawn == (
-        '<svg class="strip" role="img" width="100%" height="30" aria-label="east/node0 and west/node0: '
+        '<svg class="strip" role="img" width="100%" height="31" aria-label="east/node0 and west/node0: '
         'keys 2; outages 1, 0 s in all; certificate not good 0 times; failures and removals 0">'
         '<rect class="held" x="0%" y="16" width="60.03%" height="3"></rect>'
         '<rect class="used even" x="0.83%" y="2" width="50%" height="13">'
@@ -44,9 +44,60 @@ def test_the_strip_of_a_peering_looks_like_this() -> None:
         '<rect class="used odd" x="50.83%" y="2" width="49.17%" height="13">'
         f"<title>key 2: {second}</title></rect>"
         '<text class="index odd" x="51.23%" y="13">2</text>'
-        '<rect class="span down" x="80%" y="21" width="20%" height="7">'
+        '<rect class="span down" x="80%" y="22" width="20%" height="8">'
         "<title>wan0 of east/node0: no answer within 10 s: 2030-06-01 00:48:00 still so</title></rect></svg>"
     )
+
+
+def test_no_colour_alone_tells_what_was_wrong_with_a_peering_and_nothing_hides_anything_else() -> None:
+    east, west = ENDS
+    chronicle = chronicle_of(
+        *keyed(ENDS, 1, BEGIN),
+        path(*ENDS, BEGIN, up=True),
+        path(*ENDS, BEGIN, up=True, name="lte0"),
+        path(*ENDS, BEGIN + timedelta(minutes=10), up=False),
+        path(*ENDS, BEGIN + timedelta(minutes=20), up=False, name="lte0"),
+        (BEGIN, "system.peer_certificate_validation", east, {"peer": west, "behavior": "fail-soft"}),
+        (BEGIN, "peering.removed", east, {"peer": west, "reason": "expired"}),
+    )
+    (lane,) = chronicle.lanes.values()
+
+    drawn = str(timeline.lane(lane, HOUR))
+
+    heights = dict(re.findall(r'<rect class="span (\w+)" [^>]*height="(\d+)"', drawn))
+    assert heights["degraded"] < heights["down"]
+    assert '<use href="#mark-suspect"' in drawn
+    tops = {
+        kind: (int(top), int(top) + int(high))
+        for kind, top, high in re.findall(
+            r'(held|span \w+|mark-\w+)"[^>]* y="(\d+)"[^>]* height="(\d+)"', drawn
+        )
+    }
+    assert tops["held"][1] < tops["span degraded"][0] == tops["span down"][0]
+    assert tops["span down"][1] < min(tops["span suspect"][0], tops["mark-suspect"][0], tops["mark-down"][0])
+    assert max(end for _, end in tops.values()) <= int(drawn.partition('height="')[2].partition('"')[0])
+
+
+def test_what_can_be_used_stands_below_its_scale_and_what_is_missing_is_missing() -> None:
+    chronicle = hub_and_branches(300, days=9, seed=8)
+
+    drawn = str(timeline.usable(chronicle.usable, 300, Axis(BEGIN, BEGIN + timedelta(days=9))))
+
+    scale = int(drawn.partition('class="scale"')[0].rpartition(' y="')[2].partition('"')[0])
+    shapes = re.findall(r'class="(area|span down)" [^>]* y="([\d.]+)"[^>]* height="([\d.]+)"', drawn)
+    assert min(float(top) for _, top, _ in shapes) > scale + 2
+    assert {high for kind, _, high in shapes if kind != "area"} == {"4"}
+    assert any(kind != "area" for kind, _, _ in shapes)
+
+
+def test_a_title_is_bounded_and_one_is_enough_for_a_bar_and_its_mark() -> None:
+    chronicle = chronicle_of(alarm("raised", "east/node0", "z" * 280, BEGIN))
+    (row,) = chronicle.group("alarms")
+
+    drawn = str(timeline.row(row, HOUR))
+
+    assert drawn.count("<title>") == 1
+    assert len(drawn.partition("<title>")[2].partition("</title>")[0]) == 200
 
 
 @pytest.mark.parametrize(
@@ -85,6 +136,8 @@ def test_the_report_of_any_fleet_is_whole_and_needs_nothing_else(routers: int) -
     assert not re.search(r"(?:src|href)=\"(?!#)", page)
     assert " style=" not in page
     assert page.count("Content-Security-Policy") == 1
+    assert all(f'id="{each}"' in page for each in re.findall(r'<a href="#([^"]*)"', page))
+    assert page.count("<nav ") == bool(routers)
     assert len(page) < 500_000
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from string import digits
 
 from actors.crl.status import RevocationStatus, SourceStatus, Trouble
 from actors.messages import CertificateStatus, NodeStatus, PathStatus, PeerStatus
@@ -87,23 +88,32 @@ def peer(name: str) -> PeerStatus:
         last_error="",
         peer_certificate_fault="",
     )
-    return PeerStatus(f"{name}/node0", f"uuid-{name}", security, (path("wan0"), path("lte0")), ())
+    paths = (path("wan0", name=name), path("lte0", name=name))
+    return PeerStatus(f"{name}/node0", f"uuid-{name}", security, paths, ())
 
 
-def path(interface: str, state: str = "in-service", reason: str = "a probe was answered") -> PathStatus:
-    """Return a path."""
-    return PathStatus(f"{interface}>node0", state, reason, "192.0.2.1:1280", "192.0.2.7:1280", 1500)
+def path(
+    interface: str, state: str = "in-service", reason: str = "a probe was answered", name: str = ""
+) -> PathStatus:
+    """Return a path to the peer of that name: peers that have a number have an address each."""
+    number = int("".join(each for each in name if each in digits)[-4:] or 7)
+    remote = f"192.0.{2 + number // 250}.{number % 250}:1280"
+    return PathStatus(f"{interface}>node0", state, reason, "192.0.2.1:1280", remote, 1500)
 
 
 def degraded(known: PeerStatus) -> PeerStatus:
     """Return the peer with one path down."""
-    return replace(known, paths=(known.paths[0], path("lte0", "invalid", "no answer within 10 s")))
+    return replace(known, paths=(known.paths[0], _silent(known.paths[1])))
 
 
 def down(known: PeerStatus, error: str = "") -> PeerStatus:
     """Return the peer with all paths down."""
-    paths = tuple(path(each, "invalid", "no answer within 10 s") for each in ("wan0", "lte0"))
+    paths = tuple(map(_silent, known.paths))
     return replace(known, paths=paths, security=replace(known.security, last_error=error))
+
+
+def _silent(known: PathStatus) -> PathStatus:
+    return replace(known, state="invalid", reason="no answer within 10 s")
 
 
 def suspect(known: PeerStatus, fault: str) -> PeerStatus:

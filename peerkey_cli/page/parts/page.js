@@ -4,12 +4,45 @@
    without this script is the same page. */
 "use strict";
 (() => {
-  const AT_MOST_EVERY = 3000, AT_LEAST_EVERY = 30000, AGAIN_AFTER = 10000;
+  const AT_MOST_EVERY = 3000, AT_LEAST_EVERY = 30000, AGAIN_AFTER = 10000, CLOCKS_APART = 120000;
   const byId = (id) => document.getElementById(id);
-  const live = byId("live"), told = byId("told"), pause = byId("pause");
+  const live = byId("live"), told = byId("told"), pause = byId("pause"), old = byId("old"), clock = byId("clock");
   let timer = 0, asked = Date.now(), asking = false, paused = false, source = null, wanted = false;
 
   const say = (text) => { if (live.textContent !== text) live.textContent = text; };
+  const asOf = () => [...byId("asked").querySelectorAll("time")].pop();
+
+  /* What is not as it is now says so wherever one has scrolled to, in the title, and to those who listen. */
+  function isOld(why) {
+    old.hidden = !why;
+    const text = why && why + " This is how it was at " + asOf().textContent + ".";
+    if (old.textContent !== text) old.textContent = text;
+    const title = document.title.replace(/^Old: /, "");
+    document.title = why ? "Old: " + title : title;
+  }
+
+  function span(seconds) {
+    for (const [size, unit, smaller, below] of [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]]) {
+      const rest = Math.floor(seconds % size / smaller);
+      if (seconds >= size) return Math.floor(seconds / size) + " " + unit + (rest ? " " + rest + " " + below : "");
+    }
+    return seconds + " s";
+  }
+
+  /* Certificates are good or not by the clock of the system: a browser has another one. */
+  function compare() {
+    const ahead = Math.round((Date.parse(asOf().dateTime) - Date.now()) / 1000), off = Math.abs(ahead);
+    clock.hidden = off < CLOCKS_APART / 1000;
+    if (!clock.hidden) clock.textContent = "The clock of this system is " + span(off) + (ahead > 0 ? " ahead of" : " behind")
+      + " the one of this browser. Certificates count or do not by the clock there: set whichever is wrong.";
+  }
+
+  /* Where the focus is, in words that still find the place when it has been replaced. */
+  function place(element) {
+    const row = element.closest("[data-alarm]"), fold = element.closest("details");
+    if (element.matches("summary")) return "#" + CSS.escape(fold.id) + ">summary";
+    return row && element.matches("a") ? '[data-alarm="' + CSS.escape(row.dataset.alarm) + '"] a' : null;
+  }
   const alarms = (root) => new Map([...root.querySelectorAll("[data-alarm]")].map((row) =>
     [row.dataset.alarm, row.querySelector(".message").textContent]));
 
@@ -26,18 +59,20 @@
   function put(fresh) {
     const before = alarms(document), after = alarms(fresh);
     for (const open of document.querySelectorAll("details[open]")) fresh.getElementById(open.id)?.setAttribute("open", "");
+    const focused = place(document.activeElement);
     const kept = fresh.querySelectorAll("[data-live]");
     if ([...kept].map((each) => each.id).join() !== [...document.querySelectorAll("[data-live]")].map((each) => each.id).join()) {
       byId("main").replaceChildren(...fresh.getElementById("main").childNodes);
       document.querySelector("nav").replaceWith(fresh.querySelector("nav"));
     } else {
       for (const each of kept) {
-        const old = byId(each.id);
-        if (old.innerHTML !== each.innerHTML) old.replaceChildren(...each.childNodes);
+        const there = byId(each.id);
+        if (there.innerHTML !== each.innerHTML) there.replaceChildren(...each.childNodes);
       }
     }
     byId("asked").replaceChildren(...fresh.getElementById("asked").childNodes);
     document.title = fresh.title;
+    if (focused && document.activeElement === document.body) document.querySelector(focused)?.focus({ preventScroll: true });
     for (const id of announce(before, after))
       document.querySelector('[data-alarm="' + CSS.escape(id) + '"]')?.classList.add("fresh");
   }
@@ -50,9 +85,12 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (!answer.ok || !fresh.getElementById("asked")) throw new Error(String(answer.status));
       put(fresh);
+      isOld("");
+      compare();
       say(source && source.readyState === EventSource.OPEN ? "Live." : "Asked for regularly.");
     } catch {
       say("No answer: what is below is old.");
+      isOld("No answer.");
     }
     asked = Date.now(); asking = false;
     timer = setTimeout(ask, wanted ? AT_MOST_EVERY : live.textContent.startsWith("No") ? AGAIN_AFTER : AT_LEAST_EVERY);
@@ -82,10 +120,18 @@
   pause.addEventListener("click", () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", String(paused));
-    if (paused) { clearTimeout(timer); source.close(); say("Paused."); } else { wanted = false; listen(); ask(); }
+    if (paused) { clearTimeout(timer); source.close(); say("Paused."); isOld("Paused."); } else { wanted = false; listen(); ask(); }
   });
   byId("again").addEventListener("click", (event) => { if (!paused) { event.preventDefault(); ask(); } });
+  function unfold() {
+    const target = location.hash && byId(decodeURIComponent(location.hash.slice(1)));
+    if (target && target.matches("details")) target.open = true;
+  }
+  addEventListener("hashchange", unfold);
+  document.addEventListener("click", (event) => { if (event.target.closest?.('a[href^="#todo-"]')) setTimeout(unfold); });
   live.hidden = pause.hidden = false;
+  unfold();
+  compare();
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => { if (event.persisted && !paused) { listen(); ask(); } });
   listen();
