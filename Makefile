@@ -1,13 +1,13 @@
 # Everything a developer does here. Each target sets up .venv by itself the first time it is needed.
 #
 #   ARGS      more arguments for the command behind the target:  make test ARGS='-k rekey'
-#   WORKERS   how many processes the tests run in
+#   WORKERS   how many processes the tests run in: one more than cores, for many of them wait
 #   PYTHON    the interpreter that .venv is made with (3.11 or newer)
 
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/ready
-WORKERS ?= 2
+WORKERS ?= 3
 PYTHON  ?=
 ARGS    ?=
 export PYTHON

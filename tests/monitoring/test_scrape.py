@@ -18,8 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
-from actors.crl.status import GetRevocation, RevocationStatus, SourceStatus
-from actors.ha.messages import HaStatus
+from actors.crl.status import GetRevocation, RevocationStatus
 from actors.messages import GetFleet, NodeStatus
 from actors.process_counts import life_of
 from metrics import catalogue
@@ -28,12 +27,8 @@ from metrics.catalogue import CATALOGUE, LIBRARY
 from metrics.detail import Chooser, Detail, WantedDetail
 from metrics.metric import Per
 from metrics.rules import RECORDED
-from peerkey.ha.messages import Role
 from peerkey.observe.alarms import node_not_running, peer_unreachable
 from peerkey.observe.events import EnrollmentFailed, Event, LoginRefused, PeeringFailed, RevocationChecked
-from peerkey.pki.crl_polling import PollState
-from peerkey.pki.list_facts import ListFacts
-from peerkey.pki.list_subscriptions import Origin
 from peerkey_cli import embedded, scrape
 from peerkey_cli.embedded import Running
 from peerkey_cli.fleet import MEASURED_WITHIN, Measured
@@ -47,6 +42,7 @@ from runtime.info import SystemInfo
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import two_routers
 from tests.support.hosts import wait_for
+from tests.support.scraped import a_list, mate
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 EAST = "east/node0"
@@ -83,8 +79,10 @@ def measured(system: Background) -> Measured:
     refused = replace(
         peer, security=replace(peer.security, peer_certificate_fault="revoked: since yesterday")
     )
-    east = replace(east, ha=mate(), peers=(refused,))
-    return replace(found, nodes=(east, west), revocation=a_list(found.now), noticing=(with_alarm(west),))
+    in_step = replace(mate(), link="in-step", link_error="", records=1, lag=0, silent_seconds=0.5)
+    east = replace(east, ha=in_step, peers=(refused,))
+    lists = RevocationStatus(1, 7, (a_list(found.now),))
+    return replace(found, nodes=(east, west), revocation=lists, noticing=(with_alarm(west),))
 
 
 def test_everything_in_the_catalogue_is_told_and_nothing_else(measured: Measured) -> None:
@@ -449,45 +447,6 @@ async def get(fleet: Running, path: str, headers: dict[str, str] | None = None) 
     transport = httpx.ASGITransport(app=scrape.application(fleet))
     async with httpx.AsyncClient(transport=transport, base_url="http://peerkey") as client:
         return await client.get(path, headers=headers)
-
-
-def mate() -> HaStatus:
-    return HaStatus(
-        mate="east/node1",
-        mate_uuid="",
-        role=Role.LEADER,
-        term=1,
-        link="in-step",
-        link_error="",
-        records=1,
-        replicated=1,
-        lag=0,
-        copies=1,
-        taken_over=False,
-        silent_seconds=0.5,
-    )
-
-
-def a_list(now: datetime) -> RevocationStatus:
-    facts = ListFacts(
-        source="http://crl/ca.crl",
-        issuer="CN=ca",
-        authority="/CN=ca",
-        series=(b"", b"", b""),
-        number=1,
-        base=None,
-        this_update=now,
-        next_update=now + timedelta(days=1),
-        size=9,
-        digest=b"",
-        total=7,
-        added=7,
-        removed=0,
-    )
-    source = SourceStatus(
-        "http://crl/ca.crl", Origin.CONFIGURED, PollState.WAITING, facts, 7, fetched=now, confirmed=now
-    )
-    return RevocationStatus(1, 7, (source,))
 
 
 def with_alarm(node: NodeStatus) -> NodeStatus:
