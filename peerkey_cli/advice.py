@@ -1,10 +1,8 @@
 """Why a peering or a certificate is not as it should be, and what an operator does about it next.
 
-Functions of what the actors say and of the time, no more. :func:`of_peering` looks for the cause nearest to
-the operator: key management that is off here, this node's own certificate, the peer's, what either end said
-when no key could be agreed, and silence in the end. One line names the cause and one the next step; neither
-needs a second command to be understood. Where a date decides, the step says what the clock here says,
-because a wrong clock makes good certificates look bad.
+Functions of what the actors say and of the time, no more; :mod:`peerkey_cli.causes` finds what is wrong with
+a peering. One line names it and one the next step; neither needs a second command to be understood. Where a
+date decides, the step says what the clock here says, because a wrong clock makes good certificates look bad.
 """
 
 from __future__ import annotations
@@ -16,13 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 
+from metrics import labels
 from peerkey.pki.expiry import severity
 from peerkey.pki.faults import CertificateState, Fault
 from peerkey.protocol.messages import Reason
+from peerkey_cli import causes
 
 if TYPE_CHECKING:
     from actors.messages import NodeStatus, PathStatus, PeerStatus
-    from peerkey.protocol.peering import PeeringStatus
+    from peerkey_cli.causes import Cause
 
 #: As many peers of one node show other certificates at once; a look at one takes some fifty microseconds.
 _ENDS_REMEMBERED: Final = 4_096
@@ -93,7 +93,6 @@ def of_peer_certificate(peer: PeerStatus, now: datetime) -> str:
 
 def of_peering(node: NodeStatus, peer: PeerStatus, now: datetime) -> Advice:
     """Return what is wrong with a peering of ``node``, and what to do; nothing where it is in order."""
-    own, security = node.certificate, peer.security
     if node.drained is not None:
         # A drained node is as one whose key management is off; what the configuration says is another matter.
         fault = f"this node is {node.drained.state}"
@@ -101,20 +100,10 @@ def of_peering(node: NodeStatus, peer: PeerStatus, now: datetime) -> Advice:
     if not node.enabled:
         step = "set enhanced-security-key-management to true, then restart the authority"
         return Advice("key management is disabled here", step)
-    if own is None:
-        return Advice("this node has no certificate", "`peerkey show certificate` says why and what to do")
-    if own.state != CertificateState.VALID:
-        fault = f"certificate of this node: {own.detail}"
-        return Advice(fault, _certificate_step(own.detail, "this node", now))
-    if security.peer_certificate_fault:
-        fault = f"certificate of the peer: {security.peer_certificate_fault}"
-        return Advice(fault, _certificate_step(security.peer_certificate_fault, "the peer", now))
-    down = [path for path in peer.paths if path.state != "in-service"]
-    if down and (told := _failed(security, peer.peer, now)) is not None:
-        return told
-    if down:
-        return _silent(down[0])
-    return Advice(step=_ending(security.peer_chain, "the peer", now))
+    cause = causes.of_peering(node, peer)
+    if cause is None:
+        return Advice(step=_ending(peer.security.peer_chain, "the peer", now))
+    return _of_cause(cause, peer.peer, now)
 
 
 def of_list(state: str) -> str:
@@ -122,21 +111,23 @@ def of_list(state: str) -> str:
     return _LISTS.get(state, "")
 
 
-def _failed(security: PeeringStatus, peer: str, now: datetime) -> Advice | None:
-    """Explain why no key was agreed; ``None`` where that passes by itself.
-
-    What is said of a certificate here is what the peer says of this node's.
-    """
-    error = security.last_error
-    word = error.partition(":")[0]
-    if word == Reason.ALGORITHM_MISMATCH and security.key_index is not None:
-        # The key of before stays in use: it is not this that took the paths out of service.
-        return None
-    if word in _STEPS:
-        return Advice(error, _STEPS[Reason(word)].replace("PEER", peer))
-    if word in set(Fault):
-        return Advice(f"the peer refuses the certificate of this node: {error}", _refused_step(word, now))
-    return None
+def _of_cause(cause: Cause, peer: str, now: datetime) -> Advice:
+    if cause.path is not None:
+        return _out_of_service(cause.path, cause.reason)
+    if cause.about == labels.ABOUT_OWN:
+        if cause.reason == labels.MISSING:
+            step = "`peerkey show certificate` says why and what to do"
+            return Advice("this node has no certificate", step)
+        fault = f"certificate of this node: {cause.detail}"
+        return Advice(fault, _certificate_step(cause.detail, "this node", now))
+    if cause.about == labels.ABOUT_PEER:
+        return Advice(
+            f"certificate of the peer: {cause.detail}", _certificate_step(cause.detail, "the peer", now)
+        )
+    if cause.about == labels.ABOUT_REFUSED:
+        fault = f"the peer refuses the certificate of this node: {cause.detail}"
+        return Advice(fault, _refused_step(cause.reason, now))
+    return Advice(cause.detail, _STEPS[Reason(cause.reason)].replace("PEER", peer))
 
 
 def _refused_step(word: str, now: datetime) -> str:
@@ -150,16 +141,16 @@ def _refused_step(word: str, now: datetime) -> str:
     return _STEPS[Reason.CERTIFICATE_INVALID]
 
 
-def _silent(path: PathStatus) -> Advice:
+def _out_of_service(path: PathStatus, reason: str) -> Advice:
     """Explain a path that is out of service where the peering itself is in order."""
-    interface, reason = path.name.partition(">")[0], path.reason or "nothing has come from the peer yet"
-    fault, word = f"path by {interface}: {reason}", reason.partition(":")[0]
-    if word in _STEPS:
-        return Advice(fault, _STEPS[Reason(word)])
-    if path.state == "down":
+    interface = path.name.partition(">")[0]
+    fault = f"path by {interface}: {path.reason or 'nothing has come from the peer yet'}"
+    if reason == labels.NO_INTERFACE:
         address = path.local.rpartition(":")[0]
         return Advice(fault, f"see why no interface that is up has the address {address}")
-    return Advice(fault, _SILENCE.format(local=path.local, remote=path.remote))
+    if reason == labels.SILENT:
+        return Advice(fault, _SILENCE.format(local=path.local, remote=path.remote))
+    return Advice(fault, _STEPS[Reason(reason)])
 
 
 def _certificate_step(detail: str, whose: str, now: datetime) -> str:

@@ -256,7 +256,7 @@ def peering_samples(
         for peer in node.peers:
             names = (node.node, peer.peer)
             if (cause := causes.of_peering(node, peer)) is not None:
-                faults[*names, *cause] = 1.0
+                faults[*names, cause.about, cause.reason] = 1.0
             state[*names, known(peer.security.security_status, labels.STATUS)] = 1.0
             paths[names] = len(peer.paths)
             up[names] = 0.0

@@ -34,8 +34,8 @@ def test_there_is_a_cause_where_a_person_is_told_one_and_its_words_are_known(
 
         assert (found is not None) is bool(advice.of_peering(here, one, NOW).fault), (error, state)
         if found is not None:
-            assert found[0] in labels.ABOUT.words
-            assert found[1] in labels.CAUSE.words
+            assert found.about in labels.ABOUT.words
+            assert found.reason in labels.CAUSE.words
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,9 @@ def test_there_is_a_cause_where_a_person_is_told_one_and_its_words_are_known(
 def test_the_nearest_cause_is_told(
     own: CertificateStatus | None, one: PeerStatus, wanted: tuple[str, str] | None
 ) -> None:
-    assert causes.of_peering(replace(node(), certificate=own), one) == wanted
+    found = causes.of_peering(replace(node(), certificate=own), one)
+
+    assert wanted == (None if found is None else (found.about, found.reason))
 
 
 def test_a_node_that_somebody_has_switched_off_is_no_cause() -> None:
