@@ -23,7 +23,7 @@ from peerkey_cli.palette import Standing
 from peerkey_cli.terminal import printable
 
 if TYPE_CHECKING:
-    from peerkey_cli.page.view import Link, Map, Place
+    from peerkey_cli.page.rows import Link, Map, Place
 
 #: More nodes than this on a ring, and lines hide each other.
 RING_OF: Final = 10

@@ -26,7 +26,7 @@ from peerkey_cli.terminal import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from peerkey_cli.page.view import View
+    from peerkey_cli.page.rows import View
 
 #: How often a page without scripts is asked for again.
 REFRESH_SECONDS: Final = 30

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from peerkey_cli.page.view import Observed
 from peerkey_cli.versions import own_process, own_version
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from actors.cluster.messages import PlacementStatus
+    from actors.crl.status import RevocationStatus
+    from actors.messages import NodeStatus
+    from peerkey.observe.alarm_history import Standing
     from peerkey_cli.alarm_times import AlarmTimes
     from peerkey_cli.fleet import Fleet
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the parts of a fleet have said. ``None``: this part does not answer."""
+
+    now: datetime
+    version: str
+    since: datetime
+    #: Which process answers: its machine and its number.
+    process: str = ""
+    nodes: tuple[NodeStatus, ...] | None = None
+    revocation: RevocationStatus | None = None
+    #: The alarms that are there and not shelved, and how many are.
+    alarms: tuple[Standing, ...] | None = None
+    shelved: int = 0
+    placement: PlacementStatus | None = None
 
 
 async def observed(fleet: Fleet, times: AlarmTimes) -> Observed:

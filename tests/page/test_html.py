@@ -12,8 +12,9 @@ import pytest
 from peerkey.observe import alarms
 from peerkey_cli.page import html
 from peerkey_cli.page.html import Page
+from peerkey_cli.page.observed import Observed
 from peerkey_cli.page.routes import KEPT_FOR, KeptPage
-from peerkey_cli.page.view import Observed, view_of
+from peerkey_cli.page.view import view_of
 from tests.page.structure import structure
 from tests.support import shown_fleet as shown
 from tests.support.shown_fleet import NOW

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peerkey_cli.page import fleet_map
-from peerkey_cli.page.view import Link, Map, Place, view_of
+from peerkey_cli.page.rows import Link, Map, Place
+from peerkey_cli.page.view import view_of
 from peerkey_cli.palette import Standing
 from tests.support import shown_fleet as shown
 

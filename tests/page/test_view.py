@@ -19,17 +19,12 @@ from peerkey.observe.alarms import Alarm
 from peerkey.observe.shelving import Shelving
 from peerkey_cli import advice
 from peerkey_cli.alarm_times import AlarmTimes
+from peerkey_cli.page.folding import MOST_ROWS, UNFOLDED
 from peerkey_cli.page.html import page
-from peerkey_cli.page.observed import observed
-from peerkey_cli.page.view import (
-    MOST_DRAWN,
-    MOST_ROWS,
-    UNFOLDED,
-    UNFOLDED_ALARMS,
-    Observed,
-    View,
-    view_of,
-)
+from peerkey_cli.page.observed import Observed, observed
+from peerkey_cli.page.peerings import MOST_DRAWN
+from peerkey_cli.page.rows import View
+from peerkey_cli.page.view import UNFOLDED_ALARMS, view_of
 from peerkey_cli.palette import Standing
 from runtime.errors import RuntimeFault
 from tests.support import shown_fleet as shown

@@ -15,7 +15,7 @@ from peerkey.observe.alarms import Alarm
 from peerkey.pki.crl_polling import PollState
 from peerkey.pki.list_subscriptions import Origin
 from peerkey.protocol.peering import PeeringStatus
-from peerkey_cli.page.view import Observed
+from peerkey_cli.page.observed import Observed
 
 NOW = datetime(2030, 6, 15, 12, 0, 0, tzinfo=UTC)
 
