@@ -1,4 +1,4 @@
-"""Lists that have a bound: the first rows are seen, what is well or alike is folded away, the rest counted."""
+"""Lists that have a bound: the first rows are seen, what is well or alike is folded away, others counted."""
 
 from __future__ import annotations
 
