@@ -12,7 +12,7 @@ import shutil
 import sys
 import termios
 import tty
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from peerkey_cli.shell.paging import Page, question
 
@@ -127,7 +127,7 @@ def read_key() -> str:
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     try:
-        tty.setcbreak(terminal, termios.TCSADRAIN)
+        termios.tcsetattr(terminal, termios.TCSADRAIN, _one_key_at_a_time(terminal))
         return os.read(terminal, 1).decode("ascii", "replace")
     except KeyboardInterrupt:
         return "\x03"
@@ -135,3 +135,16 @@ def read_key() -> str:
         return ""
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _one_key_at_a_time(terminal: int) -> list[Any]:
+    """Return how a terminal gives each key at once, and Ctrl-C as one of them.
+
+    A signal that arrives just before the read begins would be seen only at the next key.
+    """
+    mode = termios.tcgetattr(terminal)
+    mode[tty.LFLAG] &= ~(termios.ECHO | termios.ICANON)
+    keys = mode[tty.CC]
+    keys[termios.VMIN], keys[termios.VTIME] = 1, 0
+    keys[termios.VINTR] = os.fpathconf(terminal, "PC_VDISABLE")
+    return mode

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import sys
+import termios
+import tty
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from peerkey_cli.shell.output import Printed
+from peerkey_cli.shell.output import Printed, read_key
 from peerkey_cli.shell.paging import Page, question
 from peerkey_cli.shell.pipes import Filtered, filters
+from tests.support.hosts import wait_for
 
 
 @pytest.mark.parametrize(
@@ -88,6 +95,20 @@ def test_a_command_that_is_interrupted_while_no_key_is_waited_for_asks_for_none(
     assert asked == 1
     # The question has gone from the screen.
     assert under.getvalue().endswith(f"four\n{question()}\r\x1b[K")
+
+
+def test_ctrl_c_is_a_key_of_the_terminal_while_one_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, its = pty.openpty()
+    with os.fdopen(its) as terminal, ThreadPoolExecutor(1) as reader:
+        before = termios.tcgetattr(terminal)
+        monkeypatch.setattr(sys, "stdin", terminal)
+        pressed = reader.submit(read_key)
+        wait_for(lambda: not termios.tcgetattr(mine)[tty.LFLAG] & termios.ICANON, 30)
+        os.write(mine, b"\x03x")
+
+        assert pressed.result(30) == "\x03"
+        assert termios.tcgetattr(terminal) == before
+    os.close(mine)
 
 
 # --- helpers --------------------------------------------------------------------------------------
