@@ -144,6 +144,12 @@ class ChaosCluster:
         self._cluster.head_node.start_gcs_server()
         until(lambda: bool(ray.nodes()), "the head answers")
 
+    def ensure_head(self) -> None:
+        """Start the head's server anew if it has ended by itself."""
+        if self.head_has_ended():
+            self.lose_head()
+            self.return_head()
+
     @contextmanager
     def kept_head(self) -> Iterator[HeadKeeper]:
         """Start the head's server anew whenever it has ended by itself, while the block lasts."""
@@ -182,9 +188,7 @@ class HeadKeeper(threading.Thread):
     def run(self) -> None:
         while not self._ended.wait(0.1):
             with self.away:
-                if self._cluster.head_has_ended():
-                    self._cluster.lose_head()
-                    self._cluster.return_head()
+                self._cluster.ensure_head()
 
     def end(self) -> None:
         self._ended.set()

@@ -202,9 +202,7 @@ class Killer:
             yield
         finally:
             self.cluster.redis.start()
-            if self.cluster.head_has_ended():
-                self.cluster.lose_head()
-                self.cluster.return_head()
+            self.cluster.ensure_head()
         assert self.cluster.redis.process is not before
 
     # --- helpers ------------------------------------------------------------------------------------

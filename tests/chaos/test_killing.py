@@ -109,6 +109,8 @@ def hosts(chaos: ChaosCluster) -> Iterator[Toy]:
 @pytest.fixture
 def toys(hosts: Toy) -> Toy:
     """The two hosts, each in its place, and ``west`` has just counted."""
+    # It may have ended by itself, some seconds after Redis was away in the test before.
+    hosts.killer.cluster.ensure_head()
     for host, machine in (("east", "one"), ("west", "two")):
         about = hosts.killer.about(host)
         if about is not None and about.machine != hosts.killer.cluster.node_id(machine):
