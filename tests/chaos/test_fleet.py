@@ -31,7 +31,8 @@ from tests.chaos.cluster import NOTICED
 from tests.chaos.fleet import Fleet, chaos_fleet
 from tests.chaos.ways import Chaos, Kind, Way
 from tests.support.hosts import wait_for
-from tests.support.prometheus import Prometheus, free_port, prometheus
+from tests.support.ports import free_port
+from tests.support.prometheus import Prometheus, prometheus
 
 if TYPE_CHECKING:
     from tests.chaos.cluster import ChaosCluster

@@ -23,7 +23,7 @@ from peerkey_cli.api.tokens import add_token
 from peerkey_cli.api.visitors import Allowances
 from tests.cli.background import Background, in_background
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
-from tests.support.nginx import free_port
+from tests.support.ports import free_port
 
 #: What a test that does not ask for it is never told to wait for.
 _ALWAYS = Rate(burst=1_000_000, interval=timedelta(milliseconds=1))

@@ -33,7 +33,7 @@ from runtime.errors import RuntimeFault
 from runtime.store.sealed import AesGcmSealer
 from tests.cli.remote_system import certify_api
 from tests.cli.two_routers import two_routers
-from tests.support.nginx import free_port
+from tests.support.ports import free_port
 
 #: When every token here was made.
 CLOCK = datetime(2030, 6, 15, tzinfo=UTC)

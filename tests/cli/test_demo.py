@@ -28,7 +28,8 @@ from peerkey_cli.demo.facts import alarmed, facts_of, without_peerings
 from peerkey_cli.demo.lists import ListServer
 from peerkey_cli.plans import PlansReader
 from tests.cli.commands import document, peerkey
-from tests.support.prometheus import Prometheus, free_port, prometheus
+from tests.support.ports import free_port
+from tests.support.prometheus import Prometheus, prometheus
 
 A, B = "router1/node0", "router2/node0"
 

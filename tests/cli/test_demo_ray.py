@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.commands import peerkey
 from tests.support.hosts import wait_for
-from tests.support.nginx import free_port
+from tests.support.ports import free_port
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[cluster]'")
 

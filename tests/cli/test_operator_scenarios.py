@@ -40,7 +40,7 @@ from tests.cli.commands import document, peerkey
 from tests.cli.two_routers import free_ports
 from tests.support.grafana_eyes import Eyes, words
 from tests.support.hosts import stop, wait_for
-from tests.support.nginx import free_port
+from tests.support.ports import free_port
 from tests.support.prometheus import needs_prometheus, prometheus
 from tests.support.scraped import scraped, well
 from tests.support.single_routers import write_certificate

@@ -21,7 +21,7 @@ from tests.cli.remote_system import certify_api
 from tests.cli.stored import files_of, found, stored_secrets
 from tests.cli.two_routers import UUIDS, free_ports, two_routers
 from tests.support.hosts import stop, wait_for
-from tests.support.nginx import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "peerkey_cli.main")

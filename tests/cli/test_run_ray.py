@@ -39,7 +39,7 @@ from peerkey_cli.schemas import PeersSecurity
 from runtime.backends.ray.settings import SETTINGS
 from tests.cli.commands import document, peerkey
 from tests.cli.remote_system import certify_api
-from tests.support.nginx import free_port
+from tests.support.ports import free_port
 from tests.support.prometheus import needs_prometheus, prometheus
 from tests.support.redis_server import Redis, redis_server
 

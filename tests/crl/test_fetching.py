@@ -14,7 +14,8 @@ from actors.crl.fetching import FetchLimits, NetworkFetcher, roots_of
 from actors.crl.port import FetchFailed, FetchFault, ListFetched, ListRequest, ListUnchanged
 from peerkey.pki.crl_polling import Validators
 from tests.support import rude_server as rude
-from tests.support.nginx import Nginx, free_port, nginx
+from tests.support.nginx import Nginx, nginx
+from tests.support.ports import free_port
 from tests.support.rude_server import RudeServer
 
 CONTENT = b"\x30\x03a list" * 100

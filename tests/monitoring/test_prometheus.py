@@ -21,7 +21,8 @@ from tests.cli.background import Background, in_background
 from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
 from tests.support.grafana_eyes import Eyes
 from tests.support.hosts import wait_for
-from tests.support.prometheus import Prometheus, free_port, needs_prometheus, prometheus
+from tests.support.ports import free_port
+from tests.support.prometheus import Prometheus, needs_prometheus, prometheus
 
 pytestmark = needs_prometheus
 

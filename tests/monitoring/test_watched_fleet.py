@@ -28,7 +28,8 @@ from tests.cli.two_routers import UUIDS, TwoRouters, two_routers
 from tests.support.alertmanager import Told, alertmanager, needs_alertmanager, receivers
 from tests.support.grafana_eyes import Answer, Eyes, words
 from tests.support.hosts import wait_for
-from tests.support.prometheus import Prometheus, free_port, needs_prometheus, prometheus, started
+from tests.support.ports import free_port
+from tests.support.prometheus import Prometheus, needs_prometheus, prometheus, started
 from tests.support.scraped import COARSE, EAST, FAULTS, LIST, WELL, WEST, scraped
 
 pytestmark = [needs_prometheus, needs_alertmanager]

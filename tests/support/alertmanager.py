@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.support.hosts import wait_for
-from tests.support.prometheus import free_port
+from tests.support.ports import free_port
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "monitoring" / "alertmanager" / "alertmanager.yml"
 needs_alertmanager = pytest.mark.skipif(

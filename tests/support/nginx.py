@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from peerkey.pki import laboratory
 from peerkey.testing.ca import TestCA, new_key
+from tests.support.ports import free_port
 
 INSTALL = "nginx is missing: apt-get install nginx-light"
 
@@ -147,13 +148,6 @@ def nginx(folder: Path) -> Iterator[Nginx]:
         yield server
     finally:
         server.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def certify(root: Path, ca: TestCA) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from metrics import rules
 from metrics.catalogue import CATALOGUE, Kind
 from metrics.metric import Per
 from tests.support.hosts import wait_for
+from tests.support.ports import free_port
 
 #: Tests that need it.
 needs_prometheus = pytest.mark.skipif(
@@ -158,13 +158,6 @@ def hurried(folder: Path, every: str = EVERY, window: str = "") -> list[Path]:
         file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
         written.append(file)
     return written
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback address that nobody uses at this moment."""
-    with socket.socket() as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
 
 
 def _ready(running: Prometheus) -> bool:

@@ -13,6 +13,7 @@ from actors.ha.ssh import SshEnd, SshTransport
 from actors.ha.ssh_keys import create_ssh_key, public_line_of
 from actors.ha.transport import ChannelData, ChannelLost, ChannelOpened, Word
 from peerkey.config.plan import Endpoint, HaPlan
+from tests.support.ports import free_port
 
 #: A loopback round trip and a handshake take milliseconds; a machine may be busy.
 WITHIN = 20.0
@@ -95,13 +96,6 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WITHIN):
         while not condition():  # noqa: ASYNC110 - what another process or the network does is not told
             await asyncio.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as each:
-        each.bind(("127.0.0.1", 0))
-        port: int = each.getsockname()[1]
-        return port
 
 
 def answers(port: int) -> bool:

@@ -21,7 +21,8 @@ from runtime.store.redis import RedisStore
 from runtime.store.redis_examination import faults
 from runtime.store.redis_link import RedisLink
 from runtime.store.redis_server import RedisServer
-from tests.support.nginx import certify, free_port
+from tests.support.nginx import certify
+from tests.support.ports import free_port
 from tests.support.redis_server import Redis, redis_server
 
 ROOT = Path(__file__).parents[3]
