@@ -258,6 +258,11 @@ class PathStatus:
     remote: str
     mtu: int
 
+    @property
+    def serves(self) -> bool:
+        """Whether it is in service."""
+        return self.state == "in-service"
+
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:

@@ -14,24 +14,12 @@ from typing import TYPE_CHECKING, Final
 from metrics import labels
 from metrics.labels import known
 from peerkey.pki.faults import CertificateState, Fault
-from peerkey.protocol.messages import Reason
+from peerkey.protocol.messages import LASTING, Reason
 
 if TYPE_CHECKING:
     from actors.messages import NodeStatus, PathStatus, PeerStatus
     from peerkey.protocol.peering import PeeringStatus
 
-_IN_SERVICE: Final = "in-service"
-#: Why no key is agreed, where that does not pass by itself.
-_LASTING: Final = frozenset(
-    {
-        Reason.ALGORITHM_MISMATCH,
-        Reason.UNSUPPORTED_VERSION,
-        Reason.WRONG_SENDER,
-        Reason.WRONG_RECEIVER,
-        Reason.PINNED,
-        Reason.CERTIFICATE_INVALID,
-    }
-)
 _FAULTS: Final = frozenset(fault.value for fault in Fault)
 
 
@@ -59,7 +47,7 @@ def of_peering(node: NodeStatus, peer: PeerStatus) -> Cause | None:
         return Cause(labels.ABOUT_OWN, _word(own.detail), own.detail)
     if fault := security.peer_certificate_fault:
         return Cause(labels.ABOUT_PEER, _word(fault), fault)
-    down = next((path for path in peer.paths if path.state != _IN_SERVICE), None)
+    down = next((path for path in peer.paths if not path.serves), None)
     return None if down is None else _of_security(security) or _of_path(down)
 
 
@@ -70,7 +58,7 @@ def _of_security(security: PeeringStatus) -> Cause | None:
     if word == Reason.ALGORITHM_MISMATCH and security.key_index is not None:
         # The key of before stays in use: it is not this that took the paths out of service.
         return None
-    if word in _LASTING:
+    if word in LASTING:
         return Cause(labels.ABOUT_KEY, word, error)
     # What is said of a certificate here is what the peer says of this node's.
     return Cause(labels.ABOUT_REFUSED, word, error) if word in _FAULTS else None
@@ -78,7 +66,7 @@ def _of_security(security: PeeringStatus) -> Cause | None:
 
 def _of_path(path: PathStatus) -> Cause:
     word = path.reason.partition(":")[0]
-    if word not in _LASTING:
+    if word not in LASTING:
         word = labels.NO_INTERFACE if path.state == "down" else labels.SILENT
     return Cause(labels.ABOUT_PATH, word, path.reason, path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actors.crl.port import shown
 from actors.messages import DrainedNode
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from peerkey.observe.condensing import Noticing
     from peerkey_cli.fleet import HostActors
     from peerkey_cli.targets import Target
-
-_IN_SERVICE: Final = "in-service"
 
 
 def peers(fleet: Iterable[NodeStatus], now: datetime) -> schemas.Peers:
@@ -234,7 +232,7 @@ def problem(status: int, error: Exception | str) -> schemas.Problem:
 
 
 def _peer(node: NodeStatus, peer: PeerStatus, now: datetime) -> schemas.Peer:
-    up = sum(path.state == _IN_SERVICE for path in peer.paths)
+    up = sum(path.serves for path in peer.paths)
     found = advice.of_peering(node, peer, now)
     return schemas.Peer(
         node=node.node,
@@ -256,7 +254,7 @@ def _path(path: PathStatus) -> schemas.Path:
         remote=path.remote,
         mtu=path.mtu,
         state=path.state,
-        status="up" if path.state == _IN_SERVICE else "down",
+        status="up" if path.serves else "down",
         reason=path.reason,
     )
 

@@ -14,7 +14,7 @@ from metrics.labels import known
 from metrics.metric import Kind, Metric, Per
 from metrics.thresholds import REKEY_GRACE
 from peerkey.ha.messages import Role
-from peerkey_cli import causes
+from peerkey_cli import advice, causes
 from peerkey_cli.versions import own_version
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from peerkey_cli.fleet import HostActors, Measured
 
 _ALONE: Final = ()
-_IN_SERVICE: Final = "in-service"
-#: Kinds of alarms: a node does not answer; a peer is out of reach, and no certificate or setting is why.
-_NOT_RUNNING: Final = "node"
+#: The kind of alarm that a peer is out of reach, and no certificate or setting is why.
 _UNREACHABLE: Final = "peer-unreachable"
 
 #: What every node has counted, if only zero times: an alert on an increase needs to see the first one.
@@ -228,7 +226,7 @@ def _facts(node: NodeStatus, now: datetime) -> dict[Metric, float]:
             sum(bool(peer.security.peer_certificate_fault) for peer in peers) if node.enabled else 0
         ),
     }
-    if node.enabled and _runs(node):
+    if node.enabled and not advice.not_running(node):
         facts[catalogue.CERTIFICATE_VALID] = float(own is not None and own.state == "valid")
     if agreed:
         facts[catalogue.OLDEST_KEY] = min(agreed).timestamp()
@@ -261,7 +259,7 @@ def peering_samples(
             paths[names] = len(peer.paths)
             up[names] = 0.0
             for path in peer.paths:
-                serves = path.state == _IN_SERVICE
+                serves = path.serves
                 up[names] += serves
                 path_up[*names, path.name] = float(serves)
             if (at := _agreed(peer)) is not None:
@@ -315,11 +313,6 @@ def _due(peer: PeerStatus, now: datetime) -> float | None:
     """Return when a peering is rekeyed next, to the second: the same at every scrape until it is."""
     due = peer.security.next_rekey_seconds
     return None if due is None else float(round(now.timestamp() + due))
-
-
-def _runs(node: NodeStatus) -> bool:
-    """Tell whether the node has said this itself. Of one that does not answer nothing else is known."""
-    return not _alarms(node, _NOT_RUNNING)
 
 
 def _alarms(node: NodeStatus, kind: str) -> int:

@@ -77,6 +77,11 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters: its beginning, where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def terminal_columns() -> int:
     """Return how wide the terminal is."""
     return shutil.get_terminal_size(_ORDINARY).columns

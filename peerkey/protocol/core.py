@@ -28,7 +28,7 @@ from peerkey.protocol.constants import (
 )
 from peerkey.protocol.effects import Count, Effect, Emit, SendOn, Store
 from peerkey.protocol.frame import Frame
-from peerkey.protocol.messages import Ack, Message, Reason, Refusal, SummaryEntry, encode_body
+from peerkey.protocol.messages import LASTING, Ack, Message, Reason, Refusal, SummaryEntry, encode_body
 from peerkey.protocol.rate import Bucket
 from peerkey.protocol.state import PeeringState, encode_state
 from peerkey.protocol.suites import Algorithm, KeyAgreement, Signer, Verifier
@@ -44,18 +44,8 @@ _REMEMBERED_CAUSES: Final = 16
 _REMEMBERED_LOSSES: Final = 8
 #: Behind a cause that was told in a frame without a proof.
 _UNPROVED: Final = " (told without proof)"
-#: Causes that somebody must remove before a key can be agreed. Others pass by themselves.
-_LASTING: Final = frozenset(
-    {
-        *Fault,
-        Reason.ALGORITHM_MISMATCH,
-        Reason.UNSUPPORTED_VERSION,
-        Reason.CERTIFICATE_INVALID,
-        Reason.PINNED,
-        Reason.WRONG_SENDER,
-        Reason.WRONG_RECEIVER,
-    }
-)
+#: Causes that somebody must remove before a key can be agreed: what is wrong with a certificate is one, too.
+_LASTING: Final = frozenset({*Fault, *LASTING})
 
 
 class Ignored(PeerFault):

@@ -68,6 +68,19 @@ class Reason(StrEnum):
     WRONG_RECEIVER = "wrong-receiver"
 
 
+#: Reasons that somebody must remove before a key can be agreed. Others pass by themselves.
+LASTING: Final = frozenset(
+    {
+        Reason.ALGORITHM_MISMATCH,
+        Reason.UNSUPPORTED_VERSION,
+        Reason.CERTIFICATE_INVALID,
+        Reason.PINNED,
+        Reason.WRONG_SENDER,
+        Reason.WRONG_RECEIVER,
+    }
+)
+
+
 class SummaryEntry(NamedTuple):
     """One key that the sender of a ring summary can open."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
 from peerkey_cli.palette import Standing
+from peerkey_cli.terminal import shortened
 
 #: Rows of one table. A page of a thousand routers stays below half a megabyte, and nobody reads more.
 MOST_ROWS: Final = 100
@@ -91,6 +92,6 @@ def folding(number: int, unfolded: int) -> int:
     return number - unfolded if number - unfolded > _FEW_MORE else 0
 
 
-def shortened(text: str) -> str:
+def reason(text: str) -> str:
     """Return a sentence, or its beginning: a peer may have chosen what is in it."""
-    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"
+    return shortened(text, _LONGEST_REASON)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from peerkey.pki.faults import CertificateState
 from peerkey_cli import advice
-from peerkey_cli.page.folding import MOST_ROWS, Few, few, shortened
+from peerkey_cli.page.folding import MOST_ROWS, Few, few, reason
 from peerkey_cli.page.rows import Link, Map, PeeringRow, Place
 from peerkey_cli.palette import Standing, worst
 
@@ -24,7 +24,6 @@ _MOST_OF_A_CAUSE: Final = 25
 MOST_DRAWN: Final = 1_000
 #: Reasons that one row gives.
 _MOST_REASONS: Final = 4
-_IN_SERVICE: Final = "in-service"
 
 
 class Sighting(NamedTuple):
@@ -108,7 +107,7 @@ def _row(
 ) -> PeeringRow:
     peer, security = sighting.peer, sighting.peer.security
     due = security.next_rekey_seconds
-    reasons = [shortened(each) for each in _reasons(peer, told.fault)]
+    reasons = [reason(each) for each in _reasons(peer, told.fault)]
     more = len(reasons) - _MOST_REASONS
     return PeeringRow(
         node=sighting.node,
@@ -117,9 +116,9 @@ def _row(
         standing=sighting.standing,
         reasons=(*reasons[:_MOST_REASONS], *((f"and {more} more",) if more > 0 else ())),
         # That a certificate ends soon is told beside that certificate.
-        step="" if sighting.standing is Standing.GOOD and not reasons else shortened(told.step),
+        step="" if sighting.standing is Standing.GOOD and not reasons else reason(told.step),
         since=since,
-        paths_up=sum(path.state == _IN_SERVICE for path in peer.paths),
+        paths_up=sum(path.serves for path in peer.paths),
         paths=len(peer.paths),
         key_index=security.key_index,
         keyed_at=datetime.fromisoformat(security.last_rekey) if security.last_rekey else None,
@@ -132,7 +131,7 @@ def _standing(peer: PeerStatus, own: Standing) -> Standing:
     security = peer.security
     if security.security_status == "ESKM_DISABLED":
         return Standing.OFF
-    up = sum([path.state == _IN_SERVICE for path in peer.paths])
+    up = sum([path.serves for path in peer.paths])
     if not up:
         # Nothing that failed is known of: it has just begun.
         begun = not security.key_acknowledged and not any(_reasons(peer, ""))
@@ -149,7 +148,7 @@ def _reasons(peer: PeerStatus, fault: str) -> Iterable[str]:
 
     ``fault`` is what the console calls the cause; empty where it knows none.
     """
-    security, down = peer.security, [path for path in peer.paths if path.state != _IN_SERVICE and path.reason]
+    security, down = peer.security, [path for path in peer.paths if not path.serves and path.reason]
     exchange = f"Key exchange: {security.last_error}" if security.last_error else ""
     if fault == security.last_error:
         yield from (exchange,) if fault else ()

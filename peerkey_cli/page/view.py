@@ -18,7 +18,7 @@ from peerkey.observe.alarm_kinds import ALARM_KINDS
 from peerkey.pki.expiry import MAJOR_BEFORE, MINOR_BEFORE, severity
 from peerkey.pki.faults import CertificateState
 from peerkey_cli import advice
-from peerkey_cli.page.folding import MOST_ROWS, Few, few, folding, shortened
+from peerkey_cli.page.folding import MOST_ROWS, Few, few, folding, reason
 from peerkey_cli.page.leaves import Leaf, leaf_of
 from peerkey_cli.page.peerings import bounded, map_of, peering_rows, sightings_of
 from peerkey_cli.page.rows import AlarmRow, CertificateRow, HostRow, PairRow, SourceRow, Todo, View
@@ -101,7 +101,7 @@ def _alarms(observed: Observed) -> list[AlarmRow]:
             severity=each.alarm.severity.value,
             standing=SEVERITIES[each.alarm.severity.value],
             node="" if each.node == AUTHORITY else each.node,
-            message=shortened(each.alarm.message),
+            message=reason(each.alarm.message),
             since=each.since,
             kind=each.alarm.kind,
         )
@@ -134,17 +134,15 @@ def _certificates(nodes: Sequence[NodeStatus], now: datetime) -> Iterable[Certif
     elsewhere: dict[str, PeerStatus] = {}
     for node in nodes:
         own = node.certificate
-        step = shortened(advice.of_certificate(node, now)) if node.enabled else ""
+        step = reason(advice.of_certificate(node, now)) if node.enabled else ""
         if silent := advice.not_running(node):
-            yield CertificateRow(
-                node.node, Standing.UNKNOWN, "not known", "", "", None, shortened(silent), step
-            )
+            yield CertificateRow(node.node, Standing.UNKNOWN, "not known", "", "", None, reason(silent), step)
         elif own is None:
             missing = "; ".join(
                 alarm.message for alarm in node.alarms if alarm.identity.startswith("certificate-missing")
             )
             standing = Standing.SUSPECT if node.enabled else Standing.OFF
-            yield CertificateRow(node.node, standing, "missing", "", "", None, shortened(missing), step)
+            yield CertificateRow(node.node, standing, "missing", "", "", None, reason(missing), step)
         else:
             ends = datetime.fromisoformat(own.not_after).astimezone(UTC)
             state = CertificateState(own.state).value
@@ -160,12 +158,12 @@ def _certificates(nodes: Sequence[NodeStatus], now: datetime) -> Iterable[Certif
     for name, peer in elsewhere.items():
         chain, fault = peer.security.peer_chain, peer.security.peer_certificate_fault
         leaf = leaf_of(chain[0]) if chain else None
-        step = shortened(advice.of_peer_certificate(peer, now))
+        step = reason(advice.of_peer_certificate(peer, now))
         if leaf is not None:
             yield _certificate(name, "not good" if fault else "valid", fault, leaf, step, now)
         elif fault:
             # It was refused, and is not kept.
-            yield CertificateRow(name, Standing.DOWN, "not good", "", "", None, shortened(fault), step)
+            yield CertificateRow(name, Standing.DOWN, "not good", "", "", None, reason(fault), step)
 
 
 def _certificate(node: str, state: str, detail: str, leaf: Leaf, step: str, now: datetime) -> CertificateRow:
@@ -175,7 +173,7 @@ def _certificate(node: str, state: str, detail: str, leaf: Leaf, step: str, now:
         standing = Standing.GOOD if urgency is None else SEVERITIES[urgency.value]
     word = _ENDS_SOON.get(standing, state)
     return CertificateRow(
-        node, standing, word, leaf.subject, leaf.issuer, leaf.not_after, shortened(detail), step
+        node, standing, word, leaf.subject, leaf.issuer, leaf.not_after, reason(detail), step
     )
 
 
@@ -200,7 +198,7 @@ def _source(source: SourceStatus, now: datetime) -> SourceRow:
         entries=source.entries,
         next_update=None if latest is None else latest.next_update,
         confirmed=source.confirmed,
-        error=shortened(source.last_error or source.disk_error),
+        error=reason(source.last_error or source.disk_error),
         step=advice.of_list(state),
     )
 
@@ -223,7 +221,7 @@ def _pairs(nodes: Sequence[NodeStatus]) -> Iterable[PairRow]:
             standing=standing,
             role=ha.role.value,
             link=ha.link,
-            error=shortened(ha.link_error),
+            error=reason(ha.link_error),
             replicated=ha.replicated,
             records=ha.records,
             taken_over=ha.taken_over,
@@ -241,5 +239,5 @@ def _hosts(status: PlacementStatus | None) -> Iterable[HostRow]:
             standing=standing if host.answers else Standing.DOWN,
             nodes=host.nodes,
             restarts=host.restarts,
-            fault=shortened(host.fault or ("" if host.answers else f"silent for {host.since_seconds:.0f} s")),
+            fault=reason(host.fault or ("" if host.answers else f"silent for {host.since_seconds:.0f} s")),
         )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from peerkey_cli.palette import Standing
 from peerkey_cli.report.spans import Kept, KeySpan, Lasted, Span
+from peerkey_cli.terminal import shortened
 
 #: Marks of one peering: what failed, and what removed it.
 MOST_MARKS: Final = 64
@@ -190,4 +191,4 @@ def said(detail: Mapping[str, Any], *names: str) -> str:
 
 def short(text: str) -> str:
     """Return a text of bounded length."""
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+    return shortened(text, LONGEST_TEXT)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from peerkey_cli.page.html import span as words_of
 from peerkey_cli.palette import Standing
-from peerkey_cli.terminal import printable
+from peerkey_cli.terminal import printable, shortened
 
 if TYPE_CHECKING:
     from peerkey_cli.report.chronicle import Row
@@ -233,7 +233,7 @@ def _mark(place: float, standing: Standing, words: str, middle: int) -> Markup:
 
 def _title(words: str) -> str:
     """Return words of bounded length: of one picture there may be thousands."""
-    return printable(words if len(words) <= _LONGEST_TITLE else f"{words[: _LONGEST_TITLE - 1]}…")
+    return printable(shortened(words, _LONGEST_TITLE))
 
 
 def _all(parts: Iterable[Markup]) -> Markup:

@@ -248,7 +248,7 @@ def _not_as_keyed(
         yield f"the key was agreed by {security.algorithm}, and {want.algorithm} is configured"
     if not security.certificate_received:
         yield f"the peer's certificate is not accepted: {security.peer_certificate_fault}"
-    serving = {path.name for path in here.paths if path.state == "in-service"}
+    serving = {path.name for path in here.paths if path.serves}
     if missing := sorted(want.paths - serving):
         yield f"out of service: {', '.join(missing)}"
     facts = keys.get(current)
